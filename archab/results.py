@@ -1,0 +1,85 @@
+"""One row per trained student: the schema that the experiment writes and the evidence reads."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from archab.errors import ArchabError
+
+Side = Literal["a", "b"]
+Source = Literal["a", "b", "reference"]
+Status = Literal["ok", "diverged"]
+
+RESULT_VERSION = 1  # goes up whenever the same configuration would give other rows
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One trained student.
+
+    Attributes:
+        fingerprint: what makes two runs the same experiment; empty where no configuration file was involved.
+        seed: the run's seed.
+        member: index in the spaces' lists of members.
+        target: identity of the drawn target function, a hash of its weights and inputs.
+        draw: index of the target among the draws of its member and source.
+        source: the space that the target was drawn from.
+        side: the student's space.
+        restart: index of the student's independent initialisation.
+        nmse: held-out mean squared error over the mean variance of the target's held-out outputs
+            (1 = the constant predictor); NaN where the student diverged.
+        train_nmse: the same on the training inputs.
+        measure: the student's size.
+        status: `diverged` where the loss or a parameter became NaN or infinite.
+    """
+
+    fingerprint: str
+    seed: int
+    member: int
+    target: str
+    draw: int
+    source: Source
+    side: Side
+    restart: int
+    nmse: float
+    train_nmse: float
+    measure: float
+    status: Status
+
+
+COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Row))
+KEY = ["seed", "member", "source", "draw", "side", "restart"]
+_TYPES = {int: "int64", float: "float64"}
+_DTYPES = {field.name: _TYPES.get(field.type, "str") for field in fields(Row)}  # type: ignore[call-overload]
+
+
+def frame(rows: Iterable[Row]) -> pd.DataFrame:
+    """The rows as a table in key order, with the schema's columns and types."""
+    table = pd.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS)).astype(_DTYPES)
+    return table.sort_values(KEY, ignore_index=True)
+
+
+def write(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as Parquet, under a temporary name first, so that a file with this name is always whole."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    table.to_parquet(unfinished, index=False)
+    unfinished.replace(path)
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read a table that `write` wrote.
+
+    Raises:
+        ArchabError: if the file is no Parquet table or lacks a column of the schema.
+    """
+    try:
+        table = pd.read_parquet(path)
+    except Exception as error:  # pyarrow raises many kinds
+        raise ArchabError(f"{path}: not a readable table of rows ({str(error).splitlines()[0]})") from error
+    if missing := [name for name in COLUMNS if name not in table]:
+        raise ArchabError(f"{path}: columns {', '.join(missing)} are missing from the table of rows")
+    return table
