@@ -1,0 +1,5 @@
+"""What is compared: a space of networks, with the prior over their parameters, their measure and their training routine."""
+
+from archab.space.space import ArchitecturalSpace
+
+__all__ = ["ArchitecturalSpace"]

@@ -1,0 +1,1 @@
+"""How students train together: random streams, batching over replicates, the plain loop, and what `auto` decides."""

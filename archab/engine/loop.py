@@ -1,0 +1,69 @@
+"""One student after another: the plain loop, right for every network, and what every other engine is checked against."""
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from archab.engine.cohort import Batches, Cohort, MeanSquaredError, Outcome, normalised_error
+from archab.engine.noise import Counter
+from archab.engine.randomness import forked
+from archab.errors import ArchabError
+from archab.space.examine import fitting
+from archab.space.space import explain
+
+
+def train(cohort: Cohort) -> Outcome:
+    """Train and score the students of a cohort one by one."""
+    order = cache(cohort.order)
+    outcomes = []
+    for student, network in enumerate(cohort.networks()):
+        loss = fit(cohort, student, network.to(cohort.device), order)
+        outcomes.append(_score(cohort, student // cohort.restarts, network, loss))
+        cohort.advance(1.0)
+    nmse, train_nmse, diverged = np.array(outcomes, dtype=float).reshape(-1, 3).T
+    return Outcome(nmse, train_nmse, diverged.astype(bool))
+
+
+def fit(cohort: Cohort, student: int, network: nn.Module, order: Callable[[int], Tensor]) -> MeanSquaredError:
+    """Train one student in place.
+
+    Raises:
+        ArchabError: with the user's own exception as its cause, where the routine fails.
+    """
+    target, device = student // cohort.restarts, cohort.device
+    inputs = fitting(network, cohort.inputs[target]).to(device)
+    outputs = fitting(network, cohort.outputs[target]).to(device)
+    counter, loss = Counter(torch.tensor(cohort.noise[student], device=device)), MeanSquaredError(axis=0)
+    batches = Batches(
+        take=lambda at: (inputs[at], outputs[at]),
+        order=lambda epoch: order(epoch)[target].to(device),
+        minibatch=cohort.minibatch,
+        counter=counter,
+        epoch_done=lambda: None,
+    )
+    # What the counter does not reach draws from the student's own stream.
+    with forked(np.random.SeedSequence(cohort.noise[student])), counter:
+        network.train()
+        try:
+            cohort.routine(network, batches, loss)
+        except Exception as error:
+            raise ArchabError(f"the routine failed on a {type(network).__name__}: {explain(error)}") from error
+    return loss
+
+
+def _score(cohort: Cohort, target: int, network: nn.Module, loss: MeanSquaredError) -> tuple[float, float, bool]:
+    network.eval()
+
+    def error(inputs: Tensor, outputs: Tensor) -> float:
+        moved = fitting(network, inputs[target]).to(cohort.device), outputs[target].to(cohort.device)
+        return float(normalised_error(network, *moved, axis=0))
+
+    with Counter(torch.tensor(0)):
+        nmse = error(cohort.heldout_inputs, cohort.heldout_outputs)
+        train_nmse = error(cohort.inputs, cohort.outputs)
+    finite = bool(loss.finite()) and all(bool(p.isfinite().all()) for p in network.parameters())
+    diverged = not (finite and np.isfinite(nmse) and np.isfinite(train_nmse))
+    return (np.nan, np.nan, True) if diverged else (nmse, train_nmse, False)

@@ -1,0 +1,1 @@
+"""The families of networks that come with archab, one a file."""

@@ -1,0 +1,121 @@
+"""What one run forward and backward tells of a member, before anything is trained: shapes, memory, and what is wrong."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from archab.errors import ArchabError
+from archab.space.measure import learnable
+from archab.space.space import ArchitecturalSpace, explain
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is known of a member before training.
+
+    Attributes:
+        output: shape of one sample's output.
+        parameters: number of learnable parameters.
+        network_bytes: memory of its parameters and buffers.
+        step_bytes: memory of one student while it trains: parameters, gradients, two moments, and what the backward
+            pass of one mini-batch keeps.
+        output_bytes: memory of one sample's output.
+    """
+
+    output: tuple[int, ...]
+    parameters: int
+    network_bytes: int
+    step_bytes: int
+    output_bytes: int
+
+
+def examine(space: ArchitecturalSpace, member: int, inputs: Tensor) -> Shape:
+    """Run a freshly drawn network of this member on a mini-batch, shape (n, *input_shape), n >= 2.
+
+    Raises:
+        ArchabError: where it fails, changes its input, gives no tensor of n real outputs, answers one input in two ways in
+            evaluation mode, or trains a tensor that it did not register.
+    """
+    network, where = space.construct(member), f"{space.name}: member {member}"
+    inputs = fitting(network, inputs)
+    given, kept = inputs.clone(), [0]
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[0] += tensor.numel() * tensor.element_size()
+        return tensor
+
+    try:
+        network.eval()
+        with torch.no_grad():
+            first, second = network(inputs), network(inputs)
+        network.train()
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            trained = network(inputs)
+    except Exception as error:
+        raise ArchabError(
+            f"{where} could not be run on inputs of shape {tuple(inputs.shape)} and type {inputs.dtype}: {explain(error)}"
+        ) from error
+    if not torch.equal(inputs, given):
+        raise ArchabError(f"{where}: its forward changes its input in place; write to a copy, as in x = x + 1")
+    for output in (first, trained):
+        _check_output(where, output, len(inputs))
+    if first.shape != second.shape or not torch.allclose(first, second, rtol=1e-4, atol=1e-6, equal_nan=True):
+        raise ArchabError(f"{where}: in evaluation mode it gives two answers to one input; a target must be a function")
+    if trained.shape != first.shape:
+        raise ArchabError(
+            f"{where}: its output has shape {tuple(trained.shape)} in training and {tuple(first.shape)} in evaluation"
+        )
+    _check_leaves(where, network, trained)
+    return _shape(network, first, kept[0])
+
+
+def fitting(network: nn.Module, inputs: Tensor) -> Tensor:
+    """The inputs in the precision of the network's parameters; integers stay integers."""
+    dtype = next(network.parameters()).dtype
+    return inputs.to(dtype.to_real()) if inputs.is_floating_point() else inputs
+
+
+def _check_output(where: str, output: object, samples: int) -> None:
+    if not isinstance(output, Tensor):
+        raise ArchabError(f"{where}: its forward gives a {type(output).__name__}; one tensor of outputs is needed")
+    if output.dim() == 0 or len(output) != samples or output.numel() == 0:
+        raise ArchabError(
+            f"{where}: {samples} samples give outputs of shape {tuple(output.shape)}; the first axis must be the samples'"
+        )
+    if not output.is_floating_point():
+        raise ArchabError(f"{where}: its outputs are of type {output.dtype}; real floating-point outputs are needed")
+
+
+def _check_leaves(where: str, network: nn.Module, output: Tensor) -> None:
+    registered = {id(p) for p in network.parameters()}
+    leaves = list(_leaves(output))
+    if any(id(leaf) not in registered for leaf in leaves):
+        raise ArchabError(f"{where}: its output depends on a learnable tensor that is not registered as a parameter")
+    if not leaves:
+        raise ArchabError(f"{where}: its output depends on no learnable parameter, so it could not be trained")
+
+
+def _leaves(output: Tensor) -> Iterator[Tensor]:
+    waiting, seen = [output.grad_fn], set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if (variable := getattr(node, "variable", None)) is not None:
+            yield variable
+        waiting.extend(following for following, _ in node.next_functions)
+
+
+def _shape(network: nn.Module, output: Tensor, kept: int) -> Shape:
+    held = [*network.parameters(), *network.buffers()]
+    trained = [p.numel() * p.element_size() for p in learnable(network).values()]
+    return Shape(
+        output=tuple(output.shape[1:]),
+        parameters=sum(p.numel() for p in learnable(network).values()),
+        network_bytes=sum(t.numel() * t.element_size() for t in held),
+        step_bytes=4 * sum(trained) + kept,
+        output_bytes=output[0].numel() * output.element_size(),
+    )

@@ -1,0 +1,50 @@
+"""Distributions of the inputs on which targets are sampled: callables of a shape and a generator."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Generator, Tensor
+
+
+class Inputs(Protocol):
+    """A distribution of inputs; a user's own is any callable with this signature."""
+
+    def __call__(self, shape: Sequence[int], generator: Generator) -> Tensor:
+        """Draw a tensor of this shape (targets, samples, *input_shape), from this generator alone."""
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Independent normal coordinates."""
+
+    mean: float = 0.0
+    std: float = 1.0
+
+    def __call__(self, shape: Sequence[int], generator: Generator) -> Tensor:
+        """Draw float32 inputs."""
+        return torch.randn(*shape, generator=generator) * self.std + self.mean
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Independent coordinates, uniform in [low, high)."""
+
+    low: float = -1.0
+    high: float = 1.0
+
+    def __call__(self, shape: Sequence[int], generator: Generator) -> Tensor:
+        """Draw float32 inputs."""
+        return torch.rand(*shape, generator=generator) * (self.high - self.low) + self.low
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Independent integers, uniform in 0 … vocabulary − 1, for networks that begin with an embedding."""
+
+    vocabulary: int
+
+    def __call__(self, shape: Sequence[int], generator: Generator) -> Tensor:
+        """Draw int64 inputs."""
+        return torch.randint(self.vocabulary, tuple(shape), generator=generator)

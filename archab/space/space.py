@@ -1,0 +1,136 @@
+"""The architectural space: networks of growing size from one family, their prior, measure and training routine."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from archab.errors import ArchabError
+from archab.space import measure as sizes
+from archab.space import routine as routines
+from archab.space.prior import Init
+from archab.space.routine import AdamW, Routine
+
+
+@dataclass(frozen=True)
+class ArchitecturalSpace:
+    """A list of networks of growing size of one family, each with a distribution over its parameters.
+
+    Attributes:
+        architecture: a class or function that returns an `nn.Module`; it maps inputs of shape (n, *input_shape) to
+            outputs of shape (n, …).
+        members: the keyword arguments of each member, in order of size; one mapping counts as a list of one.
+        input_shape: shape of one sample.
+        prior: called on each freshly constructed network, to change its parameters in place; `Init()` leaves the
+            constructor's own draws.
+        measure: how size is counted: `information` (bits: learnable parameters times the bits of their dtype),
+            `parameter` (their number), or one number a member.
+        routine: how a student trains; a hyperparameter that is a list holds one value a member.
+        name: what reports call it; the architecture's own name by default.
+
+    Raises:
+        ArchabError: if there is no member, the measure is unknown, or a list has another length than `members`.
+    """
+
+    architecture: Callable[..., nn.Module]
+    members: Sequence[Mapping[str, Any]] | Mapping[str, Any] = field(default_factory=dict)
+    input_shape: Sequence[int] = ()
+    prior: Callable[[nn.Module], Any] = Init()
+    measure: str | Sequence[float] = "information"
+    routine: Routine = AdamW()
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        members = [self.members] if isinstance(self.members, Mapping) else list(self.members)
+        object.__setattr__(self, "members", members)
+        object.__setattr__(self, "input_shape", tuple(self.input_shape))
+        object.__setattr__(self, "name", self.name or _name(self.architecture))
+        if not members or not all(isinstance(member, Mapping) for member in members):
+            raise ArchabError(f"{self.name}: members={members!r}: a list of keyword arguments, one a member, is needed")
+        if not all(isinstance(size, int) and size >= 1 for size in self.input_shape):
+            raise ArchabError(f"{self.name}: input_shape={list(self.input_shape)}: sizes of at least 1 are needed")
+        self._check_measure()
+        for member in range(len(members)):
+            self.routine_of(member)
+
+    def _check_measure(self) -> None:
+        if isinstance(self.measure, str):
+            if self.measure not in sizes.MEASURES:
+                known = ", ".join(sizes.MEASURES)
+                raise ArchabError(f"{self.name}: measure={self.measure}: one of {known}, or one number a member")
+        elif len(self.measure) != len(self) or not all(isinstance(m, int | float) and m > 0 for m in self.measure):
+            raise ArchabError(
+                f"{self.name}: measure={list(self.measure)}: one positive number for each of {len(self)} members"
+            )
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    @property
+    def unit(self) -> str:
+        """What one step of the measure is called."""
+        return sizes.UNITS[self.measure] if isinstance(self.measure, str) else "units given by the user"
+
+    def routine_of(self, member: int) -> Routine:
+        """The training routine with this member's hyperparameters."""
+        return routines.of_member(self.routine, member, len(self))
+
+    def construct(self, member: int) -> nn.Module:
+        """Draw one network of this member from its prior, from torch's global generator.
+
+        Raises:
+            ArchabError: with the user's own exception as its cause, where the constructor or the prior fails.
+        """
+        arguments = self.members[member]  # type: ignore[index]
+        try:
+            network = self.architecture(**arguments)
+        except Exception as error:
+            raise ArchabError(
+                f"{self.name}: member {member} could not be constructed with {dict(arguments)}: {explain(error)}"
+            ) from error
+        if not isinstance(network, nn.Module):
+            raise ArchabError(f"{self.name}: {_name(self.architecture)} gave a {type(network).__name__}, no nn.Module")
+        try:
+            self.prior(network)
+        except ArchabError:
+            raise
+        except Exception as error:
+            raise ArchabError(f"{self.name}: its prior failed on member {member}: {explain(error)}") from error
+        return network
+
+    def skeleton(self, member: int) -> nn.Module:
+        """One network of this member for counting, without memory for its parameters where its constructor allows it."""
+        try:
+            with torch.device("meta"):
+                return self.construct(member)
+        except ArchabError:
+            return self.construct(member)
+
+    def size(self, member: int) -> float:
+        """The measure of one member.
+
+        Raises:
+            ArchabError: if the network holds a learnable tensor that it did not register, or none at all.
+        """
+        network = self.skeleton(member)
+        if names := sizes.unregistered(network):
+            raise ArchabError(
+                f"{self.name}: {', '.join(names[:3])}: a learnable tensor that is not registered is neither counted nor "
+                "trained; use nn.Parameter as an attribute, nn.ParameterList or nn.ModuleList"
+            )
+        if not sizes.learnable(network):
+            raise ArchabError(f"{self.name}: member {member} has no learnable parameter")
+        if isinstance(self.measure, str):
+            return sizes.MEASURES[self.measure](network)
+        return float(self.measure[member])
+
+
+def explain(error: BaseException) -> str:
+    """An exception in one line: its kind and the first line of its message."""
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}".rstrip(": ")
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return getattr(function, "__name__", None) or _name(getattr(function, "func", type(function)))
