@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from numpy.random import SeedSequence
 from torch import nn
 
 from archab.engine.cohort import Cohort, Outcome
@@ -54,6 +55,19 @@ class Part:
     first: int
     last: int
 
+    @property
+    def name(self) -> str:
+        """What its file is called."""
+        return f"{self.member:04d}-{self.source}-{self.first:08d}"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The rows of a part in key order, and how many draws of its targets were refused since their outputs were constant."""
+
+    rows: list[Row]
+    redrawn: int
+
 
 @dataclass(frozen=True)
 class Lesson:
@@ -68,6 +82,31 @@ class Lesson:
     source: Source
     methods: dict[Side, Method]
     parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What building every network once tells.
+
+    Attributes:
+        protocol: its name.
+        sizes: the measure of every member, by side.
+        shapes: what else is known of every member, by side.
+        samples: training samples a target, by member and source.
+        learners: the sides whose students learn them.
+        notes: sizes and routines that differ.
+    """
+
+    protocol: str
+    sizes: dict[str, list[float]]
+    shapes: dict[str, list[Shape]]
+    samples: dict[tuple[int, str], int]
+    learners: dict[tuple[int, str], tuple[Side, ...]]
+    notes: tuple[str, ...]
+
+    def students(self, comparison: "Comparison") -> int:
+        """How many students the run trains."""
+        return comparison.targets * comparison.restarts * sum(len(sides) for sides in self.learners.values())
 
 
 @dataclass(frozen=True)
@@ -201,40 +240,51 @@ class Comparison:
         return {"a": self.a, "b": self.b, **third}
 
     @cached_property
-    def plan(self) -> Plan:
-        """Build every member once, and decide how its students train.
+    def survey(self) -> Survey:
+        """Build and run every member once.
 
         Raises:
             ArchabError: if sizes or shapes do not match, or a network cannot be built, run or counted.
         """
         name = self.protocol or ("direct" if self.reference is None else "reference")
-        protocol, notes = PROTOCOLS[name], []
+        protocol = PROTOCOLS[name]
         used = {s for source, sides in protocol.lessons for s in (source, *sides)}
         sizes = {side: [s.size(m) for m in range(len(s))] for side, s in self.spaces.items() if side in used}
-        notes += self._compare_sizes(sizes, protocol)
+        notes = self._compare_sizes(sizes, protocol)
         shapes = {side: self._examined(side) for side in sizes}
         self._compare_shapes(shapes)
-        notes += self._compare_routines()
-        methods = {(side, m): self._method(side, m, shapes[side][m]) for side in ("a", "b") for m in range(len(self.a))}
-        notes += _loops(self.spaces, methods)
-        lessons = {
-            (member, source): self._lesson(member, source, sides, sizes, shapes, methods)
-            for member in range(len(self.a))
-            for source, sides in protocol.lessons
-        }
-        return Plan(name, sizes, lessons, tuple(dict.fromkeys(notes)))
+        learners = {(m, source): sides for m in range(len(self.a)) for source, sides in protocol.lessons}
+        samples = {}
+        for (member, source), sides in learners.items():
+            index = self._index(source, member)
+            cuts = [minibatch(self.spaces[side], member) for side in sides]
+            samples[member, source] = self._samples(sizes[source][index], shapes[source][index].parameters, cuts)
+        return Survey(name, sizes, shapes, samples, learners, (*notes, *self._compare_routines()))
+
+    @cached_property
+    def plan(self) -> Plan:
+        """Decide how every member's students train.
+
+        Raises:
+            ArchabError: as `survey` does.
+        """
+        survey = self.survey
+        methods = {(side, m): self._method(side, m) for side in _STUDENTS for m in range(len(self.a))}
+        lessons = {key: self._lesson(*key, methods) for key in survey.learners}
+        notes = (*survey.notes, *_loops(self.spaces, methods))
+        return Plan(survey.protocol, survey.sizes, lessons, tuple(dict.fromkeys(notes)))
 
     def __iter__(self) -> Iterator[Row]:
         for note in self.plan.notes:
             warnings.warn(note, stacklevel=2)
         for part in self.plan.parts:
-            yield from self.run(part)
+            yield from self.run(part).rows
 
     def table(self) -> pd.DataFrame:
         """Train everything; one row a student, in key order."""
         return frame(self)
 
-    def run(self, part: Part, advance: Callable[[float], None] = lambda students: None) -> list[Row]:
+    def run(self, part: Part, advance: Callable[[float], None] = lambda students: None) -> Finished:
         """Train the students of one part of the plan.
 
         Args:
@@ -243,15 +293,11 @@ class Comparison:
         """
         lesson = self.plan.lessons[part.member, part.source]
         targets = lesson.source.draw(part.first, part.last)
-        rows = []
+        rows: list[Row] = []
         for side, method in lesson.methods.items():
             outcome = method.train(self._cohort(lesson, part, side, targets, advance))
             rows += self._rows(part, side, targets, outcome)
-        return sorted(rows, key=lambda row: (row.draw, row.side, row.restart))
-
-    def redrawn(self, part: Part) -> int:
-        """How many draws of this part's targets were refused as constant."""
-        return self.plan.lessons[part.member, part.source].source.draw(part.first, part.last).redrawn
+        return Finished(sorted(rows, key=lambda row: (row.draw, row.side, row.restart)), targets.redrawn)
 
     def _cohort(
         self, lesson: Lesson, part: Part, side: Side, targets: Targets, advance: Callable[[float], None]
@@ -259,7 +305,7 @@ class Comparison:
         space, tile = self.spaces[side], lesson.source.tile
         here = list(tiles(part.first, part.last, tile))
 
-        def draws(stage: Stage, tile: int, restart: int):  # type: ignore[no-untyped-def]
+        def draws(stage: Stage, tile: int, restart: int) -> SeedSequence:
             return stream(self.seed, stage, part.source, side, part.member, tile, restart)
 
         def networks() -> list[nn.Module]:
@@ -351,32 +397,27 @@ class Comparison:
                 notes.append(f"unequal training: {name} is {values[0]} for {self.a.name} and {values[1]} for {self.b.name}")
         return notes
 
-    def _method(self, side: Side, member: int, shape: Shape) -> Method:
-        space = self.spaces[side]
+    def _method(self, side: Side, member: int) -> Method:
+        space, shape = self.spaces[side], self.survey.shapes[side][member]
         here = device_named(self.device)
         return self.engine.method(Candidate(space, member, shape, minibatch(space, member), self.inputs, here))
 
-    def _lesson(
-        self,
-        member: int,
-        source: str,
-        sides: tuple[Side, ...],
-        sizes: dict[str, list[float]],
-        shapes: dict[str, list[Shape]],
-        methods: dict[tuple[Side, int], Method],
-    ) -> Lesson:
-        space = self.spaces[source]
-        index = member if len(space) > 1 else 0
-        shape = shapes[source][index]
-        samples = self._samples(sizes[source][index], shape.parameters, [minibatch(self.spaces[s], member) for s in sides])
+    def _lesson(self, member: int, source: str, methods: dict[tuple[Side, int], Method]) -> Lesson:
+        survey, space, index = self.survey, self.spaces[source], self._index(source, member)
+        samples, sides = survey.samples[member, source], survey.learners[member, source]
+        shape = survey.shapes[source][index]
         values = math.prod(space.input_shape) + math.prod(shape.output)
-        networks = shape.network_bytes + sum(shapes[side][member].network_bytes for side in sides)
+        networks = shape.network_bytes + sum(survey.shapes[side][member].network_bytes for side in sides)
         tile = tile_size((samples + self.heldout_samples) * values * 4 + networks)
         chunk = max(1, min(methods[side, member].chunk for side in sides) // self.restarts)
         edges = range(0, self.targets, chunk)
         parts = tuple(Part(member, source, first, min(first + chunk, self.targets)) for first in edges)
         where = Source(space, index, member, source, self.inputs, samples, self.heldout_samples, tile, self.seed)
         return Lesson(where, {side: methods[side, member] for side in sides}, parts)
+
+    def _index(self, source: str, member: int) -> int:
+        """A space of one member serves every member."""
+        return member if len(self.spaces[source]) > 1 else 0
 
     def _samples(self, size: float, parameters: int, minibatches: list[int]) -> int:
         if self.samples is not None:
@@ -394,6 +435,7 @@ def minibatch(space: ArchitecturalSpace, member: int) -> int:
     return int(settings(space.routine_of(member)).get("minibatch", 16))
 
 
+_STUDENTS: tuple[Side, ...] = ("a", "b")
 _COUNTS = (
     ("targets", 1, "target a member"),
     ("restarts", 1, "student a side and target"),

@@ -1,0 +1,197 @@
+"""From the composed configuration to objects: the schema of the command line, and who shares what."""
+
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from archab.errors import ArchabError
+
+if TYPE_CHECKING:
+    from archab.comparison import Comparison
+    from archab.space import ArchitecturalSpace
+
+
+@dataclass
+class Side:
+    """One space: see `ArchitecturalSpace`. What is null is shared with the other sides."""
+
+    architecture: Any = MISSING
+    members: Any = MISSING
+    input_shape: Any = None
+    prior: Any = None
+    measure: Any = None
+    routine: Any = None
+    name: str = ""
+
+
+@dataclass
+class Spaces:
+    """What a file of the group `space` defines, with the question that it asks."""
+
+    question: str = ""
+    a: Side = MISSING
+    b: Side = MISSING
+    reference: Side | None = None
+
+
+@dataclass
+class Tracking:
+    """Where runs are logged."""
+
+    uri: str | None = None
+    experiment: str | None = None
+
+
+@dataclass
+class Run:
+    """Every key of a run: see `Comparison`."""
+
+    seed: int = 0
+    targets: int = 40
+    restarts: int = 1
+    samples: int | None = None
+    samples_per_measure: float | None = None
+    heldout_samples: int = 512
+    protocol: str | None = None
+    size_tolerance: float = 0.0
+    device: str = "cpu"
+    spool: str = ".archab"
+    measure: Any = "information"
+    input_shape: Any = MISSING
+    inputs: Any = MISSING
+    prior: Any = MISSING
+    routine: Any = MISSING
+    engine: Any = MISSING
+    tracking: Tracking = field(default_factory=Tracking)
+    space: Spaces = MISSING
+
+
+ConfigStore.instance().store(name="schema", node=Run)
+
+SHARED = ("prior", "routine", "measure", "input_shape")
+_COMPARISON = (
+    "targets",
+    "restarts",
+    "seed",
+    "samples",
+    "samples_per_measure",
+    "heldout_samples",
+    "protocol",
+    "size_tolerance",
+    "device",
+)
+
+
+def home() -> Path:
+    """The folder of archab's own configuration files: in the package where it was installed, else beside it."""
+    package = Path(__file__).resolve().parent
+    return package / "conf" if (package / "conf").is_dir() else package.parent / "conf"
+
+
+def resolved(cfg: DictConfig) -> dict[str, Any]:
+    """The configuration in plain values, what is shared copied into the sides that have none of their own, then removed.
+
+    Raises:
+        ArchabError: if a value is missing or cannot be resolved.
+    """
+    try:
+        plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ArchabError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+    assert isinstance(plain, dict)
+    config: dict[str, Any] = {str(key): value for key, value in plain.items()}
+    sides = [config["space"][side] for side in ("a", "b", "reference") if config["space"][side] is not None]
+    for key in SHARED:
+        shared = config.pop(key)
+        for side in sides:
+            side[key] = shared if side[key] is None else side[key]
+    return config
+
+
+def comparison(config: dict[str, Any]) -> "Comparison":
+    """The comparison that a resolved configuration describes.
+
+    Raises:
+        ArchabError: if an object cannot be imported or made, or the comparison is not a valid one.
+    """
+    from archab.comparison import Comparison
+
+    spaces = config["space"]
+    return Comparison(
+        a=_space("a", spaces["a"]),
+        b=_space("b", spaces["b"]),
+        reference=None if spaces["reference"] is None else _space("reference", spaces["reference"]),
+        inputs=_made("inputs", config["inputs"]),
+        engine=_made("engine", config["engine"]),
+        **{key: config[key] for key in _COMPARISON},
+    )
+
+
+def _space(side: str, node: dict[str, Any]) -> "ArchitecturalSpace":
+    from archab.space import ArchitecturalSpace
+
+    architecture = _bound(f"space.{side}.architecture", node["architecture"])
+    prior, routine = (_made(f"space.{side}.{key}", node[key]) for key in ("prior", "routine"))
+    given = {key: node[key] for key in ("members", "input_shape", "measure")}
+    return ArchitecturalSpace(architecture, prior=prior, routine=routine, name=node["name"] or "", **given)
+
+
+def _made(key: str, node: object) -> Any:
+    """The object that `_target_` makes; a function is bound to its arguments, to be called later."""
+    function = _bound(key, node)
+    if not inspect.isclass(function.func) or (isinstance(node, dict) and node.get("_partial_")):
+        return function
+    return _call(key, function)
+
+
+def _bound(key: str, node: object) -> "partial[Any]":
+    from hydra.utils import get_object
+
+    if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
+        raise ArchabError(f"{key}={node!r}: a configuration with _target_, the import path of a class or function")
+    target = node["_target_"]
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        function: Callable[..., Any] = get_object(target)
+    except Exception as error:
+        cause = error.__cause__ or error
+        raise ArchabError(
+            f"{key}._target_={target}: cannot be imported ({type(cause).__name__}: {_first_line(cause)}); modules are "
+            "found in the current directory and on PYTHONPATH"
+        ) from error
+    if not callable(function):
+        raise ArchabError(f"{key}._target_={target}: is a {type(function).__name__}, no class or function")
+    arguments = {name: _nested(f"{key}.{name}", value) for name, value in node.items() if not _hydras(name)}
+    return partial(function, **arguments)
+
+
+def _nested(key: str, value: object) -> object:
+    return _made(key, value) if isinstance(value, dict) and "_target_" in value else value
+
+
+def _hydras(name: str) -> bool:
+    return name in ("_target_", "_partial_", "_convert_", "_recursive_")
+
+
+def _call(key: str, function: "partial[Any]") -> Any:
+    try:
+        return function()
+    except ArchabError:
+        raise
+    except Exception as error:
+        raise ArchabError(
+            f"{key}: {function.func.__name__} could not be made with {function.keywords}: {_first_line(error)}"
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [""])[0]

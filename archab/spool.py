@@ -1,0 +1,77 @@
+"""Rows on disk as finished parts, whatever happens to the run or to the store."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from archab import results
+from archab.errors import ArchabError
+
+
+class Spool:
+    """The folder of one run: `plan.json`, its finished parts, and at its end `results.parquet`.
+
+    Parts are there while a run is unfinished; a run of the same plan goes on from them. A table's attribute `redrawn`
+    counts the targets that were drawn again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._parts = folder / "parts"
+        self.results = folder / "results.parquet"
+
+    def begin(self, plan: dict[str, Any]) -> None:
+        """Start a run by this plan; parts that were made by another plan are put aside."""
+        described = json.dumps(plan, indent=1, sort_keys=True)
+        kept = self.folder / "plan.json"
+        if self._parts.exists() and (not kept.exists() or kept.read_text() != described):
+            aside = self.folder / f"parts-{len(list(self.folder.glob('parts-*')))}"
+            self._parts.rename(aside)
+        self._parts.mkdir(exist_ok=True)
+        kept.write_text(described)
+
+    def read(self, part: str) -> pd.DataFrame | None:
+        """The rows of a finished part, None where it is not finished."""
+        file = self._parts / f"{part}.parquet"
+        return results.read(file) if file.exists() else None
+
+    def write(self, part: str, rows: pd.DataFrame) -> None:
+        """Keep a finished part."""
+        results.write(rows, self._parts / f"{part}.parquet")
+
+    def finish(self) -> pd.DataFrame:
+        """All rows in key order, written to `results.parquet`; the parts have served."""
+        parts = [results.read(file) for file in sorted(self._parts.glob("*.parquet"))]
+        table = pd.concat(parts, ignore_index=True).sort_values(results.KEY, ignore_index=True)
+        table.attrs["redrawn"] = sum(part.attrs.get("redrawn", 0) for part in parts)
+        results.write(table, self.results)
+        shutil.rmtree(self._parts)
+        return table
+
+
+@contextmanager
+def spooled(root: Path, fingerprint: str, seed: int) -> Iterator[Spool]:
+    """The spool of one run, held by this process alone.
+
+    Raises:
+        ArchabError: if the folder cannot be written, or another process is at this run.
+    """
+    folder = root / fingerprint / str(seed)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "lock")
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ArchabError(f"another process is at this very run (seed {seed}); its rows go to {folder}") from None
+    except OSError as error:
+        raise ArchabError(f"spool={root}: cannot be written ({error.strerror}); give a writable folder") from error
+    try:
+        yield Spool(folder)
+    finally:
+        lock.release()
