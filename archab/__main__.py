@@ -6,6 +6,7 @@ import signal
 import sys
 import tempfile
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -147,8 +148,9 @@ def _parts(comparison: "Comparison", identity: str, spool: "Spool", tracker: "Tr
     from archab.evidence.summary import summary
     from archab.results import frame
 
-    parts, done = comparison.plan.parts, []
-    for part, following in zip(parts, [*parts[1:], None], strict=True):
+    done: list[pd.DataFrame] = []
+    last = {part.member: part for part in comparison.plan.parts}
+    for part in comparison.plan.parts:
         rows = spool.read(part.name)
         if rows is None:
             finished = comparison.run(part, advance)
@@ -158,7 +160,7 @@ def _parts(comparison: "Comparison", identity: str, spool: "Spool", tracker: "Tr
         else:
             advance(len(rows))
         done.append(rows)
-        if following is None or following.member != part.member:
+        if part == last[part.member]:
             line = summary(pd.concat(done, ignore_index=True))[0]
             tracker.log(line.metrics(), step=part.member)
             done = []
@@ -189,7 +191,7 @@ def _with_space(arguments: list[str]) -> list[str]:
 
 def _spaces(arguments: list[str]) -> list[str]:
     folders = [home()]
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for argument, following in pairwise([*arguments, ""]):
         key, _, value = argument.partition("=")
         if key in ("--config-dir", "-cd"):
             folders.append(Path(value or following))

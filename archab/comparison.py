@@ -1,4 +1,4 @@
-"""The comparison: two spaces, a protocol, and the rows of their students, without files, MLflow, Hydra or progress bars."""
+"""The comparison: two spaces, a protocol, and the rows of their students; no files, MLflow, Hydra or progress bars."""
 
 import math
 import warnings
@@ -63,7 +63,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Finished:
-    """The rows of a part in key order, and how many draws of its targets were refused since their outputs were constant."""
+    """The rows of a part in key order, and how many draws of its targets were refused as constant."""
 
     rows: list[Row]
     redrawn: int
@@ -156,8 +156,8 @@ class Comparison:
     Attributes:
         a, b: the sides. Networks are paired at equal index.
         reference: draws the targets that both sides learn; of one member, or as many as the sides have.
-        protocol: `reference` (both sides learn each target of the reference; sizes need not match) or `direct` (each side
-            learns targets drawn from the other; sizes must match); by default the one that fits.
+        protocol: `reference` (both sides learn each target of the reference; sizes need not match) or `direct` (each
+            side learns targets drawn from the other; sizes must match); by default the one that fits.
         targets: targets a member, in `direct` a side.
         restarts: students a side and target.
         seed: of everything random.
@@ -200,7 +200,7 @@ class Comparison:
                 raise ArchabError(f"{name}={value!r}: more than 0 is needed, or null for the default")
         if self.samples is not None and self.samples_per_measure is not None:
             raise ArchabError(
-                f"samples={self.samples} and samples_per_measure={self.samples_per_measure}: give one of them, null the other"
+                f"samples={self.samples} and samples_per_measure={self.samples_per_measure}: give one, null the other"
             )
         if not 0 <= self.size_tolerance < 1:
             raise ArchabError(f"size_tolerance={self.size_tolerance}: a share from 0 to below 1 is needed")
@@ -210,9 +210,11 @@ class Comparison:
 
     def _check_protocol(self) -> None:
         if self.protocol is not None and self.protocol not in PROTOCOLS:
-            raise ArchabError(f"protocol={self.protocol}: there are {', '.join(PROTOCOLS)}, and null for the one that fits")
+            raise ArchabError(
+                f"protocol={self.protocol}: there are {', '.join(PROTOCOLS)}, and null for the one that fits"
+            )
         if self.protocol == "reference" and self.reference is None:
-            raise ArchabError("protocol=reference: this space has no third network; give space.reference, or protocol=direct")
+            raise ArchabError("protocol=reference: this space has no third network; give one, or protocol=direct")
 
     def _check_spaces(self) -> None:
         a, b = self.a, self.b
@@ -230,7 +232,7 @@ class Comparison:
                 )
         if self.reference is not None and len(self.reference) not in (1, len(a)):
             raise ArchabError(
-                f"members: the reference {self.reference.name} has {len(self.reference)}; one, or {len(a)} as the sides have"
+                f"members: the reference {self.reference.name} has {len(self.reference)}; one is needed, or {len(a)}"
             )
 
     @property
@@ -374,8 +376,8 @@ class Comparison:
         lists = f"{self.a.name} {_listed(a)} and {self.b.name} {_listed(b)} {self.a.unit}"
         if max(apart) > self.size_tolerance:
             raise ArchabError(
-                f"protocol=direct needs equal sizes at equal index, got {lists}; change the members, give a reference, or "
-                f"allow it by size_tolerance={math.ceil(max(apart) * 100) / 100:g}"
+                f"protocol=direct needs equal sizes at equal index, got {lists}; change the members, add a reference, "
+                f"or allow it by size_tolerance={math.ceil(max(apart) * 100) / 100:g}"
             )
         return [f"sizes differ by up to {max(apart):.1%}: {lists}"]
 
@@ -394,7 +396,9 @@ class Comparison:
         for name in ("epochs", "minibatch"):
             values = [[settings(s.routine_of(m)).get(name) for m in range(len(s))] for s in (self.a, self.b)]
             if values[0] != values[1]:
-                notes.append(f"unequal training: {name} is {values[0]} for {self.a.name} and {values[1]} for {self.b.name}")
+                notes.append(
+                    f"unequal training: {name} is {values[0]} for {self.a.name} and {values[1]} for {self.b.name}"
+                )
         return notes
 
     def _method(self, side: Side, member: int) -> Method:

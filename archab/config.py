@@ -97,7 +97,7 @@ def home() -> Path:
 
 
 def resolved(cfg: DictConfig) -> dict[str, Any]:
-    """The configuration in plain values, what is shared copied into the sides that have none of their own, then removed.
+    """The configuration in plain values; what is shared is copied into the sides that lack it, then removed.
 
     Raises:
         ArchabError: if a value is missing or cannot be resolved.

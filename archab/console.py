@@ -1,7 +1,7 @@
 """What a run shows in the terminal: the question and the plan, the progress, the table, and where to look next."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,7 +34,9 @@ def opening(out: Console, comparison: Comparison, survey: Survey, space: str, qu
     grid = Table.grid(padding=(0, 2))
     for side, sizes in survey.sizes.items():
         name = Text(comparison.spaces[side].name)
-        grid.add_row(f"  {LETTERS[side]}", name, Text("  ".join(f"{size:,.0f}" for size in sizes)), comparison.spaces[side].unit)
+        grid.add_row(
+            f"  {LETTERS[side]}", name, Text("  ".join(f"{size:,.0f}" for size in sizes)), comparison.spaces[side].unit
+        )
     out.print()
     out.print(grid)
     out.print()
@@ -79,7 +81,11 @@ def _training(comparison: Comparison, survey: Survey, side: str) -> str:
     name = getattr(space.routine, "func", space.routine)
     lr = _range([c["lr"] for c in chosen if isinstance(c.get("lr"), int | float)])
     steps = _range(
-        [c["epochs"] * n // minibatch(space, m) for m, (c, n) in enumerate(zip(chosen, counts, strict=True)) if "epochs" in c]
+        [
+            c["epochs"] * n // minibatch(space, m)
+            for m, (c, n) in enumerate(zip(chosen, counts, strict=True))
+            if "epochs" in c
+        ]
     )
     return ", ".join(
         part
@@ -93,7 +99,7 @@ def _training(comparison: Comparison, survey: Survey, side: str) -> str:
     )
 
 
-def _range(values: list[float]) -> str:
+def _range(values: Sequence[float]) -> str:
     if not values:
         return ""
     low, high = min(values), max(values)
@@ -107,7 +113,7 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def progress(out: Console, students: float) -> Iterator[Callable[[float], None]]:
-    """A function to be called with the number of students trained since the last call; it draws bars, or prints lines."""
+    """What to call with the number of students trained since the last call; it draws bars, or prints lines."""
     if out.is_terminal:
         columns = (TextColumn("  training"), BarColumn(40), TextColumn("{task.completed:,.0f} of {task.total:,.0f}"))
         with Progress(*columns, _Rate(), TimeRemainingColumn(), console=out) as bars:

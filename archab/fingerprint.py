@@ -1,4 +1,4 @@
-"""What makes two runs the same experiment: a hash of the configuration, of archab's results and of the user's own source."""
+"""What makes two runs the same experiment: a hash of the configuration and of the user's own source."""
 
 import ast
 import hashlib

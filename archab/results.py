@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -53,8 +53,8 @@ class Row:
 
 COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Row))
 KEY = ["seed", "member", "source", "draw", "side", "restart"]
-_TYPES = {int: "int64", float: "float64"}
-_DTYPES = {field.name: _TYPES.get(field.type, "str") for field in fields(Row)}  # type: ignore[call-overload]
+_TYPES: dict[Any, str] = {int: "int64", float: "float64"}
+_DTYPES = {field.name: _TYPES.get(field.type, "str") for field in fields(Row)}
 
 
 def frame(rows: Iterable[Row]) -> pd.DataFrame:

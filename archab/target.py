@@ -1,7 +1,7 @@
 """Targets: functions to approximate, drawn as networks from a prior, with their training and held-out samples."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -70,8 +70,8 @@ class Source:
             ArchabError: if a target's outputs stay constant or non-finite in 20 draws.
         """
         drawn = [self._tile(tile, start, stop) for tile, start, stop in tiles(first, last, self.tile)]
-        tensors = (torch.cat([getattr(t, name) for t in drawn]) for name in _TENSORS)
-        return Targets(tuple(n for t in drawn for n in t.names), *tensors, sum(t.redrawn for t in drawn))
+        tensors = {name: torch.cat([getattr(t, name) for t in drawn]) for name in _TENSORS}
+        return Targets(tuple(n for t in drawn for n in t.names), redrawn=sum(t.redrawn for t in drawn), **tensors)
 
     def order(self, first: int, last: int, epoch: int) -> Tensor:
         """The order in which students meet the training samples of these targets, shape (last − first, samples)."""
@@ -86,7 +86,8 @@ class Source:
 
     def _tile(self, tile: int, start: int, stop: int) -> Targets:
         """The positions start … stop − 1 of a tile; those that fail are taken from the tile's next attempt."""
-        missing, found, redrawn = list(range(start, stop)), {}, 0
+        missing, redrawn = list(range(start, stop)), 0
+        found: dict[int, tuple[str, dict[str, Tensor]]] = {}
         for attempt in range(ATTEMPTS):
             with forked(self._stream(Stage.TARGET, tile, attempt)):
                 networks = [self.space.construct(self.index) for _ in range(missing[-1] + 1)]
@@ -110,8 +111,8 @@ class Source:
                 f"draws (a scale above {SMALLEST_SCALE:g} and finite is needed)"
             )
         chosen = [found[position] for position in range(start, stop)]
-        stacked = (torch.stack(tensors) for tensors in zip(*(t[1:] for t in chosen), strict=True))
-        return Targets(tuple(t[0] for t in chosen), *stacked, redrawn)
+        tensors = {name: torch.stack([t[name] for _, t in chosen]) for name in _TENSORS}
+        return Targets(tuple(name for name, _ in chosen), redrawn=redrawn, **tensors)
 
     def _stream(self, stage: Stage, tile: int, k: int) -> SeedSequence:
         return stream(self.seed, stage, self.side, self.side, self.member, tile, k)
@@ -120,15 +121,20 @@ class Source:
 _TENSORS = ("inputs", "outputs", "heldout_inputs", "heldout_outputs")
 
 
-def _target(network: nn.Module, inputs: Tensor, heldout: Tensor) -> tuple[str, Tensor, Tensor, Tensor, Tensor] | None:
+def _target(network: nn.Module, inputs: Tensor, heldout: Tensor) -> tuple[str, dict[str, Tensor]] | None:
+    """Identity and samples of one target, None where its outputs do not vary."""
     outputs, heldout_outputs = answers(network, inputs), answers(network, heldout)
     mean = outputs.mean(0)
     scale = (outputs - mean).square().mean().sqrt()
     if not SMALLEST_SCALE <= float(scale) < float("inf") or not bool(heldout_outputs.isfinite().all()):
         return None
-    dtype = fitting(network, torch.zeros(1)).dtype
-    standard: Callable[[Tensor], Tensor] = lambda y: ((y - mean) / scale).to(dtype)  # noqa: E731
-    return _identity(network, inputs, heldout), inputs, standard(outputs), heldout, standard(heldout_outputs)
+    samples = {
+        "inputs": inputs,
+        "outputs": fitting(network, (outputs - mean) / scale),
+        "heldout_inputs": heldout,
+        "heldout_outputs": fitting(network, (heldout_outputs - mean) / scale),
+    }
+    return _identity(network, inputs, heldout), samples
 
 
 def answers(network: nn.Module, inputs: Tensor) -> Tensor:

@@ -87,7 +87,9 @@ class Tracker:
 
 
 @contextmanager
-def tracked(store: Store, experiment: str, run: str, parameters: dict[str, Any], tags: dict[str, str]) -> Iterator[Tracker]:
+def tracked(
+    store: Store, experiment: str, run: str, parameters: dict[str, Any], tags: dict[str, str]
+) -> Iterator[Tracker]:
     """An open run, ended as FINISHED, as KILLED when interrupted, else as FAILED.
 
     Raises:

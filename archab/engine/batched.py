@@ -4,10 +4,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.nn import functional as F
 
 from archab.engine import loop
 from archab.engine.cohort import EVALUATION_SAMPLES, Batches, Cohort, MeanSquaredError, Outcome, normalised_error
@@ -47,11 +50,11 @@ class Stack(nn.Module):
 
         def one(learnable: dict[str, Tensor], fixed: dict[str, Tensor], x: Tensor, noise: Tensor) -> Tensor:
             self.counter.student = noise
-            return functional_call(self.one[0], (learnable, fixed), (x,))  # type: ignore[no-any-return]
+            return functional_call(self.one[0], (learnable, fixed), (x,))
 
         learnable = {name: p[replicates] for name, p in zip(self.names, self.learnable, strict=True)}
         fixed = {name: t[replicates] for name, t in self.fixed.items()}
-        return vmap(one, randomness="error")(learnable, fixed, inputs, self.noise[replicates])  # type: ignore[no-any-return]
+        return vmap(one, randomness="error")(learnable, fixed, inputs, self.noise[replicates])
 
 
 def trainer(evaluated: int) -> Callable[[Cohort], Outcome]:
@@ -66,7 +69,7 @@ def trainer(evaluated: int) -> Callable[[Cohort], Outcome]:
             )
             return loop.train(replace(cohort, networks=lambda: networks))
         stack, loss = fit(cohort, networks)
-        with _quiet(), stack.counter:
+        with batching(), stack.counter:
             return _score(cohort, stack, loss, evaluated)
 
     return train
@@ -91,7 +94,7 @@ def fit(cohort: Cohort, networks: list[nn.Module]) -> tuple[Stack, MeanSquaredEr
         counter=counter,
         epoch_done=lambda: cohort.advance(len(networks) / epochs),
     )
-    with _quiet(), counter:
+    with batching(), counter:
         stack.train()
         try:
             cohort.routine(stack, batches, loss)
@@ -116,9 +119,7 @@ def _score(cohort: Cohort, stack: Stack, loss: MeanSquaredError, evaluated: int)
             return normalised_error(lambda x: stack(x, some), *moved, axis=1)
 
         parts.append(
-            torch.stack(
-                [error(cohort.heldout_inputs, cohort.heldout_outputs), error(cohort.inputs, cohort.outputs)]
-            )
+            torch.stack([error(cohort.heldout_inputs, cohort.heldout_outputs), error(cohort.inputs, cohort.outputs)])
         )
     errors = torch.cat(parts, 1)
     whole = errors.isfinite().all(0) & loss.finite()
@@ -129,14 +130,25 @@ def _score(cohort: Cohort, stack: Stack, loss: MeanSquaredError, evaluated: int)
 
 
 def evaluated_at_once(memory: int, step_bytes: int, output_bytes: int, minibatch: int) -> int:
-    """How many students to score at once within `memory` bytes, if a pass over 512 samples needs what training needs."""
+    """Students to score at once within `memory` bytes, if a pass over 512 samples needs what training needs."""
     one = (step_bytes * EVALUATION_SAMPLES) // minibatch + output_bytes * EVALUATION_SAMPLES
     return max(1, memory // max(1, one))
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        # An operation without a batching rule is slower, and right.
+def batching() -> Iterator[None]:
+    """What a `Stack` runs under: torch's embedding put right, and no word about operations without a batching rule."""
+    with warnings.catch_warnings(), patch.object(F, "embedding", _embedding):
         warnings.filterwarnings("ignore", message="There is a performance drop")
         yield
+
+
+_torchs_embedding = F.embedding
+
+
+def _embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None, *rest: Any, **named: Any) -> Tensor:
+    """`F.embedding`; torch 2.13's batching rule forgets that the padding row does not learn."""
+    if padding_idx is not None:
+        padding = torch.arange(len(weight), device=weight.device) == padding_idx % len(weight)
+        weight = torch.where(padding.unsqueeze(1), weight.detach(), weight)
+    return _torchs_embedding(input, weight, None, *rest, **named)

@@ -18,11 +18,16 @@ from archab.space.inputs import Inputs
 from archab.space.space import ArchitecturalSpace, explain
 
 STEPS = 2
-CONSTRUCTIONS = 4  # a choice of two attributes goes unnoticed in one family of eight, and is then found in the run
+CONSTRUCTIONS = 8  # a choice of two attributes goes unnoticed in one family of 128, and is then found in the run
 
 
 def why_not_batched(
-    space: ArchitecturalSpace, member: int, minibatch: int, inputs: Inputs, output: tuple[int, ...], device: torch.device
+    space: ArchitecturalSpace,
+    member: int,
+    minibatch: int,
+    inputs: Inputs,
+    output: tuple[int, ...],
+    device: torch.device,
 ) -> str | None:
     """Why the students of this member must be trained one by one, or None where batching gives the loop's results.
 
@@ -56,7 +61,7 @@ def why_not_batched(
     )
     pair = networks[:2]
     try:
-        return _difference(cohort, [copy.deepcopy(n).double() for n in pair], 1e-9)
+        return _difference(cohort, [_in_double(copy.deepcopy(n)) for n in pair], 1e-9)
     except (ArchabError, RuntimeError, TypeError):
         return _difference(cohort, pair, 1e-4)
 
@@ -74,7 +79,7 @@ def _difference(cohort: Cohort, networks: list[nn.Module], tolerance: float) -> 
         return explain(error.__cause__ or error)
     except RuntimeError as error:
         return explain(error)
-    one_by_one = [_found_alone(n, l.total, cohort, i) for i, (n, l) in enumerate(zip(alone, losses, strict=True))]
+    one_by_one = [_found_alone(network, losses[i].total, cohort, i) for i, network in enumerate(alone)]
     for name, values in together.items():
         wanted = torch.stack([found[name] for found in one_by_one])
         scale = wanted.abs().nan_to_num(0).max().clamp(min=1.0) if wanted.numel() else 1.0
@@ -83,10 +88,17 @@ def _difference(cohort: Cohort, networks: list[nn.Module], tolerance: float) -> 
     return None
 
 
+def _in_double(network: nn.Module) -> nn.Module:
+    for tensor in (*network.parameters(), *network.buffers()):
+        if tensor.is_floating_point() or tensor.is_complex():
+            tensor.data = tensor.data.to(torch.complex128 if tensor.is_complex() else torch.float64)
+    return network
+
+
 def _found(stack: batched.Stack, loss: Any, cohort: Cohort) -> dict[str, Tensor]:
     named = dict(zip(stack.names, stack.learnable, strict=True))
     stack.eval()
-    with torch.no_grad(), stack.counter:
+    with torch.no_grad(), batched.batching(), stack.counter:
         x = cohort.inputs.to(cohort.device)
         outputs = stack(x.to(_dtype(named)) if x.is_floating_point() else x)
     return _table(named, stack.fixed, loss, outputs)
@@ -124,5 +136,3 @@ class _Random(TorchDispatchMode):
         if torch.Tag.nondeterministic_seeded in function.tags:
             self.operations.append(str(function.overloadpacket))
         return function(*args, **(kwargs or {}))
-
-

@@ -46,7 +46,7 @@ class Cohort:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What training gave, one entry a student: held-out and training NMSE, and whether its loss or a parameter broke."""
+    """What training gave, an entry a student: held-out and training NMSE, and whether its loss or a parameter broke."""
 
     nmse: np.ndarray
     train_nmse: np.ndarray

@@ -1,4 +1,4 @@
-"""One student after another: the plain loop, right for every network, and what every other engine is checked against."""
+"""One student after another: the plain loop, right for every network, against which other engines are checked."""
 
 from collections.abc import Callable
 from functools import cache

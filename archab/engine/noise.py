@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from types import TracebackType
+from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -100,7 +101,7 @@ class Counter:
         return input * (self.keep(mask, input, p) / (1 - p) if p < 1 else 0.0)
 
     def __enter__(self) -> "Counter":
-        replaced = {
+        replaced: dict[str, Any] = {
             "dropout": self.dropout,
             "dropout1d": self._feature(2),
             "dropout2d": self._feature(-1),
@@ -114,5 +115,7 @@ class Counter:
         torch.backends.mha.set_fastpath_enabled(False)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._entered.close()

@@ -1,4 +1,4 @@
-"""Which engine trains a member's students, and how many at once: a function of configuration and shapes, never of a timing."""
+"""Which engine trains a member's students, and how many at once: by configuration and shapes, never by a timing."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
@@ -139,7 +139,9 @@ def device_named(name: str) -> torch.device:
     there = torch.cuda.device_count() if device.type == "cuda" else 1
     if (device.index or 0) >= there:
         found = f"{there} CUDA devices" if there else "no CUDA device"
-        raise ArchabError(f"device={name}: torch finds {found} on this machine; device=cpu or device=auto runs anywhere")
+        raise ArchabError(
+            f"device={name}: torch finds {found} on this machine; device=cpu or device=auto runs anywhere"
+        )
     return device
 
 

@@ -1,7 +1,7 @@
 """Random streams: everything drawn in a run is a function of its one seed and of what is drawn, never of how.
 
 A tile is a run of targets whose random numbers come from one stream. Numbers are drawn on the CPU, whole or from the
-start, and cut to what is needed, so that more targets extend the same draws and no engine, chunk or device changes them.
+start, and cut to what is needed: more targets extend the same draws, and no engine, chunk or device changes them.
 """
 
 import random
@@ -31,9 +31,7 @@ class Stage(IntEnum):
 SIDES = ("a", "b", "reference")
 
 
-def stream(
-    seed: int, stage: Stage, source: str, side: str, member: int, tile: int, k: int
-) -> SeedSequence:
+def stream(seed: int, stage: Stage, source: str, side: str, member: int, tile: int, k: int) -> SeedSequence:
     """The stream of one tile.
 
     Args:
@@ -65,7 +63,7 @@ def forked(sequence: SeedSequence) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         try:
             seed = _word(sequence)
-            torch.random.default_generator.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)
             np.random.seed(seed & 0xFFFFFFFF)  # noqa: NPY002
             random.seed(seed)
             yield

@@ -1,4 +1,4 @@
-"""Everything in a network but the values of its parameters and buffers: where two differ in it, they cannot be batched."""
+"""All of a network but the values of its parameters and buffers: where two differ in it, they cannot be batched."""
 
 from collections.abc import Hashable
 
@@ -10,9 +10,9 @@ _OWN = frozenset(vars(nn.Module()))
 
 
 def signature(network: nn.Module) -> Hashable:
-    """Classes, attributes, and the shapes and types of parameters and buffers, by name, in a form that can be compared."""
+    """Classes, attributes, and the shapes and types of parameters and buffers, by name, to be compared."""
     attributes = tuple(
-        (name, type(module), tuple((key, _plain(value)) for key, value in vars(module).items() if key not in _OWN))
+        (name, _class(module), tuple((key, _plain(value)) for key, value in vars(module).items() if key not in _OWN))
         for name, module in network.named_modules()
     )
     tensors = [*network.named_parameters(), *network.named_buffers()]
@@ -24,7 +24,9 @@ def _plain(value: object) -> Hashable:
         case None | bool() | int() | float() | complex() | str() | bytes():
             return type(value), value
         case Tensor():
-            return value.dtype, _plain(value.detach().cpu().resolve_conj().numpy()) if value.dtype != torch.bfloat16 else 0
+            return value.dtype, _plain(
+                value.detach().cpu().resolve_conj().numpy()
+            ) if value.dtype != torch.bfloat16 else 0
         case np.ndarray():
             return value.shape, value.tobytes()
         case nn.Module():
@@ -36,4 +38,9 @@ def _plain(value: object) -> Hashable:
         case _ if callable(value) and hasattr(value, "__qualname__"):
             return id(value)
         case _:
-            return type(value)
+            return _class(value)
+
+
+def _class(value: object) -> str:
+    # By name: parametrisations make a class anew for each module.
+    return f"{type(value).__module__}.{type(value).__qualname__}"

@@ -1,1 +1,1 @@
-"""What rows say: statistics, verdicts and figures, computed from the table of rows alone (no torch, MLflow or Hydra)."""
+"""What rows say: statistics, verdicts and figures, computed from the table of rows alone."""

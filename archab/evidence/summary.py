@@ -1,4 +1,4 @@
-"""The rows in one line a member: typical errors, their ratio, and on how many targets A's is lower. It names no winner."""
+"""The rows in one line a member: typical errors, their ratio, on how many targets A's is lower. No winner is named."""
 
 from dataclasses import dataclass
 
@@ -49,7 +49,7 @@ class Line:
 
 def score(nmse: pd.Series) -> pd.Series:
     """log NMSE, clipped to 1e-12 … 1; a diverged student (NaN) scores as NMSE 1."""
-    return np.log(nmse.fillna(LARGEST).clip(SMALLEST, LARGEST))
+    return nmse.fillna(LARGEST).clip(SMALLEST, LARGEST).map(np.log)
 
 
 def summary(table: pd.DataFrame) -> list[Line]:

@@ -1,4 +1,4 @@
-"""What is compared: a space of networks, with the prior over their parameters, their measure and their training routine."""
+"""What is compared: a space of networks, with their prior, their measure and their training routine."""
 
 from archab.space.space import ArchitecturalSpace
 

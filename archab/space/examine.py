@@ -1,4 +1,4 @@
-"""What one run forward and backward tells of a member, before anything is trained: shapes, memory, and what is wrong."""
+"""What one run of a member tells before anything is trained: shapes, memory, and what is wrong."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,8 +35,8 @@ def examine(space: ArchitecturalSpace, member: int, inputs: Tensor) -> Shape:
     """Run a freshly drawn network of this member on a mini-batch, shape (n, *input_shape), n >= 2.
 
     Raises:
-        ArchabError: where it fails, changes its input, gives no tensor of n real outputs, answers one input in two ways in
-            evaluation mode, or trains a tensor that it did not register.
+        ArchabError: where it fails, changes its input, gives no tensor of n real outputs, answers one input in two ways
+            in evaluation mode, or depends on a learnable tensor that it did not register.
     """
     network, where = space.construct(member), f"{space.name}: member {member}"
     inputs = fitting(network, inputs)
@@ -55,7 +55,7 @@ def examine(space: ArchitecturalSpace, member: int, inputs: Tensor) -> Shape:
             trained = network(inputs)
     except Exception as error:
         raise ArchabError(
-            f"{where} could not be run on inputs of shape {tuple(inputs.shape)} and type {inputs.dtype}: {explain(error)}"
+            f"{where} could not be run on {inputs.dtype} inputs of shape {tuple(inputs.shape)}: {explain(error)}"
         ) from error
     if not torch.equal(inputs, given):
         raise ArchabError(f"{where}: its forward changes its input in place; write to a copy, as in x = x + 1")
@@ -82,7 +82,7 @@ def _check_output(where: str, output: object, samples: int) -> None:
         raise ArchabError(f"{where}: its forward gives a {type(output).__name__}; one tensor of outputs is needed")
     if output.dim() == 0 or len(output) != samples or output.numel() == 0:
         raise ArchabError(
-            f"{where}: {samples} samples give outputs of shape {tuple(output.shape)}; the first axis must be the samples'"
+            f"{where}: {samples} samples give outputs of shape {tuple(output.shape)}; the first axis must be theirs"
         )
     if not output.is_floating_point():
         raise ArchabError(f"{where}: its outputs are of type {output.dtype}; real floating-point outputs are needed")

@@ -1,4 +1,4 @@
-"""Priors: the distribution over a network's parameters, as a callable that is given each freshly constructed network."""
+"""Priors: the distribution over a network's parameters, as a callable on each freshly constructed network."""
 
 import math
 from collections.abc import Mapping

@@ -1,13 +1,13 @@
 """Training routines: one function of a network, its mini-batches and a loss, in plain PyTorch.
 
 A routine owns its loop and its optimiser. Each pass over `batches` is one epoch, in a fresh order. `loss` is the mean
-squared error of each network, summed over the networks that train together: a routine must neither average over them nor
-couple them. Those that come with archab act on each element of each parameter alone, so R networks may train as one.
+squared error of each network, summed over the networks that train together: a routine must neither average over them
+nor couple them. Those that come with archab act on each element of each parameter alone: R networks may train as one.
 """
 
 import inspect
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Protocol
 
@@ -84,14 +84,22 @@ def _descend(
             optimiser.zero_grad()
             loss(network(inputs), outputs).backward()
             if clip is not None:
-                nn.utils.clip_grad_value_(network.parameters(), clip)
+                _clip(network, clip)
             optimiser.step()
 
 
-def settings(routine: Routine) -> dict[str, Any]:
+def _clip(network: nn.Module, value: float) -> None:
+    for parameter in network.parameters():
+        if parameter.grad is not None:
+            # A complex number is a pair of reals, as for torch's optimisers.
+            gradient = torch.view_as_real(parameter.grad) if parameter.is_complex() else parameter.grad
+            gradient.clamp_(-value, value)
+
+
+def settings(routine: Any) -> dict[str, Any]:
     """The hyperparameters of a routine by name: the fields of a dataclass, else the keywords of a function."""
-    if is_dataclass(routine) and not isinstance(routine, type):
-        return dict(vars(routine))
+    if is_dataclass(routine):
+        return {field.name: getattr(routine, field.name) for field in fields(routine)}
     signature = inspect.signature(routine).parameters.values()
     return {p.name: p.default for p in signature if p.default is not inspect.Parameter.empty}
 
@@ -112,7 +120,7 @@ def of_member(routine: Routine, member: int, members: int) -> Routine:
                 )
             chosen[name] = value[member]
     if chosen:
-        bound = replace(routine, **chosen) if is_dataclass(routine) else partial(routine, **chosen)  # type: ignore[type-var]
+        bound = replace(routine, **chosen) if is_dataclass(routine) else partial(routine, **chosen)
         routine = bound
     for name, value in settings(routine).items():
         if name in _VALID:

@@ -101,7 +101,7 @@ class ArchitecturalSpace:
         return network
 
     def skeleton(self, member: int) -> nn.Module:
-        """One network of this member for counting, without memory for its parameters where its constructor allows it."""
+        """A network of this member to be counted, without memory for its parameters where its constructor allows it."""
         try:
             with torch.device("meta"):
                 return self.construct(member)
@@ -117,8 +117,8 @@ class ArchitecturalSpace:
         network = self.skeleton(member)
         if names := sizes.unregistered(network):
             raise ArchabError(
-                f"{self.name}: {', '.join(names[:3])}: a learnable tensor that is not registered is neither counted nor "
-                "trained; use nn.Parameter as an attribute, nn.ParameterList or nn.ModuleList"
+                f"{self.name}: {', '.join(names[:3])}: a learnable tensor that is not registered is neither counted "
+                "nor trained; use nn.Parameter as an attribute, nn.ParameterList or nn.ModuleList"
             )
         if not sizes.learnable(network):
             raise ArchabError(f"{self.name}: member {member} has no learnable parameter")

@@ -17,5 +17,5 @@ def named(name: str) -> Callable[[Tensor], Tensor]:
     for module in (torch, torch.nn.functional):
         function = getattr(module, name, None)
         if callable(function):
-            return function  # type: ignore[no-any-return]
+            return function
     raise ValueError(f"activation={name}: no such function in torch or torch.nn.functional, such as relu, tanh or gelu")

@@ -54,8 +54,8 @@ class NDiagonal(nn.Module):
 class LoRA(nn.Module):
     """A matrix of low rank r, the product of two thin ones: down (dim, r) times up (r, dim); no frozen base.
 
-    Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models" (arXiv:2106.09685), where the product is added to
-    a pretrained matrix; here it is the matrix, and both factors are drawn.
+    Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models" (arXiv:2106.09685), where the product is added
+    to a pretrained matrix; here it is the matrix, and both factors are drawn.
     """
 
     def __init__(self, dim: int, rank: int, bias: bool = True) -> None:

@@ -32,14 +32,14 @@ class Attention(nn.Module):
         query, key = self.activation(self._split(self.query(x))), self.activation(self._split(self.key(x)))
         weight = (query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])).softmax(-1)
         mixed = self.dropout(weight) @ self._split(self.value(x))
-        return self.out(mixed.transpose(-2, -3).flatten(-2))  # type: ignore[no-any-return]
+        return self.out(mixed.transpose(-2, -3).flatten(-2))
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(-2, -3)
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention, then a feed-forward network with ReLU, each followed by dropout, the residual sum and LayerNorm."""
+    """Self-attention, then a feed-forward network with ReLU, each with dropout, the residual sum and LayerNorm."""
 
     def __init__(self, d_model: int, heads: int, d_ff: int, dropout: float, activation: str) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class EncoderLayer(nn.Module):
         """Shape (n, sequence, d_model) to the same."""
         x = self.norm_attention(x + self.dropout(self.attention(x)))
         forward = self.down(self.dropout(F.relu(self.up(x))))
-        return self.norm_forward(x + self.dropout(forward))  # type: ignore[no-any-return]
+        return self.norm_forward(x + self.dropout(forward))
 
 
 def encoder(

@@ -1,0 +1,77 @@
+"""What tests share: one thread a process, spaces of bundled families, and the command line run in this process."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from hydra.core.global_hydra import GlobalHydra
+
+from archab import ArchitecturalSpace
+from archab.space.architectures import deep, transformer
+from archab.space.routine import AdamW
+
+torch.set_num_threads(1)
+
+DEEP = {"dim": 5, "depth": 2}
+ENCODER = {"d_model": 6, "heads": 3, "d_ff": 6}
+FAMILIES = {
+    "dense": (partial(deep.dense, **DEEP), {}, [5]),
+    "n_diagonal": (partial(deep.n_diagonal, **DEEP), {"rank": 2}, [5]),
+    "lora": (partial(deep.lora, **DEEP), {"rank": 2}, [5]),
+    "transformer": (partial(transformer.encoder, **ENCODER), {"layers": 1}, [5, 6]),
+    "split_transformer": (partial(transformer.encoder, **ENCODER, activation="tanh"), {"layers": 1}, [5, 6]),
+}
+
+
+def family(name: str, **given: object) -> ArchitecturalSpace:
+    """A space of one small member of a bundled family."""
+    architecture, members, shape = FAMILIES[name]
+    return ArchitecturalSpace(architecture, members, shape, **{"routine": AdamW(epochs=1), "name": name, **given})
+
+
+def in_double(network: torch.nn.Module) -> None:
+    """A prior that leaves the constructor's draws and makes the network's precision 64 bits."""
+    network.double()
+
+
+@dataclass
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Runs `python -m archab ARGUMENTS` in this process, in an empty directory."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("MLFLOW_TRACKING_URI", "HYDRA_FULL_ERROR"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*arguments: str) -> Ended:
+        from archab import __main__ as program
+
+        GlobalHydra.instance().clear()
+        program._progress.started = False
+        monkeypatch.setattr(sys, "argv", ["archab", *arguments])
+        code = 0
+        try:
+            program.main()
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else 1
+        said = capfd.readouterr()
+        return Ended(code, said.out, said.err)
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def _no_call_home() -> None:
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"

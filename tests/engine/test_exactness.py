@@ -1,0 +1,158 @@
+"""Training together is training alone: in every engine, chunk and thread count, for every network that gets through."""
+
+import io
+import os
+import re
+import subprocess
+import sys
+import warnings
+
+import networks
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import FAMILIES, family, in_double
+
+from archab import ArchitecturalSpace, Comparison
+from archab.engine.plan import Auto, Loop, Vmap
+from archab.space.inputs import Tokens
+from archab.space.routine import SGD, AdamW
+
+EQUAL = ["nmse", "train_nmse"]
+
+
+def table(comparison: Comparison) -> pd.DataFrame:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return comparison.table()
+
+
+def assert_same(one: pd.DataFrame, other: pd.DataFrame, tolerance: float) -> None:
+    """Keys to the letter, errors within a relative tolerance."""
+    pd.testing.assert_frame_equal(one.drop(columns=EQUAL), other.drop(columns=EQUAL))
+    np.testing.assert_allclose(one[EQUAL], other[EQUAL], rtol=tolerance, atol=0)
+
+
+def of(space: ArchitecturalSpace, **given: object) -> Comparison:
+    return Comparison(space, space, **{"targets": 3, "samples": 64, "heldout_samples": 64, **given})
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_batched_is_alone_after_100_steps_in_float64(name):
+    space = family(name, prior=in_double, routine=AdamW(epochs=5, lr=1e-2))
+    together, alone = (of(space, samples=320, targets=2, engine=e()) for e in (Vmap, Loop))
+    assert {m.engine for lesson in together.plan.lessons.values() for m in lesson.methods.values()} == {"vmap"}
+    assert_same(table(together), table(alone), 1e-12)
+
+
+@pytest.mark.parametrize(
+    "routine", [SGD(momentum=0.9, nesterov=True, weight_decay=0.1), SGD(clip=None), AdamW(clip=None)]
+)
+def test_every_bundled_routine_is_the_same_batched_and_alone(routine):
+    space = family("lora", prior=in_double, routine=routine)
+    assert_same(table(of(space, engine=Vmap())), table(of(space, engine=Loop())), 1e-12)
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 5])
+def test_the_chunk_changes_rows_by_rounding_alone(chunk):
+    space = family("transformer", prior=in_double)
+    whole = of(space, targets=5, restarts=2, engine=Vmap())
+    assert_same(table(of(space, targets=5, restarts=2, engine=Vmap(chunk=chunk))), table(whole), 1e-12)
+
+
+def test_chunks_across_tiles_give_the_rows_of_one_chunk():
+    space = family("n_diagonal", prior=in_double)
+    wide = {"heldout_samples": 2**17, "targets": 7}
+    comparison = of(space, engine=Vmap(chunk=3), **wide)
+    assert next(iter(comparison.plan.lessons.values())).source.tile == 4
+    assert_same(table(comparison), table(of(space, engine=Vmap(), **wide)), 1e-12)
+
+
+@pytest.mark.parametrize("name", ["n_diagonal", "transformer"])
+def test_repeated_rows_are_the_same_to_the_bit_and_those_of_more_targets_extend_them(name):
+    space = family(name)
+    rows = table(of(space))
+    pd.testing.assert_frame_equal(rows, table(of(space)))
+    more = table(of(space, targets=5))
+    assert_same(rows, more[more["draw"] < 3].reset_index(drop=True), 1e-4)
+
+
+def test_another_thread_count_changes_rows_by_rounding_alone(tmp_path):
+    code = (
+        "import sys, torch; sys.path.insert(0, sys.argv[2]); from conftest import family, in_double; "
+        "from archab import Comparison; torch.set_num_threads(int(sys.argv[1])); "
+        "space = family('transformer', prior=in_double); "
+        "rows = Comparison(space, space, targets=2, samples=64).table(); "
+        "print(rows[['nmse', 'train_nmse']].to_json(double_precision=15))"
+    )
+    tests = os.path.dirname(os.path.dirname(__file__))
+    found = [
+        pd.read_json(io.StringIO(subprocess.check_output([sys.executable, "-c", code, n, tests], text=True)))
+        for n in ("1", "2")
+    ]
+    np.testing.assert_allclose(*found, rtol=1e-12)
+
+
+def test_every_engine_meets_the_same_draws():
+    space = family("dense")
+    rows = [table(of(space, restarts=2, engine=engine())) for engine in (Auto, Vmap, Loop)]
+    for other in rows[1:]:
+        pd.testing.assert_frame_equal(rows[0].drop(columns=EQUAL), other.drop(columns=EQUAL))
+
+
+BATCHED = ["Buffered", "Padded", "Tied", "Normed", "Counting", "Normalised", "Complex", "Frozen"]
+ALONE = {
+    "Shared": "differ in more than their parameters",
+    "Chosen": "differ in more than their parameters",
+    "Branching": "data-dependent control flow",
+    "Masked": "dynamic shape|data-dependent",
+    "Writing": "vmap",
+    "Recurrent": "",
+    "Noisy": "randn_like draws random numbers",
+}
+
+
+def fooling(name: str) -> ArchitecturalSpace:
+    shape = [5] if name == "Padded" else [3]
+    return ArchitecturalSpace(getattr(networks, name), {}, shape, prior=double_unless_complex, name=name)
+
+
+def double_unless_complex(network: torch.nn.Module) -> None:
+    if not any(p.is_complex() for p in network.parameters()):
+        network.double()
+
+
+@pytest.mark.parametrize("name", BATCHED + list(ALONE))
+def test_a_network_that_fools_a_batched_engine_gets_the_loops_rows(name):
+    inputs = {"inputs": Tokens(4)} if name == "Padded" else {}
+    comparison = of(fooling(name), engine=Vmap(), **inputs)
+    engines = {m.engine for lesson in comparison.plan.lessons.values() for m in lesson.methods.values()}
+    assert engines == ({"vmap"} if name in BATCHED else {"loop"}), comparison.plan.notes
+    assert_same(
+        table(comparison), table(of(fooling(name), engine=Loop(), **inputs)), 1e-5 if name == "Complex" else 1e-9
+    )
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_the_reason_for_the_loop_is_said_once(name):
+    notes = of(fooling(name), engine=Vmap()).plan.notes
+    assert len(notes) == 1
+    assert re.search(ALONE[name], notes[0]), notes[0]
+
+
+def test_the_padding_row_of_a_batched_embedding_does_not_learn():
+    from archab.engine import batched
+    from archab.engine.cohort import Cohort
+
+    nets = [networks.Padded() for _ in range(2)]
+    before = torch.stack([n.embedding.weight.detach().clone() for n in nets])
+    x, y = torch.randint(4, (2, 32, 5)), torch.randn(2, 32, 2)
+    cohort = Cohort(
+        lambda: nets, [1, 2], SGD(lr=0.1), 16, x, y, x, y, lambda _: torch.arange(32).expand(2, -1), 1,
+        torch.device("cpu"), lambda _: None,
+    )  # fmt: skip
+    stack, _ = batched.fit(cohort, nets)
+    after = stack.learnable[stack.names.index("embedding.weight")].detach()
+    assert torch.equal(before[:, 0], after[:, 0])
+    assert not torch.equal(before[:, 1:], after[:, 1:])

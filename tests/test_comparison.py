@@ -1,0 +1,245 @@
+"""The comparison against independent truth: closed-form optima, shared draws, and refusals before training."""
+
+import warnings
+from functools import partial
+
+import pandas as pd
+import pytest
+import torch
+from conftest import family
+from torch import nn
+
+from archab import ArchitecturalSpace, Comparison
+from archab.engine.plan import Vmap
+from archab.errors import ArchabError
+from archab.results import COLUMNS
+from archab.space.architectures import deep
+from archab.space.routine import SGD, AdamW
+
+DIM = 4
+
+
+class Fixed(nn.Module):
+    """A linear target that its own generator draws: the same in every construction."""
+
+    def __init__(self):
+        super().__init__()
+        own = torch.Generator().manual_seed(7)
+        self.weight = nn.Parameter(torch.randn(DIM, DIM, generator=own))
+
+    def forward(self, x):
+        return x @ self.weight.T
+
+
+def linear_optimum(kind: str, rank: int) -> float:
+    """The smallest NMSE of a linear student on the fixed target, for inputs of unit covariance."""
+    weight = Fixed().weight.detach().double()
+    if kind == "n_diagonal":
+        i, j = torch.meshgrid(torch.arange(DIM), torch.arange(DIM), indexing="ij")
+        lost = weight[(i - j).abs() >= rank].square().sum()
+    else:
+        lost = torch.linalg.svdvals(weight)[rank:].square().sum()
+    return float(lost / weight.square().sum())
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_linear_students_reach_their_closed_form_optimum(rank):
+    routine = AdamW(lr=[2e-2], epochs=12, minibatch=256, weight_decay=0.0, clip=None)
+    a = ArchitecturalSpace(partial(deep.NDiagonal, dim=DIM, bias=False), [{"rank": rank}], [DIM], routine=routine)
+    b = ArchitecturalSpace(partial(deep.LoRA, dim=DIM, bias=False), [{"rank": rank}], [DIM], routine=routine)
+    reference = ArchitecturalSpace(Fixed, {}, [DIM])
+    rows = Comparison(a, b, reference, targets=3, samples=8192, heldout_samples=8192).table()
+    for side, kind in (("a", "n_diagonal"), ("b", "lora")):
+        reached = rows[rows["side"] == side]["nmse"].min()
+        assert reached == pytest.approx(linear_optimum(kind, rank), rel=0.06, abs=2e-3)
+
+
+def test_both_sides_of_a_reference_see_one_target_draw_and_each_member_its_own():
+    members = [{"rank": 1}, {"rank": 2}]
+    a = ArchitecturalSpace(partial(deep.n_diagonal, dim=5, depth=2), members, [5])
+    b = ArchitecturalSpace(partial(deep.lora, dim=5, depth=2), members, [5])
+    rows = Comparison(a, b, family("dense"), targets=3, restarts=2, samples=32).table()
+    by_target = rows.groupby("target")
+    assert by_target["side"].nunique().eq(2).all()
+    assert by_target.size().eq(4).all()
+    assert rows.groupby(["member", "draw"])["target"].nunique().eq(1).all()
+    assert rows["target"].nunique() == 6
+    assert list(rows.columns) == list(COLUMNS)
+    assert set(rows["source"]) == {"reference"}
+
+
+def test_direct_students_learn_targets_of_the_other_side():
+    rows = Comparison(family("dense"), family("dense"), targets=2, samples=32).table()
+    assert (rows["side"] != rows["source"]).all()
+    assert rows["target"].nunique() == 4
+
+
+def test_a_learns_its_own_smaller_members_to_a_small_error():
+    routine = AdamW(lr=1e-2, epochs=40)
+    own = partial(deep.n_diagonal, dim=4, depth=1)
+    large = ArchitecturalSpace(own, {"rank": 4}, [4], routine=routine)
+    small = ArchitecturalSpace(own, {"rank": 2}, [4])
+    rows = Comparison(large, large, small, targets=4, restarts=3, samples=1024).table()
+    assert rows.groupby("target")["nmse"].min().median() < 0.01
+
+
+def test_an_untrained_student_scores_about_one_or_more_and_the_constant_predictor_exactly_one():
+    class Mean(nn.Module):
+        """Predicts the held-out mean of a target that is standardised on its training samples: zero."""
+
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(3))
+
+        def forward(self, x):
+            return x * self.weight * 0
+
+    reference = ArchitecturalSpace(nn.Linear, {"in_features": 3, "out_features": 3}, [3])
+    side = ArchitecturalSpace(Mean, {}, [3])
+    rows = Comparison(side, side, reference, targets=2, samples=20_000, heldout_samples=20_000).table()
+    assert rows["nmse"].to_numpy() == pytest.approx(1, abs=0.01)
+    assert rows["train_nmse"].to_numpy() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("engine", [Vmap()])
+def test_a_diverging_student_is_a_row_with_a_status(engine):
+    wild = ArchitecturalSpace(nn.Linear, {"in_features": 3, "out_features": 3}, [3], routine=SGD(lr=1e6, clip=None))
+    calm = ArchitecturalSpace(nn.Linear, {"in_features": 3, "out_features": 3}, [3])
+    rows = Comparison(wild, calm, calm, targets=3, samples=640, engine=engine).table()
+    status = rows.groupby("side")["status"].unique()
+    assert list(status["a"]) == ["diverged"]
+    assert list(status["b"]) == ["ok"]
+    assert rows[rows["side"] == "a"]["nmse"].isna().all()
+    assert len(rows) == 6
+
+
+def test_samples_follow_the_measure_and_are_rounded_up_to_whole_mini_batches():
+    side = family("lora", measure="parameter", routine=AdamW(minibatch=24))
+    size = side.size(0)
+
+    def samples(**given):
+        survey = Comparison(side, side, family("dense", measure="parameter"), **given).survey
+        return survey.samples[0, "reference"]
+
+    assert samples(samples=25) == 48
+    assert samples(samples_per_measure=4) == -(-4 * 80 // 24) * 24
+    assert samples() == -(-256 // 24) * 24
+    assert size == 70
+
+
+def test_a_users_routine_in_plain_pytorch_trains_one_student_after_another():
+    seen = []
+
+    def routine(network, batches, loss, lr=0.05, epochs=2, minibatch=8):
+        optimiser = torch.optim.Adagrad(network.parameters(), lr=lr)
+        for _ in range(epochs):
+            for inputs, outputs in batches:
+                seen.append(len(inputs))
+                optimiser.zero_grad()
+                loss(network(inputs), outputs).backward()
+                optimiser.step()
+
+    side = family("dense", routine=partial(routine, lr=[0.1]))
+    comparison = Comparison(side, side, targets=1, samples=32)
+    assert "the user's own" in comparison.plan.notes[0]
+    with pytest.warns(UserWarning, match="one student after another"):
+        rows = comparison.table()
+    assert seen == [8] * (2 * 2 * 4)
+    assert (rows["status"] == "ok").all()
+
+
+def space(**given):
+    return ArchitecturalSpace(
+        **{"architecture": nn.Linear, "members": {"in_features": 3, "out_features": 3}, "input_shape": [3], **given}
+    )
+
+
+def module(forward, train=None):
+    class Network(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(3, 3)
+            self.generator = torch.Generator().manual_seed(0)
+
+        def forward(self, x):
+            return forward(self, x)
+
+    return Network
+
+
+def in_place(self, x):
+    x += 1
+    return self.linear(x)
+
+
+def random_answers(self, x):
+    return self.linear(x) + torch.rand(3, generator=self.generator)
+
+
+def against(other=None, reference=None, **given):
+    """A comparison of one linear layer with another space, described by what differs from it."""
+    return lambda: Comparison(space(), space(**other or {}), reference and space(**reference), **given)
+
+
+def running(forward):
+    return against({"architecture": module(forward), "members": {}})
+
+
+NO_BIAS = {"in_features": 3, "out_features": 3, "bias": False}
+REFUSED = {
+    "sizes": (against({"members": NO_BIAS}), r"\[384\].*\[288\]"),
+    "members": (against({"members": [{}, {}]}), "has 1 and .* has 2"),
+    "measure": (against({"measure": "parameter"}), "measured by information"),
+    "input shape": (against({"input_shape": [4]}), "input_shape"),
+    "output shape": (against({"members": {"in_features": 3, "out_features": 4}}, {"name": "third"}), "output"),
+    "reference": (against({}, {"members": [{}, {}]}), "the reference"),
+    "no reference": (against(protocol="reference"), "no third network"),
+    "protocol": (against(protocol="duel"), "protocol=duel"),
+    "targets": (against(targets=0), "targets=0"),
+    "restarts": (against(restarts=0), "restarts=0"),
+    "seed": (against(seed=-1), "seed=-1"),
+    "held-out": (against(heldout_samples=1), "heldout_samples=1"),
+    "samples": (against(samples=0), "samples=0"),
+    "both samples": (against(samples=1, samples_per_measure=1.0), "give one"),
+    "tolerance": (against(size_tolerance=1.5), "size_tolerance=1.5"),
+    "device": (against(device="tpu"), "device=tpu"),
+    "cuda": (against(device="cuda:99"), "device=cuda:99"),
+    "construction": (against({"members": {"width": 3}}), "could not be constructed"),
+    "no module": (against({"architecture": dict, "members": {}}), "no nn.Module"),
+    "a prior": (against({"prior": lambda network: network.absent}), "prior failed"),
+    "in place": (running(in_place), "changes its input"),
+    "two answers": (running(random_answers), "two answers"),
+    "a tuple": (running(lambda self, x: (self.linear(x),)), "tuple"),
+    "no samples": (running(lambda self, x: self.linear(x).sum(0)), "samples give"),
+    "integers": (running(lambda self, x: self.linear(x).long()), "int64"),
+    "runs": (against({"members": {"in_features": 5, "out_features": 3}}, {"name": "third"}), "could not be run"),
+    "epochs": (lambda: space(routine=AdamW(epochs=0)), "epochs=0"),
+    "lr": (lambda: space(routine=AdamW(lr="fast")), "lr='fast'"),
+    "no members": (lambda: space(members=[]), "members"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_compared_is_refused_before_training(case):
+    make, said = REFUSED[case]
+    with pytest.raises(ArchabError, match=said):
+        _ = make().plan
+
+
+def test_a_size_within_the_tolerance_is_a_warning():
+    wide = space(members={"in_features": 3, "out_features": 3, "bias": False})
+    plan = Comparison(space(), wide, size_tolerance=0.25).plan
+    assert "sizes differ by up to 25.0%" in plan.notes[0]
+
+
+def test_unequal_training_is_said():
+    plan = Comparison(space(), space(routine=AdamW(epochs=5))).plan
+    assert any("unequal training: epochs" in note for note in plan.notes)
+
+
+def test_rows_are_iterated_one_a_student():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rows = list(Comparison(space(), space(), targets=2, samples=16))
+    assert len(rows) == 4
+    assert pd.DataFrame(rows)["nmse"].notna().all()
