@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
@@ -175,6 +178,7 @@ def _with_space(arguments: list[str]) -> list[str]:
     arguments = [f"+{a}" if a.startswith("space=") else a for a in arguments]
     if any(a in _ASKS_HYDRA or a.split("=")[0] in ("--config-name", "-cn") for a in arguments):
         return arguments
+    _parse(arguments)
     spaces = _spaces(arguments)
     chosen = [a.split("=", 1)[1] for a in arguments if a.startswith("+space=")]
     if not chosen:
@@ -187,6 +191,20 @@ def _with_space(arguments: list[str]) -> list[str]:
         if name.strip("'\"[] ") not in spaces and "(" not in name and not any("searchpath" in a for a in arguments):
             raise ArchabError(f"+space={name}: no such space. There are: {', '.join(spaces)}")
     return arguments
+
+
+def _parse(arguments: list[str]) -> None:
+    """Raise an ArchabError where Hydra could not read an override; its own message does not say which."""
+    parser = OverridesParser.create()
+    for argument in arguments:
+        if "=" in argument and not argument.startswith("-"):
+            try:
+                parser.parse_override(argument)
+            except HydraException as error:
+                said = str(error).splitlines()[0]
+                raise ArchabError(
+                    f"{argument}: cannot be read ({said}); quote it, or escape special characters"
+                ) from error
 
 
 def _spaces(arguments: list[str]) -> list[str]:
@@ -217,8 +235,8 @@ def _outcome(failed: str) -> None:
 
 
 def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested values as one level of dotted keys."""
-    if not isinstance(values, dict) or not values:
+    """Nested values as one level of dotted keys; a mapping whose keys are no names stays one value."""
+    if not isinstance(values, dict) or not values or not all(re.fullmatch(r"\w+", str(key)) for key in values):
         return {prefix: values}
     return {k: v for key, item in values.items() for k, v in _flat(item, f"{prefix}.{key}" if prefix else key).items()}
 

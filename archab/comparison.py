@@ -8,12 +8,11 @@ from functools import cached_property
 from typing import Any
 
 import pandas as pd
-import torch
 from numpy.random import SeedSequence
 from torch import nn
 
 from archab.engine.cohort import Cohort, Outcome
-from archab.engine.plan import Auto, Candidate, Engine, Method, device_named
+from archab.engine.plan import Auto, Candidate, Engine, Method, device_named, threads
 from archab.engine.randomness import Stage, forked, generator, stream, tile_size, tiles, words
 from archab.errors import ArchabError
 from archab.results import Row, Side, frame
@@ -143,8 +142,7 @@ class Plan:
             }
             for (member, source), lesson in self.lessons.items()
         ]
-        threads = torch.get_num_threads()
-        return {"protocol": self.protocol, "sizes": self.sizes, "threads": threads, "lessons": lessons}
+        return {"protocol": self.protocol, "sizes": self.sizes, "lessons": lessons}
 
 
 @dataclass(frozen=True)
@@ -162,8 +160,8 @@ class Comparison:
         restarts: students a side and target.
         seed: of everything random.
         samples: training samples a target, rounded up to whole mini-batches.
-        samples_per_measure: the same as a multiple of the measure of the target's network. Where neither is given: one
-            sample a learnable parameter of the target's network, and at least 256.
+        samples_per_measure: the same as a multiple of the measure of the target's network, where `samples` is None.
+            Where both are: one sample a learnable parameter of the target's network, and at least 256.
         heldout_samples: fresh samples on which students are scored.
         inputs: distribution of the inputs.
         size_tolerance: relative difference of sizes (of the larger) that `direct` lets pass with a warning.
@@ -198,10 +196,6 @@ class Comparison:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ArchabError(f"{name}={value!r}: more than 0 is needed, or null for the default")
-        if self.samples is not None and self.samples_per_measure is not None:
-            raise ArchabError(
-                f"samples={self.samples} and samples_per_measure={self.samples_per_measure}: give one, null the other"
-            )
         if not 0 <= self.size_tolerance < 1:
             raise ArchabError(f"size_tolerance={self.size_tolerance}: a share from 0 to below 1 is needed")
         self._check_protocol()
@@ -297,7 +291,8 @@ class Comparison:
         targets = lesson.source.draw(part.first, part.last)
         rows: list[Row] = []
         for side, method in lesson.methods.items():
-            outcome = method.train(self._cohort(lesson, part, side, targets, advance))
+            with threads(method.threads):
+                outcome = method.train(self._cohort(lesson, part, side, targets, advance))
             rows += self._rows(part, side, targets, outcome)
         return Finished(sorted(rows, key=lambda row: (row.draw, row.side, row.restart)), targets.redrawn)
 

@@ -1,20 +1,28 @@
 """MLflow: one flat run a job, in the experiment named after the space."""
 
+import getpass
 import logging
+import math
 import os
 import shlex
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
 
 from archab.errors import ArchabError
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
 PAGE = "runs?compareRunsMode=CHART&workflowType=machine_learning"
-LONGEST_PARAMETER = 6000
+LONGEST_PARAMETER, PARAMETERS_A_REQUEST = 6000, 100  # MLflow's limits
 
 
 @dataclass(frozen=True)
@@ -61,29 +69,25 @@ class Store:
 class Tracker:
     """An open MLflow run."""
 
+    client: "MlflowClient"
     run_id: str
     experiment_id: str
 
     def log(self, metrics: dict[str, float], step: int) -> None:
-        """Log finite metrics in one request; MLflow would store infinities as other numbers."""
-        import math
+        """Log metrics in one request, without those that are not finite: MLflow would store other numbers."""
+        from mlflow.entities import Metric
 
-        import mlflow
-
-        finite = {key: value for key, value in metrics.items() if math.isfinite(value)}
-        mlflow.log_metrics(finite, step=step, run_id=self.run_id)
+        now = time.time_ns() // 1_000_000
+        finite = [Metric(key, value, now, step) for key, value in metrics.items() if math.isfinite(value)]
+        self.client.log_batch(self.run_id, metrics=finite)
 
     def keep(self, file: Path) -> None:
         """Keep a file as an artifact."""
-        import mlflow
-
-        mlflow.log_artifact(str(file), run_id=self.run_id)
+        self.client.log_artifact(self.run_id, str(file))
 
     def keep_values(self, values: dict[str, Any], name: str) -> None:
         """Keep plain values as a YAML or JSON artifact of this name."""
-        import mlflow
-
-        mlflow.log_dict(values, name, run_id=self.run_id)
+        self.client.log_dict(self.run_id, values, name)
 
 
 @contextmanager
@@ -97,33 +101,46 @@ def tracked(
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # or MLflow calls home
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
-    import mlflow
-    from filelock import FileLock
     from mlflow.exceptions import MlflowException
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    cut = {key: str(value)[:LONGEST_PARAMETER] for key, value in parameters.items()}
     try:
-        mlflow.set_tracking_uri(store.uri)
-        lock = Path(store.uri.removeprefix("sqlite:///") + ".lock") if store.uri.startswith("sqlite:///") else None
-        with FileLock(lock) if lock else _nothing():  # tables are made on first contact, by one process
-            found = mlflow.get_experiment_by_name(experiment)
-            location = None if store.uri.startswith("http") else store.artifacts.as_uri()
-            identity = found.experiment_id if found else mlflow.create_experiment(experiment, location)
-        started = mlflow.start_run(experiment_id=identity, run_name=run, tags=tags)
+        tracker = _started(store, experiment, run, tags)
     except (MlflowException, OSError) as error:
         raise ArchabError(f"tracking.uri={store.uri}: {str(error).splitlines()[0]}") from error
     status = "FAILED"
     try:
-        mlflow.log_params(cut)
-        yield Tracker(started.info.run_id, identity)
+        _log_parameters(tracker, parameters)
+        yield tracker
         status = "FINISHED"
     except (KeyboardInterrupt, SystemExit):
         status = "KILLED"
         raise
     finally:
-        mlflow.end_run(status)
+        tracker.client.set_terminated(tracker.run_id, status)
+
+
+def _started(store: Store, experiment: str, run: str, tags: dict[str, str]) -> Tracker:
+    from mlflow import MlflowClient
+
+    tags = {**tags, "mlflow.user": getpass.getuser(), "mlflow.source.type": "LOCAL"}
+    client = MlflowClient(tracking_uri=store.uri)
+    # Tables and experiments are made on first contact, which only one process survives.
+    lock = FileLock(f"{store.uri.removeprefix('sqlite:///')}.lock") if store.uri.startswith("sqlite:///") else None
+    with lock or nullcontext():
+        found = client.get_experiment_by_name(experiment)
+        location = None if store.uri.startswith("http") else store.artifacts.as_uri()
+        identity = found.experiment_id if found else client.create_experiment(experiment, location)
+    return Tracker(client, client.create_run(identity, tags=tags, run_name=run).info.run_id, identity)
+
+
+def _log_parameters(tracker: Tracker, parameters: dict[str, Any]) -> None:
+    from mlflow.entities import Param
+
+    all_of_them = [Param(key, str(value)[:LONGEST_PARAMETER]) for key, value in parameters.items()]
+    for first in range(0, len(all_of_them), PARAMETERS_A_REQUEST):
+        tracker.client.log_batch(tracker.run_id, params=all_of_them[first : first + PARAMETERS_A_REQUEST])
 
 
 def commit() -> str:
@@ -133,8 +150,3 @@ def commit() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return found.stdout.strip() if found.returncode == 0 else ""
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield

@@ -18,7 +18,7 @@ MAY = {
     "omegaconf": ("config.py", "__main__.py"),
     "scipy": ("evidence/", "calibration.py"),
     "matplotlib": ("evidence/",),
-    "rich": ("console.py", "evidence/", "compare.py"),
+    "rich": ("console.py", "evidence/", "compare.py", "benchmark.py"),
 }
 # Which room may import which other room of archab.
 ROOMS = {

@@ -1,5 +1,7 @@
 """Which engine trains a member's students, and how many at once: by configuration and shapes, never by a timing."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -25,12 +27,14 @@ class Method:
     Attributes:
         engine: `vmap` or `loop`.
         chunk: students whose rows are written together.
+        threads: torch's threads while they train.
         why: why the loop, where another engine was asked for; empty otherwise.
         train: the trainer.
     """
 
     engine: str
     chunk: int
+    threads: int
     why: str = ""
     train: Trainer = field(default=loop.train, repr=False, compare=False)
 
@@ -75,20 +79,21 @@ class Vmap:
 
     def method(self, candidate: Candidate) -> Method:
         """Batched where the engine's check passes."""
-        why = why_not_batched(
-            candidate.space,
-            candidate.member,
-            candidate.minibatch,
-            candidate.inputs,
-            candidate.shape.output,
-            candidate.device,
-        )
+        with threads(1):
+            why = why_not_batched(
+                candidate.space,
+                candidate.member,
+                candidate.minibatch,
+                candidate.inputs,
+                candidate.shape.output,
+                candidate.device,
+            )
         if why is not None:
-            return Method("loop", self.chunk or LOOP_CHUNK, why)
+            return Loop(self.memory, self.chunk).method(candidate, why)
         shape, memory = candidate.shape, self.memory * 2**20
         chunk = self.chunk or max(1, min(AT_ONCE, memory // shape.step_bytes))
         evaluated = batched.evaluated_at_once(memory, shape.step_bytes, shape.output_bytes, candidate.minibatch)
-        return Method("vmap", chunk, train=batched.trainer(evaluated))
+        return Method("vmap", chunk, torch.get_num_threads(), train=batched.trainer(evaluated))
 
 
 @dataclass(frozen=True)
@@ -101,9 +106,10 @@ class Loop:
     def __post_init__(self) -> None:
         _check(self.memory, self.chunk)
 
-    def method(self, candidate: Candidate) -> Method:
-        """The loop."""
-        return Method("loop", self.chunk or LOOP_CHUNK)
+    def method(self, candidate: Candidate, why: str = "") -> Method:
+        """The loop, on one thread where networks are small: a second one waits for the first at every operation."""
+        threads = torch.get_num_threads() if candidate.shape.parameters >= LARGE else 1
+        return Method("loop", self.chunk or LOOP_CHUNK, threads, why)
 
 
 @dataclass(frozen=True)
@@ -120,6 +126,17 @@ class Auto:
         """`Vmap`'s method for small networks, `Loop`'s for large ones."""
         engine = Loop if candidate.shape.parameters >= LARGE else Vmap
         return engine(self.memory, self.chunk).method(candidate)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Torch with this many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def device_named(name: str) -> torch.device:

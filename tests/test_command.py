@@ -1,0 +1,372 @@
+"""The command line as a user types it: what runs, what is refused and how, and what is kept."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from archab.results import COLUMNS
+
+QUICK = ("targets=2", "samples=32", "heldout_samples=32")
+
+
+def runs(folder: Path, experiment: str) -> pd.DataFrame:
+    """The runs of an experiment, a row each, with columns such as `status` and `tags.archab.seed`."""
+    found = client(folder)
+    identity = found.get_experiment_by_name(experiment).experiment_id
+    return pd.DataFrame(
+        {
+            **vars(run.info),
+            "status": run.info.status,
+            "run_id": run.info.run_id,
+            "experiment_id": identity,
+            **{f"tags.{key}": value for key, value in run.data.tags.items()},
+            **{f"params.{key}": value for key, value in run.data.params.items()},
+        }
+        for run in found.search_runs([identity])
+    )
+
+
+def client(folder: Path) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+
+
+def test_a_run_ends_in_a_table_a_finished_mlflow_run_and_a_link_to_it(command, tmp_path):
+    ended = command("+space=n_diagonal", *QUICK)
+    assert (ended.code, ended.err) == (0, "")
+    for said in ("Do banded matrices", "80  112  136  152  160", "100  140  180  220  260", "rank 5", "mlflow ui"):
+        assert said in ended.out
+    [run] = runs(tmp_path, "n_diagonal").to_dict("records")
+    assert f"#/experiments/{run['experiment_id']}/runs?compareRunsMode=CHART" in ended.out
+    assert run["status"] == "FINISHED"
+    assert run["tags.archab.seed"] == "0"
+    assert run["tags.archab.space"] == "n_diagonal"
+    assert run["tags.archab.protocol"] == "reference"
+    assert run["params.space.a.routine.lr"] == "0.01"
+    history = client(tmp_path).get_metric_history(run["run_id"], "gmr")
+    assert [point.step for point in history] == [0, 1, 2, 3, 4]
+    folder = Path(client(tmp_path).download_artifacts(run["run_id"], "."))
+    rows = pd.read_parquet(folder / "results.parquet")
+    assert list(rows.columns) == list(COLUMNS)
+    assert len(rows) == 5 * 2 * 2
+    assert set(rows["fingerprint"]) == {run["tags.archab.fingerprint"]}
+    assert {p.name for p in folder.iterdir()} >= {"config.yaml", "plan.json"}
+    spooled = tmp_path / ".archab" / run["tags.archab.fingerprint"] / "0" / "results.parquet"
+    pd.testing.assert_frame_equal(rows, pd.read_parquet(spooled))
+
+
+def test_the_same_command_gives_the_same_rows_to_the_bit_and_another_engine_the_same_fingerprint(command, tmp_path):
+    def rows() -> pd.DataFrame:
+        [file] = tmp_path.glob(".archab/*/0/results.parquet")
+        return pd.read_parquet(file)
+
+    command("+space=split_transformer", *QUICK)
+    first = rows()
+    command("+space=split_transformer", *QUICK, "tracking.experiment=again")
+    pd.testing.assert_frame_equal(rows(), first, check_exact=True)
+    for file in tmp_path.glob(".archab/*"):
+        file.rename(tmp_path / "moved")
+    command("+space=split_transformer", *QUICK, "engine=loop")
+    pd.testing.assert_frame_equal(rows(), first, rtol=1e-3)
+
+
+def test_a_sweep_leaves_a_finished_run_a_seed(command, tmp_path):
+    arguments = ("-m", "+space=split_transformer", "seed=range(0,2)", "targets=2", "samples_per_measure=0.004")
+    assert command(*arguments).code == 0
+    table = runs(tmp_path, "split_transformer")
+    assert list(table["status"]) == ["FINISHED"] * 2
+    assert set(table["tags.archab.seed"]) == {"0", "1"}
+    assert table["tags.archab.fingerprint"].nunique() == 1
+
+
+def test_a_failing_job_of_a_sweep_does_not_stop_the_others(command, tmp_path):
+    ended = command("-m", "+space=n_diagonal", *QUICK, "protocol=direct,reference")
+    assert ended.code == 1
+    assert "1 of 2 jobs failed" in ended.err
+    assert "equal sizes at equal index" in ended.err
+    assert "Traceback" not in ended.err
+    assert list(runs(tmp_path, "n_diagonal")["status"]) == ["FINISHED"]
+
+
+def test_what_is_shared_and_what_a_side_has_of_its_own(command, tmp_path):
+    ended = command(
+        "+space=n_diagonal",
+        *QUICK,
+        "routine.lr=0.5",
+        "routine@space.b.routine=sgd",
+        "space.b.routine.minibatch=8",
+        "prior@space.a.prior=scaled",
+        "space.a.prior.factors={linear.*:0.5}",
+    )
+    assert ended.code == 0, ended.err
+    assert "unequal training: epochs" in ended.out
+    [run] = runs(tmp_path, "n_diagonal").to_dict("records")
+    assert run["params.space.a.routine.lr"] == "0.5"
+    assert run["params.space.b.routine._target_"] == "archab.space.routine.SGD"
+    assert run["params.space.b.routine.lr"] == "0.01"
+    assert run["params.space.b.prior._target_"] == "archab.space.prior.Init"
+    assert run["params.space.reference.prior._target_"] == "archab.space.prior.Init"
+
+
+REFUSED = {
+    "no space": ((), "n_diagonal, split_transformer"),
+    "no space in a sweep": (("-m", "seed=1,2"), "no space is chosen"),
+    "an unknown space": (("+space=n_diagonl",), "+space=n_diagonl: no such space. There are: n_diagonal"),
+    "an unknown space without plus": (("space=nothing",), "+space=nothing: no such space"),
+    "an unknown key": (("+space=n_diagonal", "targts=3"), "targts"),
+    "an unknown nested key": (("+space=n_diagonal", "routine.rate=3"), "rate"),
+    "an unknown key of a side": (("+space=n_diagonal", "space.a.member=3"), "member"),
+    "an unknown group option": (("+space=n_diagonal", "engine=warp"), "engine/warp"),
+    "an unknown routine": (("+space=n_diagonal", "routine=adam2"), "routine/adam2"),
+    "a type": (("+space=n_diagonal", "targets=many"), "targets"),
+    "a real for a whole number": (("+space=n_diagonal", "seed=1.5"), "seed"),
+    "bad grammar": (("+space=n_diagonal", "targets=[1"), "targets"),
+    "no targets": (("+space=n_diagonal", "targets=0"), "targets=0: at least 1 target a member"),
+    "no restarts": (("+space=n_diagonal", "restarts=0"), "restarts=0"),
+    "a negative seed": (("+space=n_diagonal", "seed=-1"), "seed=-1"),
+    "no held-out samples": (("+space=n_diagonal", "heldout_samples=0"), "heldout_samples=0"),
+    "no samples": (("+space=n_diagonal", "samples_per_measure=0"), "samples_per_measure=0"),
+    "an unknown protocol": (("+space=n_diagonal", "protocol=duel"), "protocol=duel"),
+    "a protocol that does not fit": (("+space=split_transformer", "protocol=reference"), "no third network"),
+    "unequal sizes": (("+space=n_diagonal", "protocol=direct"), "[80, 112, 136, 152, 160]"),
+    "an unknown device": (("+space=n_diagonal", "device=tpu"), "device=tpu"),
+    "an absent device": (("+space=n_diagonal", "device=cuda:77"), "device=cuda:77"),
+    "an unknown measure": (("+space=n_diagonal", "measure=bytes"), "measure=bytes"),
+    "measures that differ": (("+space=n_diagonal", "space.a.measure=information"), "measured by information"),
+    "a list of another length": (("+space=n_diagonal", "routine.lr=[0.1,0.2]"), "routine.lr=[0.1, 0.2]"),
+    "a learning rate in words": (("+space=n_diagonal", "routine.lr=fast"), "routine.lr='fast'"),
+    "no epochs": (("+space=n_diagonal", "routine.epochs=0"), "routine.epochs=0"),
+    "an activation": (("+space=n_diagonal", "space.a.architecture.activation=rellu"), "activation=rellu"),
+    "a rank": (("+space=n_diagonal", "space.a.members=[{rank:9},{},{},{},{}]"), "rank=9"),
+    "other members": (("+space=n_diagonal", "space.a.members=[{rank:1}]"), "has 1 and LoRA has 5"),
+    "heads": (("+space=split_transformer", "space.a.architecture.heads=4"), "heads=4"),
+    "a module": (("+space=n_diagonal", "space.a.architecture._target_=nowhere.Net"), "nowhere.Net: cannot be imported"),
+    "a name in a module": (("+space=n_diagonal", "space.a.architecture._target_=torch.nn.Lin"), "torch.nn.Lin"),
+    "no target": (("+space=n_diagonal", "prior={}", "~prior._target_"), "prior"),
+    "no class": (("+space=n_diagonal", "space.a.architecture._target_=torch.nn.Linear"), "could not be constructed"),
+    "input shape": (("+space=n_diagonal", "input_shape=[7]"), "could not be run"),
+    "an input shape of zero": (("+space=n_diagonal", "input_shape=[0]"), "input_shape=[0]"),
+    "a pattern": (("+space=n_diagonal", "prior=scaled", "prior.factors={absent:2}"), "'absent' matches no parameter"),
+    "a chunk": (("+space=n_diagonal", "engine.chunk=0"), "engine.chunk=0"),
+    "memory": (("+space=n_diagonal", "engine.memory=0"), "engine.memory=0"),
+    "a store's folder": (("+space=n_diagonal", "tracking.uri=sqlite:////absent/folder/m.db"), "there is no folder"),
+    "a server": (("+space=n_diagonal", "tracking.uri=http://127.0.0.1:9"), "no MLflow server answers"),
+    "a spool": (("+space=n_diagonal", "spool=/dev/null/rows", *QUICK), "spool=/dev/null/rows"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_bad_input_gets_one_message_without_a_traceback_and_exit_code_2(case, command):
+    arguments, said = REFUSED[case]
+    ended = command(*arguments)
+    assert ended.code == 2, ended.out + ended.err
+    assert said in ended.err
+    assert "Traceback" not in ended.err
+    assert "students," not in ended.out
+
+
+@pytest.mark.parametrize("arguments", [(), ("+space=n_diagonl",), ("+space=n_diagonal", "targts=1")])
+def test_an_error_that_needs_no_torch_comes_at_once(arguments, tmp_path):
+    started = time.monotonic()
+    ended = subprocess.run([sys.executable, "-m", "archab", *arguments], cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert time.monotonic() - started < 3, "an import of torch takes longer than all of this"
+
+
+def test_the_full_error_shows_the_traceback(command, monkeypatch):
+    from archab.errors import ArchabError
+
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    with pytest.raises(ArchabError):
+        command()
+
+
+def test_help_names_the_program(command):
+    ended = command("--help")
+    assert ended.code == 0
+    assert "archab" in ended.out
+    assert "n_diagonal" in ended.out
+
+
+USERS = {
+    "mine/__init__.py": "",
+    "mine/layers.py": """
+        from torch import nn
+
+        class Gate(nn.Module):
+            def __init__(self, width, sharp=1.0):
+                super().__init__()
+                self.value, self.gate, self.sharp = nn.Linear(width, width), nn.Linear(width, width), sharp
+
+            def forward(self, x):
+                return self.value(x) * (self.gate(x) * self.sharp).sigmoid()
+    """,
+    "mine/prior.py": """
+        import torch
+
+        def wide(network, factor=2.0):
+            with torch.no_grad():
+                for parameter in network.parameters():
+                    parameter.mul_(factor)
+    """,
+    "mine/routine.py": """
+        import torch
+
+        def patient(network, batches, loss, lr=0.05, epochs=2, minibatch=8):
+            optimiser = torch.optim.RMSprop(network.parameters(), lr=lr)
+            schedule = torch.optim.lr_scheduler.ExponentialLR(optimiser, 0.5)
+            for _ in range(epochs):
+                for inputs, outputs in batches:
+                    optimiser.zero_grad()
+                    loss(network(inputs), outputs).backward()
+                    optimiser.step()
+                schedule.step()
+    """,
+    "configs/architecture/gate.yaml": """
+        _target_: mine.layers.Gate
+        sharp: 1.0
+    """,
+    "configs/prior/wide.yaml": """
+        _target_: mine.prior.wide
+        factor: 3.0
+    """,
+    "configs/routine/patient.yaml": """
+        _target_: mine.routine.patient
+        lr: [0.05, 0.02]
+        epochs: 2
+        minibatch: 8
+    """,
+    "configs/space/gates.yaml": """
+        # @package _global_
+        defaults:
+          - /architecture@space.a.architecture: gate
+          - /architecture@space.b.architecture: gate
+          - /prior: wide
+          - /routine: patient
+          - /prior@space.a.prior: null
+          - /prior@space.b.prior: null
+          - /routine@space.a.routine: null
+          - /routine@space.b.routine: null
+          - _self_
+        input_shape: [3]
+        space:
+          question: Does a sharp gate learn better?
+          a: {name: sharp, members: [{width: 3}, {width: 3}], architecture: {sharp: 5.0}}
+          b: {name: soft, members: [{width: 3}, {width: 3}]}
+    """,
+}
+
+
+@pytest.fixture
+def users_folder(tmp_path: Path) -> Path:
+    for name, text in USERS.items():
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(textwrap.dedent(text).lstrip())
+    return tmp_path
+
+
+def test_a_users_own_architecture_prior_routine_and_space_run_from_their_folder(users_folder):
+    def run(*more: str) -> subprocess.CompletedProcess[str]:
+        given = ["--config-dir", "configs", "+space=gates", "targets=2", "samples=32", *more]
+        program = Path(sys.executable).with_name("archab")
+        return subprocess.run([program, *given], cwd=users_folder, capture_output=True, text=True)
+
+    ended = run()
+    assert ended.returncode == 0, ended.stderr
+    assert "Does a sharp gate learn better?" in ended.stdout
+    assert "its routine is the user's own" in ended.stdout
+    assert "Traceback" not in ended.stderr
+    [run_] = runs(users_folder, "gates").to_dict("records")
+    assert run_["params.space.a.prior.factor"] == "3.0"
+    layers = users_folder / "mine/layers.py"
+    layers.write_text(layers.read_text().replace("sigmoid", "tanh"))
+    assert run().returncode == 0
+    assert runs(users_folder, "gates")["tags.archab.fingerprint"].nunique() == 2
+
+
+SLOW = ("+space=n_diagonal", "targets=40", "engine=loop", "routine.epochs=10", "engine.chunk=2", "samples=320")
+
+
+def started(folder: Path) -> "subprocess.Popen[str]":
+    """A run that has written its first part."""
+    run = subprocess.Popen(
+        [sys.executable, "-m", "archab", *SLOW], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not list(folder.glob(".archab/*/0/parts/*.parquet")):
+        assert time.monotonic() < deadline
+        assert run.poll() is None, run.communicate()
+        time.sleep(0.05)
+    return run
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_ends_as_killed_and_keeps_its_rows(number, code, tmp_path):
+    run = started(tmp_path)
+    run.send_signal(number)
+    _, err = run.communicate(timeout=30)
+    assert run.returncode == code
+    assert "finished rows are kept" in err
+    assert "Traceback" not in err
+    assert list(runs(tmp_path, "n_diagonal")["status"]) == ["KILLED"]
+    assert list(tmp_path.glob(".archab/*/0/parts/*.parquet"))
+
+
+def test_a_run_killed_outright_goes_on_from_its_parts_with_the_rows_of_an_undisturbed_one(tmp_path, command):
+    broken, whole = tmp_path / "broken", tmp_path / "whole"
+    quick = [*SLOW, "targets=2", "routine.epochs=1"]
+    for folder in (broken, whole):
+        folder.mkdir()
+        subprocess.run([sys.executable, "-m", "archab", *quick], cwd=folder, check=True, capture_output=True)
+    [result] = broken.glob(".archab/*/0/results.parquet")
+    rows = pd.read_parquet(result)
+    # As kill -9 leaves it: a finished first part, a half-written second one, and a marked row to see what was kept.
+    first = rows[rows["member"] == 0].assign(nmse=0.125)
+    first.attrs = rows.attrs
+    (result.parent / "parts").mkdir()
+    first.to_parquet(result.parent / "parts" / "0000-reference-00000000.parquet", index=False)
+    (result.parent / "parts" / ".0001-reference-00000000.parquet.99").write_bytes(b"PAR1 half")
+    result.unlink()
+    again = subprocess.run([sys.executable, "-m", "archab", *quick], cwd=broken, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    resumed, expected = (pd.read_parquet(next(f.glob(".archab/*/0/results.parquet"))) for f in (broken, whole))
+    assert (resumed[resumed["member"] == 0]["nmse"] == 0.125).all()
+    later = slice(len(first), None)
+    pd.testing.assert_frame_equal(resumed[later], expected[later])
+
+
+def test_a_second_process_at_the_same_run_is_refused(tmp_path, command):
+    run = started(tmp_path)
+    other = subprocess.run([sys.executable, "-m", "archab", *SLOW], cwd=tmp_path, capture_output=True, text=True)
+    run.terminate()
+    run.communicate(timeout=30)
+    assert other.returncode == 2
+    assert "another process is at this very run" in other.stderr
+
+
+def test_a_store_that_cannot_be_written_is_refused_before_training(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: "mlflow.db" not in str(path) and str(path) != str(tmp_path))
+    ended = command("+space=n_diagonal", *QUICK)
+    assert ended.code == 2
+    assert "cannot be written" in ended.err
+
+
+def test_the_benchmark_prints_a_ratio(tmp_path):
+    out = subprocess.run(
+        [sys.executable, "-m", "archab.benchmark", "--replicates", "4", "--steps", "8", "--repeats", "1", "--json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    found = json.loads(out)
+    assert found["ratio"]["median"] > 0

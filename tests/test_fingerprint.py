@@ -1,0 +1,64 @@
+"""What is inside the fingerprint: every value of the configuration but a few, and the user's own source."""
+
+import copy
+
+import pytest
+
+from archab.fingerprint import OUTSIDE, fingerprint, sources
+
+CONFIG = {
+    "seed": 0,
+    "device": "cpu",
+    "targets": 40,
+    "engine": {"_target_": "archab.engine.plan.Auto"},
+    "tracking": {"uri": None},
+    "spool": ".archab",
+    "space": {"a": {"architecture": {"_target_": "mine.net.Net", "dim": 5}, "members": [{"rank": 1}]}},
+}
+
+
+def changed(*path, value):
+    config = copy.deepcopy(CONFIG)
+    place = config
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return config
+
+
+def test_the_fingerprint_is_stable_and_does_not_depend_on_the_order_of_keys():
+    backwards = dict(reversed(CONFIG.items()))
+    assert fingerprint(CONFIG) == fingerprint(backwards)
+    assert len(fingerprint(CONFIG)) == 16
+
+
+@pytest.mark.parametrize("key", OUTSIDE)
+def test_what_does_not_change_the_experiment_is_outside(key):
+    assert fingerprint(changed(key, value="another")) == fingerprint(CONFIG)
+
+
+@pytest.mark.parametrize("path", [("targets",), ("space", "a", "architecture", "dim"), ("space", "a", "members")])
+def test_all_else_is_inside(path):
+    assert fingerprint(changed(*path, value=7)) != fingerprint(CONFIG)
+
+
+def test_the_users_own_source_and_what_it_imports_are_inside(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    package = tmp_path / "mine"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise RuntimeError('never executed')\n")
+    (package / "net.py").write_text("import math\nimport torch\nfrom .parts import half\nfrom archab import results\n")
+    (package / "parts.py").write_text("import mine.deeper as d\nhalf = 1\n")
+    (package / "deeper.py").write_text("x = 1\n")
+    (package / "unused.py").write_text("y = 1\n")
+    found = {file.name for file in sources({"mine.net.Net"})}
+    assert found == {"__init__.py", "net.py", "parts.py", "deeper.py"}
+    before = fingerprint(CONFIG)
+    (package / "unused.py").write_text("y = 2\n")
+    assert fingerprint(CONFIG) == before
+    (package / "deeper.py").write_text("x = 2\n")
+    assert fingerprint(CONFIG) != before
+
+
+def test_libraries_and_archab_itself_are_not_the_users_source():
+    assert sources({"torch.nn.Linear", "archab.space.architectures.deep.dense", "json.dumps", "absent.thing"}) == []
