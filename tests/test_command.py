@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -370,3 +371,24 @@ def test_the_benchmark_prints_a_ratio(tmp_path):
     ).stdout
     found = json.loads(out)
     assert found["ratio"]["median"] > 0
+
+
+def test_a_wheel_holds_the_configuration_and_runs_elsewhere(tmp_path):
+    root = Path(__file__).parents[1]
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path / "dist"), str(root)]
+    subprocess.run(build, check=True, capture_output=True)
+    [wheel] = (tmp_path / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        packed.extractall(tmp_path / "site")
+    assert (tmp_path / "site/archab/conf/space/n_diagonal.yaml").exists()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    ended = subprocess.run(
+        [sys.executable, "-m", "archab", "+space=n_diagonal", *QUICK],
+        cwd=elsewhere,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "rank 5" in ended.stdout
