@@ -1,0 +1,227 @@
+"""From students to blocks and rounds: which students share a target, what is compared with what, and in which order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from archab.errors import ArchabError
+from archab.evidence.statistics import Array
+from archab.evidence.table import some, students
+
+Kind = Literal["paired", "crossed", "unpaired"]
+
+
+@dataclass(frozen=True)
+class Design:
+    """Blocks and rounds of a comparison.
+
+    Attributes:
+        kind: `paired` (a block is a target), `crossed` (a pair of targets, one from either prior), `unpaired` (a
+            target with students of one side).
+        members: the members' indices, length M.
+        students: the checked rows.
+        values: shape (blocks, M), in the order seed, draw, member; NaN where a block does not hold a member. The
+            difference y_A − y_B, in `unpaired` the score y.
+        home: crossed only, same shape: the home advantage h.
+        is_a: unpaired only, shape (blocks,): whether the block is one of side a.
+        capped: shape (blocks,): whether a student in it scored at NMSE 1.
+        rounds: shape (R,): the differences d_1, d_2, … that the anytime rule reads.
+        next_seed: the first seed above all that were started.
+        notes: what a reader must know of order and gaps.
+    """
+
+    kind: Kind
+    members: tuple[int, ...]
+    students: pd.DataFrame
+    values: Array
+    home: Array | None
+    is_a: np.ndarray | None
+    capped: np.ndarray
+    rounds: Array
+    next_seed: int
+    notes: tuple[str, ...]
+
+
+def arrange(rows: pd.DataFrame, order: Sequence[int] | None = None, holes: Sequence[int] = ()) -> Design:
+    """Read the design from the rows.
+
+    Args:
+        rows: see `archab.evidence.table.students`.
+        order: the seeds in the order in which they were first started; else a column `order`, else ascending.
+        holes: seeds that were started and have not finished: their rounds and those behind them wait.
+
+    Raises:
+        ArchabError: if the rows are refused, some targets have both sides and some have one, draws are ambiguous, a
+            crossed target lacks its partner, or `order` lacks a seed.
+    """
+    table = students(rows)
+    kind = _kind(table)
+    table = _with_draws(table, kind)
+    key = ["seed", "draw", "member", "source", "target", "side"]
+    units = table.groupby(key, as_index=False).agg(y=("y", "mean"), capped=("capped", "max"), restarts=("y", "size"))
+    cells = {"paired": _paired, "crossed": _crossed, "unpaired": _unpaired}[kind](units)
+    members = tuple(int(m) for m in np.unique(cells["member"]))
+    block = pd.factorize(cells["block"])[0]
+    column = np.searchsorted(members, cells["member"])
+    values, home = (np.full((block.max() + 1, len(members)), np.nan) for _ in range(2))
+    values[block, column], home[block, column] = cells["value"], cells["home"]
+    first = np.unique(block, return_index=True)[1]
+    seeds, note = _seed_order(table, order, holes)
+    rounds, gaps = _rounds(cells, kind, len(members), seeds, holes)
+    return Design(
+        kind=kind,
+        members=members,
+        students=table,
+        values=values,
+        home=home if kind == "crossed" else None,
+        is_a=(cells["side"].to_numpy()[first] == "a") if kind == "unpaired" else None,
+        capped=np.bincount(block, cells["capped"]) > 0,
+        rounds=rounds,
+        next_seed=max(seeds) + 1,
+        notes=(*note, *gaps, *_notes_on_sides(units, kind)),
+    )
+
+
+def _kind(table: pd.DataFrame) -> Kind:
+    targets = table.groupby(["seed", "member", "target"])["side"].agg(["nunique", "first"])
+    single = targets[targets["nunique"] == 1]
+    if 0 < len(single) < len(targets):
+        lacking = [
+            f"seed {row.seed} member {row.member} target {row.target} lacks side {'b' if row.first == 'a' else 'a'}"
+            for row in single.reset_index().itertuples()
+        ]
+        raise ArchabError(f"some targets have both sides and some have one; missing: {some(lacking)}")
+    sources = set(table["source"]) if "source" in table else {""}
+    if not single.empty:
+        sides = table.groupby("member")["side"].nunique()
+        if (sides < 2).any():
+            raise ArchabError(f"member {sides.idxmin()}: students of one side only; both are needed in every member")
+        return "unpaired"
+    if len(sources) > 1 and sources != {"a", "b"}:
+        raise ArchabError(f"source: {', '.join(sorted(sources))} in one table: reference alone, or a and b, is needed")
+    return "crossed" if len(sources) > 1 else "paired"
+
+
+def _with_draws(table: pd.DataFrame, kind: Kind) -> pd.DataFrame:
+    """Fill in source and draw (the rank of the target's name) where a foreign table has none, and check them."""
+    table = table if "source" in table else table.assign(source="reference")
+    within = ["seed", "member", "side" if kind == "unpaired" else "source"]
+    if "draw" not in table:
+        shared = table.groupby(["seed", "target"])["member"].nunique().max() > 1
+        # A target that members share needs one rank for all of them.
+        ranked = table.groupby([name for name in within if name != "member" or not shared])["target"]
+        table = table.assign(draw=ranked.transform(lambda names: pd.factorize(names, sort=True)[0]).astype("int64"))
+        table = table.sort_values(["seed", "draw", "member", "source", "target", "side", "restart"], ignore_index=True)
+    per_target = table.groupby(["seed", "target"])[["draw", "source"]].nunique().max(axis=1)
+    if (per_target > 1).any():
+        raise ArchabError(f"{_first(per_target)}: more than one draw or source; a target is drawn once")
+    per_draw = table.groupby([*within, "draw"])["target"].nunique()
+    if (per_draw > 1).any():
+        raise ArchabError(f"{_first(per_draw)}: more than one target; a draw is one target")
+    return table
+
+
+def _paired(units: pd.DataFrame) -> pd.DataFrame:
+    key = ["seed", "draw", "member", "source", "target"]
+    wide = units.pivot(index=key, columns="side", values=["y", "capped"])
+    cells = wide.index.to_frame(index=False)
+    cells["value"] = (wide["y"]["a"] - wide["y"]["b"]).to_numpy(dtype=float)
+    cells["capped"] = (wide["capped"]["a"] | wide["capped"]["b"]).to_numpy(dtype=bool)
+    return cells.assign(home=np.nan, block=cells["seed"].astype(str) + " " + cells["target"])
+
+
+def _crossed(units: pd.DataFrame) -> pd.DataFrame:
+    single = _paired(units)
+    key = ["seed", "draw", "member"]
+    pairs = single[single["source"] == "a"].merge(
+        single[single["source"] == "b"], on=key, how="outer", suffixes=("_a", "_b"), validate="one_to_one"
+    )
+    alone = pairs[pairs["value_a"].isna() | pairs["value_b"].isna()]
+    if not alone.empty:
+        lacking = [
+            f"seed {seed} member {member} draw {draw} from {'a' if np.isnan(value) else 'b'}'s prior"
+            for seed, member, draw, value in alone[["seed", "member", "draw", "value_a"]].itertuples(index=False)
+        ]
+        raise ArchabError(f"crossed targets come in pairs, one from either prior; missing: {some(lacking)}")
+    cells = pairs.sort_values(key, ignore_index=True)
+    return cells[key].assign(
+        value=(cells["value_a"] + cells["value_b"]) / 2,
+        home=(cells["value_b"] - cells["value_a"]) / 2,
+        capped=cells["capped_a"].astype(bool) | cells["capped_b"].astype(bool),
+        block=cells["block_a"] + " " + cells["block_b"],
+    )
+
+
+def _unpaired(units: pd.DataFrame) -> pd.DataFrame:
+    both = units.groupby(["seed", "target"])["side"].nunique()
+    if (both > 1).any():
+        raise ArchabError(f"{_first(both)}: sides a and b in different members; students of one side are needed")
+    cells = units.sort_values(["seed", "draw", "member", "side"], ignore_index=True)
+    return cells.assign(value=cells["y"], home=np.nan, block=cells["seed"].astype(str) + " " + cells["target"])
+
+
+def _rounds(
+    cells: pd.DataFrame, kind: Kind, members: int, seeds: Sequence[int], holes: Sequence[int]
+) -> tuple[Array, list[str]]:
+    """Differences of the rounds in their order, and the notes on gaps and holes."""
+    if kind == "unpaired":
+        k = cells.groupby(["seed", "member", "side"]).cumcount()
+        sides = cells.assign(draw=k).pivot(index=["seed", "draw", "member"], columns="side", values="value")
+        difference = sides["a"] - sides["b"]
+    else:
+        difference = cells.set_index(["seed", "draw", "member"])["value"]
+    per_round = difference.dropna().groupby(["seed", "draw"]).agg(["mean", "size"])
+    whole = per_round[per_round["size"] == members].reset_index()
+    left = len(difference) - members * len(whole)
+    notes = []
+    if left:
+        notes.append(f"Draws without a partner or a member: {left}. They are in the mean, not in the anytime evidence.")
+    position = {seed: i for i, seed in enumerate(seeds)}
+    first_hole = min((position[hole] for hole in holes), default=len(seeds))
+    whole = whole.assign(position=whole["seed"].map(position)).sort_values(["position", "draw"])
+    ready = whole[whole["position"] < first_hole]
+    if holes:
+        shown = some([str(hole) for hole in sorted(set(holes))])
+        waiting = len(whole) - len(ready)
+        notes.append(f"Started, not finished: seed {shown}. Rounds that wait until it is rerun: {waiting}.")
+    return ready["mean"].to_numpy(dtype=float), notes
+
+
+def _seed_order(table: pd.DataFrame, order: Sequence[int] | None, holes: Sequence[int]) -> tuple[list[int], list[str]]:
+    present = {int(seed) for seed in table["seed"].unique()}
+    caveat = "the anytime rule is valid as long as no seed was put in front after looking."
+    if order is not None:
+        known, note = [int(seed) for seed in order], []
+    elif "order" in table:
+        starts = table.groupby("seed")["order"].agg(["min", "nunique"])
+        if table["order"].isna().any() or (starts["nunique"] > 1).any():
+            raise ArchabError("order: every row of a seed needs the same number, its place in the order of start")
+        known = [int(s) for s in starts.reset_index().sort_values(["min", "seed"])["seed"]]
+        note = [f"Seeds in the order of the table's own column: {caveat}"]
+    else:
+        known, note = sorted(present | {int(hole) for hole in holes}), [f"Seeds in ascending order: {caveat}"]
+    if absent := sorted((present | {int(hole) for hole in holes}) - set(known)):
+        raise ArchabError(f"order: seed {some([str(s) for s in absent])} is missing from the order of first start")
+    if len(set(known)) < len(known):
+        raise ArchabError(f"order: {known} names a seed twice; each was first started once")
+    return known, note
+
+
+def _first(counts: pd.Series) -> str:
+    """The key of the first count above one, in words."""
+    row = counts[counts > 1].reset_index().iloc[0]
+    return " ".join(f"{name} {row[str(name)]}" for name in counts.index.names)
+
+
+def _notes_on_sides(units: pd.DataFrame, kind: Kind) -> list[str]:
+    notes = []
+    restarts = units.groupby("side")["restarts"].agg(["min", "max"])
+    if restarts["min"].min() != restarts["max"].max():
+        notes.append("The number of restarts differs between students: the sides are then not quite exchangeable.")
+    source = units["source"].iloc[0]
+    if kind == "paired" and source in ("a", "b"):
+        notes.append(f"All targets come from {source.upper()}'s own prior: a home advantage counts as skill here.")
+    return notes

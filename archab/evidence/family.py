@@ -1,0 +1,72 @@
+"""Several configurations judged together: Holm over the p of the rule in force."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from archab.errors import ArchabError
+from archab.evidence.design import arrange
+from archab.evidence.outcome import RuleName, Verdict
+from archab.evidence.statistics import holm
+from archab.evidence.verdict import assess, checked_rule, decide
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One configuration of a family; the attributes are those of `archab.evidence.verdict.judge`."""
+
+    label: str
+    rows: pd.DataFrame
+    names: tuple[str, str] = ("A", "B")
+    order: Sequence[int] | None = None
+    holes: Sequence[int] = ()
+    control: pd.DataFrame | None = None
+    control_name: str = "the reference's own family"
+    notes: Sequence[str] = ()
+    command: str = "-m"
+
+
+def judge_family(
+    configurations: Sequence[Configuration],
+    *,
+    rule: RuleName = "anytime",
+    alpha: float = 0.05,
+    margin: float = 1.10,
+    planned: int | None = None,
+    family_size: int | None = None,
+) -> list[Verdict]:
+    """A verdict each, given only where p_adjusted passes; equivalence with the interval at alpha/k.
+
+    Args:
+        configurations: k of them, one fingerprint each.
+        family_size: how many there are in the store, where that is more than are shown; a note then says so.
+
+    Raises:
+        ArchabError: if a configuration's rows are refused (its label comes first) or a setting makes no sense.
+    """
+    settings = checked_rule(rule, alpha, margin, planned)
+    assessed = []
+    for c in configurations:
+        try:
+            design = arrange(c.rows, c.order, c.holes)
+            assessed.append(assess(design, settings, c.names, c.control, c.control_name, c.notes))
+        except ArchabError as error:
+            raise ArchabError(f"{c.label}: {error}") from error
+    adjusted = holm([v.p_rule for v in assessed])
+    note = _family_note(len(assessed), family_size)
+    return [
+        decide(
+            replace(v, label=c.label, notes=(*v.notes, *note)),
+            p_adjusted=float(p),
+            family=len(assessed),
+            command=c.command,
+        )
+        for c, v, p in zip(configurations, assessed, adjusted, strict=True)
+    ]
+
+
+def _family_note(shown: int, size: int | None) -> tuple[str, ...]:
+    if size is not None and size > shown:
+        return (f"Corrected for the {shown} configurations that are shown of {size}.",)
+    return (f"Corrected for {shown} configurations (Holm).",) if shown > 1 else ()

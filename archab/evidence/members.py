@@ -1,0 +1,102 @@
+"""Every member on its own: its effect behind the gate of the pooled test, its errors, its sizes and its control."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from archab.errors import ArchabError
+from archab.evidence import statistics as st
+from archab.evidence.design import Design
+from archab.evidence.fixed import NAN, fixed, member_column
+from archab.evidence.outcome import Member
+from archab.evidence.wording import listed
+
+HALF = 0.5
+
+
+def describe(design: Design, gate: float, alpha: float, control: pd.DataFrame | None = None) -> tuple[Member, ...]:
+    """One `Member` each, p_holm = max(gate, Holm over members), with the pooled p as the gate."""
+    figures = [fixed(*member_column(design.values, design.is_a, j), alpha) for j in range(len(design.members))]
+    adjusted = np.maximum(gate, st.holm([f.p for f in figures]))
+    ratios = size_ratios(design) or (NAN,) * len(figures)
+    errors = _control_errors(design, control)
+    described = []
+    for member, f, p_holm, ratio in zip(design.members, figures, adjusted, ratios, strict=True):
+        low, high = st.t_interval(f.estimate, alpha)
+        scores = {side: _block_scores(design.students, member, side) for side in ("a", "b")}
+        reached, better = errors.get(member, (NAN, NAN))
+        described.append(
+            Member(
+                member=member,
+                blocks=f.blocks,
+                theta=f.estimate.theta,
+                gmr=math.exp(f.estimate.theta),
+                ci_low=float(np.exp(low)),
+                ci_high=float(np.exp(high)),
+                p_value=f.p,
+                p_holm=float(p_holm),
+                prob_a_better=f.share,
+                lower=f.lower,
+                typical_a=float(np.exp(scores["a"].mean())),
+                typical_b=float(np.exp(scores["b"].mean())),
+                iqm_a=math.exp(st.iqm(scores["a"])),
+                iqm_b=math.exp(st.iqm(scores["b"])),
+                best_of_a=_best_of(design.students, member, "a"),
+                best_of_b=_best_of(design.students, member, "b"),
+                size_ratio=ratio,
+                control=reached,
+                limited_by_training=reached > HALF * better,
+            )
+        )
+    return tuple(described)
+
+
+def size_ratios(design: Design) -> tuple[float, ...] | None:
+    """B's measure over A's, a number per member; None where the rows carry no measure."""
+    if "measure" not in design.students or design.students["measure"].isna().all():
+        return None
+    sizes = design.students.groupby(["member", "side"])["measure"].median().unstack()
+    return tuple(float(x) for x in (sizes["b"] / sizes["a"]).reindex(list(design.members)))
+
+
+def limited(members: Sequence[Member], control_name: str) -> list[str]:
+    """The note on members whose control shows that training, not size, is what limits them."""
+    held = [m for m in members if m.limited_by_training]
+    if not held:
+        return []
+    errors = sorted({f"{m.control:.2g}" for m in held}, key=float)
+    reached = errors[0] if len(errors) == 1 else f"{errors[0]} to {errors[-1]}"
+    where = f"{'member' if len(held) == 1 else 'members'} {listed([m.member for m in held])}"
+    return [f"Limited by training, not by size: {control_name} reaches only {reached} on the same targets ({where})."]
+
+
+def _block_scores(students: pd.DataFrame, member: int, side: str) -> st.Array:
+    own = students[(students["member"] == member) & (students["side"] == side)]
+    return own.groupby(["seed", "target"])["y"].mean().to_numpy(dtype=float)
+
+
+def _best_of(students: pd.DataFrame, member: int, side: str) -> tuple[float, ...] | None:
+    """Expected best of 1, 2, … restarts: geometric mean over blocks, as far as every block has restarts."""
+    own = students[(students["member"] == member) & (students["side"] == side)]
+    blocks = [np.exp(y.to_numpy(dtype=float)) for _, y in own.groupby(["seed", "target"])["y"]]
+    most = min(errors.size for errors in blocks)
+    if most < 2:
+        return None
+    return tuple(np.exp(np.mean([np.log(st.expected_best(errors)[:most]) for errors in blocks], axis=0)).tolist())
+
+
+def _control_errors(design: Design, control: pd.DataFrame | None) -> dict[int, tuple[float, float]]:
+    """Typical error of the control and of the better side on the same targets, by member."""
+    if control is None or control.empty:
+        return {}
+    key = ["seed", "member", "target"]
+    if missing := [name for name in (*key, "nmse") if name not in control]:
+        raise ArchabError(f"no column {', '.join(missing)} in the control: {', '.join(key)}, nmse are needed")
+    reached = control.assign(y=st.score(control["nmse"]), target=control["target"].astype(str)).groupby(key)["y"].mean()
+    sides = design.students.groupby([*key, "side"])["y"].mean().unstack()
+    both = sides.join(reached.rename("control"), how="inner")
+    typical = both.groupby("member").mean().apply(np.exp)
+    better = typical[["a", "b"]].min(axis=1)
+    return {int(str(m)): (float(typical["control"][m]), float(better[m])) for m in typical.index}

@@ -1,0 +1,49 @@
+"""What an undecided verdict tells the user to do: how many more targets, and the seeds to type."""
+
+import math
+
+from archab.evidence.design import Design
+from archab.evidence.fixed import Fixed
+from archab.evidence.outcome import MoreTargets, Verdict
+from archab.evidence.planning import more_blocks
+from archab.evidence.sequential import Forecast
+
+
+def more_targets(design: Design, whole: Fixed, alpha: float) -> MoreTargets:
+    """Further targets a member with which a fixed test finds the observed effect, at 80 and 90% power."""
+    needed = [more_blocks(whole.estimate, whole.per_member, power, alpha) for power in (0.8, 0.9)]
+    return MoreTargets(*(None if n is None else n * targets_a_block(design) for n in needed))
+
+
+def targets_a_block(design: Design) -> int:
+    """Targets of a member in one block: a crossed block is a pair."""
+    return 2 if design.kind == "crossed" else 1
+
+
+def next_step(verdict: Verdict, ahead: Forecast, have_need: tuple[int, int], command: str) -> str:
+    """The sentence that ends an undecided verdict, with the seeds to add; empty where more targets would not help."""
+    design = verdict.data
+    have, need = have_need
+    planned = verdict.settings.planned or 0
+    rounds: int | None = None
+    why = ""
+    if have < need:
+        rounds, why = need - have, "to the first verdict that is possible"
+    elif verdict.rule == "hybrid":
+        if len(design.rounds) >= planned:
+            return f"The planned {planned} rounds are used up: further seeds do not count under this plan."
+        rounds, why = planned - len(design.rounds), f"to the planned {planned} rounds"
+    elif verdict.rule == "anytime":
+        rounds, why = ahead.point80, "if the future is like the past (80% of resampled futures; indicative)"
+    elif verdict.more_targets.power80 is not None:
+        rounds = math.ceil(verdict.more_targets.power80 / targets_a_block(design))
+        why = "for 80% power at the observed effect (the fixed rule allows one look: plan it anew)"
+    if not rounds:
+        return "No number of further targets is in sight that would decide."
+    return f"About {rounds * targets_a_block(design):,} more targets a member {why}: {_seeds(design, rounds, command)}"
+
+
+def _seeds(design: Design, rounds: int, command: str) -> str:
+    """Further seeds that hold so many rounds, each with as many as the fullest seed so far."""
+    draws = int(design.students.groupby(["seed", "member", "side"])["draw"].nunique().max())
+    return f"{command} 'seed=range({design.next_seed},{design.next_seed + math.ceil(rounds / draws)})'"

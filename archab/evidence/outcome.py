@@ -1,0 +1,248 @@
+"""What a verdict holds, and how it is said: as a JSON object, a sentence, a paragraph and a table."""
+
+import math
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from archab.evidence import wording as words
+from archab.evidence.design import Design
+from archab.evidence.sequential import EARLY, Forecast
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Decision = Literal["a_better", "b_better", "equivalent", "undecided"]
+RuleName = Literal["anytime", "fixed", "hybrid"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When a verdict is given: the rule, its error rate, the ratio of errors that matters, the hybrid's planned N."""
+
+    name: RuleName = "anytime"
+    alpha: float = 0.05
+    margin: float = 1.10
+    planned: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Students of either side."""
+
+    a: int
+    b: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A geometric-mean ratio with its t interval."""
+
+    gmr: float
+    ci_low: float
+    ci_high: float
+
+
+@dataclass(frozen=True, slots=True)
+class MoreTargets:
+    """Further targets a member for a fixed test at this power; None where nothing was found or a million is too few."""
+
+    power80: int | None
+    power90: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member; every error is an NMSE.
+
+    Attributes:
+        p_holm: the larger of the pooled p and Holm's over members.
+        lower: on how many blocks A's error is the lower one; None where unpaired.
+        typical_a, typical_b: geometric mean over blocks.
+        iqm_a, iqm_b: geometric mean of the middle half.
+        best_of_a, best_of_b: expected best of 1, 2, … restarts; None with one restart.
+        size_ratio: B's measure over A's.
+        control: typical error of the reference's own family on its targets.
+        limited_by_training: whether that is above half of the better side's on the same targets.
+    """
+
+    member: int
+    blocks: int
+    theta: float
+    gmr: float
+    ci_low: float
+    ci_high: float
+    p_value: float
+    p_holm: float
+    prob_a_better: float
+    lower: int | None
+    typical_a: float
+    typical_b: float
+    iqm_a: float
+    iqm_b: float
+    best_of_a: tuple[float, ...] | None
+    best_of_b: tuple[float, ...] | None
+    size_ratio: float
+    control: float
+    limited_by_training: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A verdict and all that it rests on. NaN stands for a figure that the design does not have.
+
+    theta = E[y_A − y_B] in logs; gmr, ci_low, ci_high and the anytime interval are ratios of A's to B's typical error.
+    The first fields are the JSON object; those after `notes` are for text, tables and figures.
+    """
+
+    verdict: Decision
+    rule: RuleName
+    design: Literal["paired", "unpaired"]
+    blocks: int
+    theta: float
+    gmr: float
+    ci_low: float
+    ci_high: float
+    anytime_low: float
+    anytime_high: float
+    p_value: float
+    p_adjusted: float
+    p_wilcoxon: float
+    p_brunnermunzel: float
+    p_equivalence: float
+    p_anytime: float
+    log_e: tuple[float, ...]
+    stop_at: int | None
+    prob_a_better: float
+    diverged: Counts
+    capped: Counts
+    size_ratio: tuple[float, ...] | None
+    members: tuple[Member, ...]
+    home_advantage: Ratio | None
+    more_targets: MoreTargets
+    notes: tuple[str, ...]
+    data: Design = field(repr=False, compare=False)
+    settings: Rule
+    students: Counts
+    names: tuple[str, str] = ("A", "B")
+    label: str = ""
+    p_rule: float = math.nan
+    reason: str = ""
+    next_step: str = ""
+    forecast: Forecast | None = None
+    prob_low: float = math.nan
+    prob_high: float = math.nan
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object: fixed names, null for NaN, infinity and whatever the design does not have."""
+        public = [f.name for f in fields(self)]
+        return {name: _plain(getattr(self, name)) for name in public[: public.index("data")]}
+
+    def sentence(self) -> str:
+        """The verdict in one line."""
+        a, b = self.names
+        if self.verdict == "a_better":
+            return f"{a} learns better than {b}: its typical error is {words.lower(self.gmr)}."
+        if self.verdict == "b_better":
+            return f"{b} learns better than {a}: its typical error is {words.lower(1 / self.gmr)}."
+        if self.verdict == "equivalent":
+            return f"{a} and {b} learn equally well: any difference is within {self.margin_percent}."
+        return self.reason or f"No winner yet between {a} and {b}."
+
+    def paragraph(self) -> str:
+        """The verdict with its range, evidence, sizes, counts, next step and limits, in plain words."""
+        parts = [self.sentence(), self._inside_margin(), self.size_sentence(), self._range(), self._evidence()]
+        parts += [self._lost(), *self.notes, self.next_step]
+        return " ".join(part for part in parts if part)
+
+    def size_sentence(self) -> str:
+        """Who is larger and by how much; empty where no member differs by over 5%."""
+        ratios = [r for r in self.size_ratio or () if math.isfinite(r)]
+        if not any(abs(r - 1) > 0.05 for r in ratios):
+            return ""
+        larger, shown = (self.names[0], [1 / r for r in ratios]) if max(ratios) <= 1 else (self.names[1], ratios)
+        return f"At unequal size: {larger} has {words.factors(shown)} times as many parameters."
+
+    def interval(self) -> tuple[float, float]:
+        """The interval of the gmr that belongs to the rule: anytime, else the fixed-n one. NaN where there is none."""
+        if self.rule == "anytime":
+            return self.anytime_low, self.anytime_high
+        return self.ci_low, self.ci_high
+
+    @property
+    def margin_percent(self) -> str:
+        """The margin in words: 1.10 is "10%"."""
+        return f"{100 * (self.settings.margin - 1):.3g}%"
+
+    def to_rich(self) -> "Table":
+        """A table with a line per member, for the terminal."""
+        from rich.table import Table
+
+        level = f"{100 * (1 - self.settings.alpha):g}%"
+        table = Table(title=self.sentence(), title_justify="left", caption="error: geometric mean over targets (NMSE)")
+        for name in ("member", self.names[0], self.names[1], "A's error against B's", f"{level} interval"):
+            table.add_column(name, justify="left" if name == "member" else "right")
+        table.add_column("P(A lower)", justify="right")
+        table.add_column("p (Holm)", justify="right")
+        for m in self.members:
+            interval = f"{words.signed(m.ci_low)} to {words.signed(m.ci_high)}" if math.isfinite(m.ci_low) else "–"
+            share = f"{m.lower}/{m.blocks}" if m.lower is not None else f"{m.prob_a_better:.2f}"
+            errors = f"{m.typical_a:.2g}", f"{m.typical_b:.2g}"
+            p = words.probability(m.p_holm)
+            table.add_row(str(m.member), *errors, words.signed(m.gmr), interval, share, p)
+        interval = f"{words.signed(self.ci_low)} to {words.signed(self.ci_high)}" if math.isfinite(self.ci_low) else "–"
+        share = f"{self.prob_a_better:.2f}"
+        table.add_section()
+        table.add_row("all", "", "", words.signed(self.gmr), interval, share, words.probability(self.p_value))
+        return table
+
+    def _inside_margin(self) -> str:
+        low, high = self.interval()
+        margin = self.settings.margin
+        if self.verdict not in ("a_better", "b_better") or not 1 / margin < self.gmr < margin:
+            return ""
+        if low > 1 / margin and high < margin:
+            return f"The difference is real but smaller than the {self.margin_percent} that was declared to matter."
+        return f"Whether the difference exceeds the {self.margin_percent} that was declared to matter is open."
+
+    def _range(self) -> str:
+        low, high = self.interval()
+        if self.blocks < 6 or not (math.isfinite(low) and math.isfinite(high)):
+            return ""
+        valid = ", valid however often one looked" if self.rule == "anytime" else ""
+        level = f"{100 * (1 - self.settings.alpha):g}% interval{valid}"
+        text = f"Plausible range: {words.span(low, high, self.names)} ({level})."
+        if self.verdict != "undecided" or self.reason:
+            return text
+        margin = self.settings.margin
+        beyond, equal = low < 1 / margin or high > margin, low <= 1 <= high
+        if equal and beyond:
+            return f"{text} No difference is possible, and so is one of more than {self.margin_percent}."
+        return text
+
+    def _evidence(self) -> str:
+        if not self.log_e or self.rule == "fixed":
+            return f"p = {words.probability(self.p_value)}." if math.isfinite(self.p_value) else ""
+        share = EARLY if self.rule == "hybrid" else 1.0
+        decides = f"{1 / (share * self.settings.alpha):g} decides"
+        text = f"E = {words.evidence(max(self.log_e))} at its highest ({decides})."
+        if self.verdict in ("a_better", "b_better") and self.rule == "anytime":
+            return f"Decided after {self.stop_at} of {len(self.log_e)} rounds. {text}"
+        return text
+
+    def _lost(self) -> str:
+        if self.diverged == Counts(0, 0):
+            return ""
+        a, b = self.names
+        of = f"{self.diverged.a} of {self.students.a} students of {a}, {self.diverged.b} of {self.students.b} of {b}"
+        return f"Diverged: {of}; each counts as an error of 1, like the constant predictor."
+
+
+def _plain(value: object) -> Any:
+    """Nested frozen dataclasses as JSON values."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value

@@ -1,0 +1,49 @@
+"""How many more blocks a fixed test would need, by the noncentral t distribution. Arrays in, numbers out."""
+
+import numpy as np
+from scipy import stats
+
+from archab.evidence.statistics import Estimate
+
+MOST = 1_000_000
+
+
+def power(theta: float, se: float, df: float, alpha: float = 0.05) -> float:
+    """Power of the two-sided t test: P(|T| >= t_crit) for T noncentral t with noncentrality theta/se and df degrees."""
+    critical, shift = stats.t.ppf(1 - alpha / 2, df), abs(theta) / se
+    # scipy's far tail is NaN where it underflows.
+    return float(stats.nct.sf(critical, df, shift) + np.nan_to_num(stats.nct.cdf(-critical, df, shift)))
+
+
+def cautious_sd_factor(df: float) -> float:
+    """sqrt(df / chi²_.2): what turns a standard deviation into its one-sided upper 80% limit (Browne 1995)."""
+    return float(np.sqrt(df / stats.chi2.ppf(0.2, df)))
+
+
+def more_blocks(estimate: Estimate, blocks: float, target_power: float, alpha: float = 0.05) -> int | None:
+    """Fewest further blocks a stratum with which the t test finds the observed effect with this power.
+
+    Args:
+        estimate: what `blocks` blocks a stratum gave (their harmonic mean where the strata differ).
+
+    Returns:
+        A count >= 0; None where nothing varies or was found, or where more than a million would be needed.
+    """
+    if not estimate.se > 0 or estimate.theta == 0 or blocks <= 1:
+        return None
+    sd = estimate.se * np.sqrt(blocks) * cautious_sd_factor(estimate.df)
+    df_per_block = estimate.df / (blocks - 1)
+
+    def enough(more: int) -> bool:
+        n = blocks + more
+        return power(estimate.theta, sd / np.sqrt(n), df_per_block * (n - 1), alpha) >= target_power
+
+    if not enough(MOST):
+        return None
+    low, high = -1, 1
+    while not enough(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high

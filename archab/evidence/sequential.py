@@ -1,0 +1,185 @@
+"""Evidence that may be looked at after every round: the e-process of symmetric differences. Arrays in, numbers out.
+
+    r_t = sqrt((d_1² + … + d_t²) / t)        z_t = d_t / r_t
+    E_n = mean over c in {1/4, 1/2, 1, 2} and s in {+1, −1} of  Π_{t <= n} (1 + tanh(s c z_t))
+
+r_t depends on d_t only through |d_t|. If sign(d_t) is a fair coin given |d_t| and the past, every factor has mean 1:
+E_n is a martingale of mean 1, and P(exists n: E_n >= 1/alpha) <= alpha by Ville's inequality, for any tails and scale.
+Background: Vovk and Wang, "Efficiency of nonparametric e-tests" (arXiv:2208.08925); Ramdas, Grünwald, Vovk and Shafer
+2023, "Game-theoretic statistics and safe anytime-valid inference" (arXiv:2210.01948).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import logsumexp
+
+from archab.evidence.statistics import Array, sign_flip_p
+
+SCALES = np.array([0.25, 0.5, 1.0, 2.0])
+RESAMPLES = 500
+LONGEST_FORECAST = 2000
+_SEED = 20191
+
+# The hybrid rule's share of alpha: E >= 1 / (0.4 alpha) on the way, sign-flip p <= 0.6 alpha at the planned N.
+EARLY, FINAL = 0.4, 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """More rounds until E crosses, were the future like the past: median and 80% point; None where not in sight."""
+
+    median: int | None
+    point80: int | None
+
+
+def fewest_rounds(alpha: float = 0.05) -> int:
+    """Rounds without which E cannot reach 1/alpha, however clear the differences are: 7 at .05."""
+    rounds = 1
+    while log_e_path(np.ones(rounds))[-1] < -np.log(alpha):
+        rounds += 1
+    return rounds
+
+
+def one_sided(differences: ArrayLike) -> tuple[Array, Array]:
+    """Logs of the two one-sided mixtures over c, after every round.
+
+    Args:
+        differences: shape (…, n), the rounds in the order fixed before the data.
+
+    Returns:
+        (for d > 0, for d < 0), each of shape (…, n). The first is the larger one where B's errors are the smaller ones.
+    """
+    z = _standardised(np.asarray(differences, dtype=float))[..., None, :] * SCALES[:, None]
+    up, down = np.cumsum(_log_factor(z), axis=-1), np.cumsum(_log_factor(-z), axis=-1)
+    return _log_mean(up), _log_mean(down)
+
+
+def log_e_path(differences: ArrayLike) -> Array:
+    """log E_n for n = 1 … N; `differences` and the result have shape (…, N)."""
+    up, down = one_sided(differences)
+    return np.asarray(np.logaddexp(up, down) - np.log(2))
+
+
+def anytime_p(log_e: ArrayLike) -> float:
+    """min(1, 1 / max over m of E_m) of a path of shape (n,); 1 where there is no round yet."""
+    path = np.asarray(log_e, dtype=float)
+    return float(np.exp(-max(0.0, path.max()))) if path.size else 1.0
+
+
+def crossing(log_e: ArrayLike, alpha: float = 0.05) -> int | None:
+    """The first round, counted from 1, with E >= 1/alpha; None if there is none. The path has shape (n,)."""
+    # A hair below, since E = 1/alpha to rounding is a crossing.
+    above = np.asarray(log_e, dtype=float) >= -np.log(alpha) - 1e-12
+    return int(above.argmax()) + 1 if above.any() else None
+
+
+def direction(differences: ArrayLike, round_: int) -> int:
+    """−1 where A's errors are the smaller ones, +1 where B's: the larger one-sided mixture at that round (from 1)."""
+    up, down = one_sided(np.asarray(differences, dtype=float)[:round_])
+    return 1 if up[-1] > down[-1] else -1
+
+
+def anytime_interval(differences: ArrayLike, alpha: float = 0.05) -> tuple[float, float]:
+    """All theta with E_n(d − theta) < 1/alpha, by bisection outwards from the theta at which both sides balance.
+
+    Args:
+        differences: shape (n,).
+
+    Returns:
+        (low, high); (−inf, inf) where n rounds cannot exclude anything, however far (below 7 at alpha = .05), and NaN
+        where all differences are equal (nothing was measured) or every theta is excluded.
+    """
+    d = np.asarray(differences, dtype=float)
+    bar = -np.log(alpha)
+    if d.size < fewest_rounds(alpha):
+        return -np.inf, np.inf
+    spread = float(np.ptp(d))
+    if spread <= 1e-12:
+        return np.nan, np.nan
+    # Beyond the data all z_t tend to one sign, and E to its largest value: look there for a point outside on each side.
+    reach = spread
+    while min(_log_e_at(d, d.min() - reach), _log_e_at(d, d.max() + reach)) < bar:
+        reach *= 2
+    low, high = d.min() - reach, d.max() + reach
+    balance = _bisect(lambda theta: _tilt(d, theta) > 0, low, high)
+    if _log_e_at(d, balance) >= bar:
+        return np.nan, np.nan
+    within = partial(_is_within, d, bar)
+    return _bisect(within, balance, low), _bisect(within, balance, high)
+
+
+def hybrid_p(differences: ArrayLike, planned: int) -> float:
+    """p of the hybrid rule: min(1, 2.5 p_anytime(<= N), 5/3 p_N), the last term from N rounds on.
+
+    p <= alpha says E >= 1/(.4 alpha) at some round up to N (50 at .05) or a sign-flip p <= .6 alpha (.03) on exactly
+    the first N = `planned` rounds; the union bound keeps alpha.
+    """
+    d = np.asarray(differences, dtype=float)[:planned]
+    p = anytime_p(log_e_path(d)) / EARLY
+    if d.size == planned:
+        p = min(p, sign_flip_p(d) / FINAL)
+    return min(1.0, p)
+
+
+def hybrid_direction(differences: ArrayLike, planned: int, alpha: float = 0.05) -> int:
+    """−1 or +1 as in `direction`: at the early stop if there was one, else by the mean of the first N rounds."""
+    d = np.asarray(differences, dtype=float)[:planned]
+    early = crossing(log_e_path(d), EARLY * alpha)
+    return direction(d, early) if early else (1 if d.mean() > 0 else -1)
+
+
+def forecast(differences: ArrayLike, alpha: float = 0.05) -> Forecast:
+    """How many more rounds until E >= 1/alpha: observed differences resampled forward 500 times. Indicative only.
+
+    Looks ahead 20 times what there is, at least 200 and at most 2,000 rounds.
+    """
+    d = np.asarray(differences, dtype=float)
+    if d.size < 2 or not d.any():
+        return Forecast(None, None)
+    ahead = min(max(20 * d.size, 200), LONGEST_FORECAST)
+    draws = np.random.default_rng(_SEED).choice(d, (RESAMPLES, ahead))
+    waits = np.full(RESAMPLES, np.inf)
+    for i, future in enumerate(draws):
+        first = crossing(log_e_path(np.concatenate([d, future]))[d.size :], alpha)
+        waits[i] = first or np.inf
+    median, point80 = np.sort(waits)[[RESAMPLES // 2 - 1, RESAMPLES * 4 // 5 - 1]]
+    return Forecast(*(int(x) if np.isfinite(x) else None for x in (median, point80)))
+
+
+def _standardised(d: Array) -> Array:
+    r = np.sqrt(np.cumsum(d**2, axis=-1) / np.arange(1, d.shape[-1] + 1))
+    return np.divide(d, r, out=np.zeros_like(d), where=d != 0)
+
+
+def _log_factor(x: Array) -> Array:
+    """log(1 + tanh x)."""
+    return np.asarray(np.log(2) - np.logaddexp(0, -2 * x))
+
+
+def _log_mean(log_products: Array) -> Array:
+    return np.asarray(logsumexp(log_products, axis=-2) - np.log(SCALES.size))
+
+
+def _log_e_at(d: Array, theta: float) -> float:
+    return float(log_e_path(d - theta)[-1])
+
+
+def _tilt(d: Array, theta: float) -> float:
+    up, down = one_sided(d - theta)
+    return float(up[-1] - down[-1])
+
+
+def _is_within(d: Array, bar: float, theta: float) -> bool:
+    return _log_e_at(d, theta) < bar
+
+
+def _bisect(holds: Callable[[float], bool], true: float, false: float) -> float:
+    """Where `holds` turns false between a point where it is true and one where it is false, from the true side."""
+    for _ in range(60):
+        middle = (true + false) / 2
+        true, false = (middle, false) if holds(middle) else (true, middle)
+    return float(true)

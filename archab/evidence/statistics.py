@@ -1,0 +1,278 @@
+"""What a fixed number of blocks says: estimate, tests and intervals. Arrays in, numbers out.
+
+Scores are logs of NMSE, so every effect is a log ratio. A random test owns its seed and sees its data in canonical
+order: neither the order of the rows nor the names of the sides change a p-value.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special, stats
+
+Array = NDArray[np.float64]
+
+EXACT_BLOCKS = 14
+LARGEST_PERMUTED = 2000
+RESAMPLES = 9999
+_SEED = 20190
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A stratified estimate. `se` and `df` are NaN where a stratum holds a single block."""
+
+    theta: float
+    se: float
+    df: float
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One stratum of an unpaired design: each side's scores, shapes (n_a,) and (n_b,), and the stratum's weight."""
+
+    a: Array
+    b: Array
+    weight: float = 1.0
+
+
+def score(nmse: ArrayLike) -> Array:
+    """log(clip(nmse, 1e-12, 1)); a diverged student (NaN or infinite) scores as NMSE 1."""
+    values = np.asarray(nmse, dtype=float)
+    return np.asarray(np.log(np.clip(np.where(np.isfinite(values), values, 1.0), 1e-12, 1.0)))
+
+
+def paired_estimate(contributions: ArrayLike, strata: ArrayLike | None = None) -> Estimate:
+    """Stratified mean of block differences.
+
+    Args:
+        contributions: shape (n,), w_b d_b: what every block adds to theta.
+        strata: shape (n,), a label per block; blocks of one label are alike. One stratum where left out.
+
+    Returns:
+        theta = sum of w_b d_b; se² = sum over strata of n_s var(w d); degrees of freedom after Satterthwaite 1946.
+        In one stratum that is the mean, s/√n and n − 1.
+    """
+    c = np.asarray(contributions, dtype=float)
+    labels = np.zeros(c.size) if strata is None else np.asarray(strata)
+    parts = [c[labels == label] for label in np.unique(labels)]
+    return _satterthwaite(float(c.sum()), [(part.size * _variance(part), part.size - 1) for part in parts])
+
+
+def unpaired_estimate(groups: Sequence[Group]) -> Estimate:
+    """Stratified difference of means, a − b, with Welch's standard error.
+
+    se² = sum over strata of weight² (s_a²/n_a + s_b²/n_b), degrees of freedom after Welch 1947 and Satterthwaite 1946.
+    """
+    theta = sum(g.weight * float(np.mean(g.a) - np.mean(g.b)) for g in groups)
+    # Both sides of a stratum are added before anything else: a + b is b + a to the last bit.
+    terms = [[(g.weight**2 * _variance(x) / x.size, x.size - 1) for x in (g.a, g.b)] for g in groups]
+    return _satterthwaite(theta, *terms)
+
+
+def t_interval(estimate: Estimate, alpha: float = 0.05) -> tuple[float, float]:
+    """Two-sided 1 − alpha interval for theta; NaN where nothing varies or a stratum holds one block."""
+    if not estimate.se > 0:
+        return float("nan"), float("nan")
+    low, high = stats.t.interval(1 - alpha, estimate.df, loc=estimate.theta, scale=estimate.se)
+    return float(low), float(high)
+
+
+def t_p(estimate: Estimate) -> float:
+    """Two-sided p of Student's t for theta = 0; NaN where a stratum holds one block."""
+    if estimate.se == 0:
+        return 0.0 if estimate.theta else 1.0
+    return float(2 * stats.t.sf(abs(estimate.theta) / estimate.se, estimate.df))
+
+
+def equivalence_p(estimate: Estimate, margin: float) -> float:
+    """TOST (Schuirmann 1987): the larger p of two one-sided t tests of |theta| >= log(margin), a ratio > 1."""
+    if not estimate.se > 0:
+        return float("nan")
+    distance = (np.log(margin) - abs(estimate.theta)) / estimate.se
+    return float(stats.t.sf(distance, estimate.df))
+
+
+def sign_flip_p(contributions: ArrayLike) -> float:
+    """Two-sided sign-flip test of |sum of w_b d_b|: all 2ⁿ vectors to 14 blocks, else 9,999 random ones with +1.
+
+    Under the null "A and B are exchangeable given the target" every sign is a fair coin given |d|.
+    """
+    c = np.asarray(contributions, dtype=float)
+    if c.size < 2 or not c.any():
+        return 1.0
+    # Rounded, since sums that tie in exact arithmetic differ in their last bits.
+    result = stats.permutation_test(
+        (c / np.abs(c).sum(),),
+        lambda x, axis: np.round(np.abs(x.sum(axis=axis)), 12),
+        permutation_type="samples",
+        vectorized=True,
+        alternative="greater",
+        n_resamples=np.inf if c.size <= EXACT_BLOCKS else RESAMPLES,
+        batch=max(1, 2_000_000 // c.size),
+        rng=np.random.default_rng(_SEED),
+    )
+    return float(result.pvalue)
+
+
+def paired_p(contributions: ArrayLike, strata: ArrayLike | None = None) -> float:
+    """The sign-flip test; above 2,000 blocks the t test, which is its limit."""
+    c = np.asarray(contributions, dtype=float)
+    return sign_flip_p(c) if c.size <= LARGEST_PERMUTED else t_p(paired_estimate(c, strata))
+
+
+def unpaired_p(groups: Sequence[Group]) -> float:
+    """Welch's |t| over strata, labels permuted within each (Janssen 1997): 9,999 random ones with +1.
+
+    Where a side of a stratum holds one block, |theta| takes the place of |t|; above 2,000 blocks the t test does.
+    """
+    if sum(g.a.size + g.b.size for g in groups) > LARGEST_PERMUTED:
+        return t_p(unpaired_estimate(groups))
+    rng = np.random.default_rng(_SEED)
+    theta, variance = np.zeros(RESAMPLES + 1), np.zeros(RESAMPLES + 1)
+    for group, a_is_drawn in zip(groups, _drawn_sides(groups), strict=True):
+        difference, squared = _relabelled(*((group.a, group.b) if a_is_drawn else (group.b, group.a)), rng)
+        theta += group.weight * (difference if a_is_drawn else -difference)
+        variance += group.weight**2 * squared
+    t = np.abs(theta)
+    if not np.isnan(variance).any():
+        with np.errstate(divide="ignore"):
+            t = np.divide(t, np.sqrt(variance), out=np.zeros_like(t), where=t > 1e-12)
+    return float((1 + np.count_nonzero(t[1:] >= t[0] * (1 - 1e-9))) / (RESAMPLES + 1))
+
+
+def wilcoxon_p(differences: ArrayLike) -> float:
+    """Wilcoxon's signed-rank test, two-sided; NaN where all differences are zero."""
+    d = np.asarray(differences, dtype=float)
+    return float(stats.wilcoxon(d).pvalue) if d.any() else float("nan")
+
+
+def brunner_munzel_p(groups: Sequence[Group]) -> float:
+    """Brunner and Munzel 2000, two-sided; strata are aligned first (Hodges and Lehmann 1962: each minus its own level).
+
+    NaN where the sides do not overlap or nothing varies: the statistic has no variance there.
+    """
+    level = [(np.mean(g.a) + np.mean(g.b)) / 2 if len(groups) > 1 else 0.0 for g in groups]
+    sides = [
+        np.concatenate([g.a - x for g, x in zip(groups, level, strict=True)]),
+        np.concatenate([g.b - x for g, x in zip(groups, level, strict=True)]),
+    ]
+    first, second = sorted(sides, key=_rank_of_side)
+    apart = first.max() < second.min() or second.max() < first.min()
+    if min(first.size, second.size) < 2 or apart or np.ptp(np.concatenate(sides)) == 0:
+        return float("nan")
+    return float(stats.brunnermunzel(first, second).pvalue)
+
+
+def share_lower(differences: ArrayLike, alpha: float = 0.05) -> tuple[float, float, float]:
+    """Share of differences below zero, with Wilson's 1927 interval: (share, low, high)."""
+    d = np.asarray(differences, dtype=float)
+    result = stats.binomtest(int(np.count_nonzero(d < 0)), d.size)
+    interval = result.proportion_ci(1 - alpha, method="wilson")
+    return float(result.statistic), float(interval.low), float(interval.high)
+
+
+def probability_lower(groups: Sequence[Group]) -> float:
+    """P(a student of A has the smaller error than one of B) + half of P(equal): Mann and Whitney's U / (n_a n_b)."""
+    shares = [stats.mannwhitneyu(g.b, g.a).statistic / (g.a.size * g.b.size) for g in groups]
+    return float(sum(g.weight * share for g, share in zip(groups, shares, strict=True)))
+
+
+def holm(p_values: ArrayLike) -> Array:
+    """Holm 1979: the i-th smallest of k times (k − i + 1), with the running maximum. NaN stays, and counts."""
+    p = np.asarray(p_values, dtype=float)
+    order = np.argsort(p)
+    adjusted = np.empty(p.shape)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1)))
+    return adjusted
+
+
+def iqm(values: ArrayLike) -> float:
+    """Interquartile mean: the mean of the middle half (Agarwal et al. 2021, arXiv:2108.13264)."""
+    return float(stats.trim_mean(np.asarray(values, dtype=float), 0.25))
+
+
+def expected_best(errors: ArrayLike) -> Array:
+    """Expected smallest of k errors drawn without replacement, for k = 1 … n.
+
+    The unbiased U-statistic of Tang et al. 2020, "Showing Your Work Doesn't Always Work" (arXiv:2004.13705):
+    sum over i of x_(i) C(n − i, k − 1) / C(n, k), with x_(i) the i-th smallest.
+
+    Args:
+        errors: shape (…, n), n >= 1, none NaN (a diverged student counts as 1, and that is the caller's choice).
+
+    Returns:
+        Shape (…, n), same unit as `errors`; the last entry is their minimum.
+
+    Raises:
+        ValueError: if `errors` is empty or holds a NaN.
+    """
+    x = np.sort(np.asarray(errors, dtype=float), axis=-1)
+    if x.size == 0 or np.isnan(x).any():
+        raise ValueError(f"expected_best needs finished trials, got {x.size} of which {int(np.isnan(x).sum())} are NaN")
+    n, i, k = x.shape[-1], np.arange(1, x.shape[-1] + 1), np.arange(1, x.shape[-1] + 1)[:, None]
+    # In logs, since binomials overflow from n = 1,030 on; where i leaves no k − 1 others, exp(−inf) is right.
+    weight = np.exp(_log_binomial(n - i, k - 1) - _log_binomial(n, k))
+    return np.asarray(x @ weight.T)
+
+
+def _log_binomial(n: NDArray[np.int64] | int, k: NDArray[np.int64]) -> Array:
+    return np.asarray(special.gammaln(np.add(n, 1)) - special.gammaln(k + 1) - special.gammaln(n - k + 1))
+
+
+def _variance(values: Array) -> float:
+    """Sample variance; NaN for one value, and zero where all are equal to rounding (scores are at most 28 in size)."""
+    if values.size < 2:
+        return float("nan")
+    return 0.0 if np.ptp(values) <= 1e-13 else float(np.var(values, ddof=1))
+
+
+def _satterthwaite(theta: float, *terms: list[tuple[float, int]]) -> Estimate:
+    """Squares of standard errors with their degrees of freedom, summed list by list."""
+    squared = sum(sum(v for v, _ in part) for part in terms)
+    if not squared > 0:
+        return Estimate(theta, float(np.sqrt(squared)), float("nan"))
+    return Estimate(theta, float(np.sqrt(squared)), squared**2 / sum(sum(v**2 / f for v, f in part) for part in terms))
+
+
+def _rank_of_side(values: Array) -> tuple[int, tuple[float, ...]]:
+    return values.size, tuple(np.sort(values).tolist())
+
+
+def _drawn_sides(groups: Sequence[Group]) -> list[bool]:
+    """Per stratum, whether side a is the one that is drawn: the smaller side, of two equal ones that of smaller values.
+
+    Where both sides hold the same values, the side that the first other stratum draws: never a matter of names.
+    """
+    ranks = [(_rank_of_side(g.a), _rank_of_side(g.b)) for g in groups]
+    default = next((a < b for a, b in ranks if a != b), True)
+    return [default if a == b else a < b for a, b in ranks]
+
+
+def _relabelled(small: Array, large: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Difference of means, small − large, and its Welch variance: for the labels as they are (entry 0) and random ones.
+
+    Random subsets of the pooled values in ascending order: the same ones whatever the order of the rows.
+    """
+    pooled, is_small = np.concatenate([small, large]), np.arange(small.size + large.size) < small.size
+    order = np.lexsort((~is_small, pooled))
+    x, k, n = pooled[order] - np.mean(pooled[order]), small.size, pooled.size
+    inside, squares_inside = np.zeros(RESAMPLES + 1), np.zeros(RESAMPLES + 1)
+    inside[0], squares_inside[0] = is_small[order] @ x, is_small[order] @ x**2
+    step = max(1, 2_000_000 // n)
+    for start in range(1, RESAMPLES + 1, step):
+        block = slice(start, min(start + step, RESAMPLES + 1))
+        drawn = x[rng.random((block.stop - start, n)).argpartition(k - 1, axis=1)[:, :k]]
+        inside[block], squares_inside[block] = drawn.sum(axis=1), (drawn**2).sum(axis=1)
+    total, squares = x.sum(), (x**2).sum()
+    difference = inside / k - (total - inside) / (n - k)
+    variance = _welch_term(squares_inside, inside, k) + _welch_term(squares - squares_inside, total - inside, n - k)
+    variance[variance <= 1e-12 * squares] = 0.0
+    return difference, variance
+
+
+def _welch_term(squares: Array, total: Array, n: int) -> Array:
+    if n < 2:
+        return np.full(total.shape, np.nan)
+    return np.asarray(np.maximum(0.0, squares - total**2 / n) / ((n - 1) * n))

@@ -1,0 +1,119 @@
+"""Which tables count as rows of students: every cell is checked once, here, before any figure is computed."""
+
+import numpy as np
+import pandas as pd
+
+from archab.errors import ArchabError
+from archab.evidence.statistics import score
+
+REQUIRED = ("seed", "member", "target", "side", "restart", "nmse")
+_INTEGERS = ("seed", "member", "restart", "draw")
+_WORDS = {"side": ("a", "b"), "source": ("a", "b", "reference"), "status": ("ok", "diverged")}
+_EMPTY = ("", "nan", "na", "none", "null")
+
+
+def students(rows: pd.DataFrame) -> pd.DataFrame:
+    """The checked students of a table, a foreign one included, sorted by key.
+
+    Args:
+        rows: one trained student a row, in any order. Columns seed, member, target, side (in either case), restart and
+            nmse are needed; draw, source, status, measure, order and fingerprint are used where they are there.
+
+    Returns:
+        A new table of those columns, with `nmse` NaN where the student diverged and, new, `diverged`, `capped` (scored
+        at NMSE 1, diverged ones included) and the score `y`.
+
+    Raises:
+        ArchabError: for a missing column, an empty table, one side only, mixed fingerprints, duplicate students, a
+            negative NMSE, or a cell that is not of its kind.
+    """
+    if missing := [name for name in REQUIRED if name not in rows]:
+        raise ArchabError(f"no column {', '.join(missing)}: a table of students needs {', '.join(REQUIRED)}")
+    if rows.empty:
+        raise ArchabError("the table is empty: at least one row per trained student is needed")
+    _refuse_mixture(rows)
+    table = pd.DataFrame(index=pd.RangeIndex(len(rows)))
+    for name in _INTEGERS:
+        if name in rows:
+            table[name] = _integers(rows[name])
+    for name, words in _WORDS.items():
+        if name in rows:
+            table[name] = _words(rows[name], words)
+    table["target"] = _names(rows["target"])
+    for name in ("measure", "order"):
+        if name in rows:
+            table[name] = _numbers(rows[name])
+    table["nmse"] = _errors(rows["nmse"])
+    if "status" in table:
+        table.loc[table["status"] == "diverged", "nmse"] = np.nan
+    _refuse_one_side(table)
+    _refuse_duplicates(table)
+    table["diverged"] = table["nmse"].isna()
+    table["capped"] = table["diverged"] | (table["nmse"] >= 1)
+    table["y"] = score(table["nmse"])
+    key = [name for name in ("seed", "draw", "member", "source", "target", "side", "restart") if name in table]
+    return table.sort_values(key, ignore_index=True)
+
+
+def some(items: list[str], most: int = 5) -> str:
+    """The first few of a list, with how many were left out."""
+    return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
+
+
+def _numbers(column: pd.Series) -> pd.Series:
+    """Numbers; NaN for an empty cell, and an error for any other text."""
+    values = pd.to_numeric(column, errors="coerce").astype(float)
+    text = column.astype(str).str.strip().str.lower()
+    if (wrong := values.isna() & column.notna() & ~text.isin(_EMPTY)).any():
+        raise ArchabError(f"{column.name}: {column[wrong].iloc[0]!r} is no number")
+    return values.reset_index(drop=True)
+
+
+def _integers(column: pd.Series) -> pd.Series:
+    values = _numbers(column)
+    if (wrong := ~np.isfinite(values) | (values != values.round()) | (values < 0)).any():
+        raise ArchabError(f"{column.name}: {values[wrong].iloc[0]:g} in row {wrong.argmax()}: 0, 1, 2, … is needed")
+    return values.astype("int64")
+
+
+def _words(column: pd.Series, words: tuple[str, ...]) -> pd.Series:
+    values = column.astype(str).str.strip().str.lower().reset_index(drop=True)
+    if (wrong := ~values.isin(words)).any():
+        given = column.iloc[wrong.argmax()]
+        raise ArchabError(f"{column.name}: {given!r} in row {wrong.argmax()}: one of {', '.join(words)} is needed")
+    return values
+
+
+def _names(column: pd.Series) -> pd.Series:
+    if (wrong := column.isna().to_numpy()).any():
+        raise ArchabError(f"{column.name}: empty in row {wrong.argmax()}: the identity of the drawn target is needed")
+    return column.astype(str).reset_index(drop=True)
+
+
+def _errors(column: pd.Series) -> pd.Series:
+    values = _numbers(column)
+    if (wrong := values < 0).any():
+        raise ArchabError(f"nmse: {values[wrong].iloc[0]:g} in row {wrong.argmax()}: an error is 0 or more")
+    return values.where(np.isfinite(values))
+
+
+def _refuse_mixture(rows: pd.DataFrame) -> None:
+    prints = rows["fingerprint"].fillna("").astype(str).unique() if "fingerprint" in rows else [""]
+    if len(prints) > 1:
+        shown = some([repr(name[:12]) for name in prints], 3)
+        raise ArchabError(f"fingerprint: {shown} in one table: these are different experiments, judge each on its own")
+
+
+def _refuse_one_side(table: pd.DataFrame) -> None:
+    sides = table["side"].unique()
+    if len(sides) == 1:
+        other = "b" if sides[0] == "a" else "a"
+        raise ArchabError(f"side: only {sides[0]} in the table: students of side {other} are needed to compare with")
+
+
+def _refuse_duplicates(table: pd.DataFrame) -> None:
+    key = ["seed", "member", "target", "side", "restart"]
+    twice = table[table.duplicated(key)]
+    if not twice.empty:
+        first = ", ".join(f"{name}={twice.iloc[0][name]}" for name in key)
+        raise ArchabError(f"{first}: this student is in the table twice ({len(twice)} such rows): no new evidence")

@@ -1,0 +1,267 @@
+"""Rows in, verdict out: which figures are computed, which of them decides, and what a reader must be told."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from archab.errors import ArchabError
+from archab.evidence import sequential, statistics
+from archab.evidence.design import Design, arrange
+from archab.evidence.fixed import NAN, Fixed, estimate_of, fixed
+from archab.evidence.members import describe, limited, size_ratios
+from archab.evidence.next_step import more_targets, next_step
+from archab.evidence.outcome import Counts, Decision, Ratio, Rule, RuleName, Verdict
+from archab.evidence.wording import listed, percent
+
+FEWEST_BLOCKS = 6
+MOST_CAPPED = 0.2
+
+
+def judge(
+    rows: pd.DataFrame,
+    *,
+    rule: RuleName = "anytime",
+    alpha: float = 0.05,
+    margin: float = 1.10,
+    planned: int | None = None,
+    names: tuple[str, str] = ("A", "B"),
+    order: Sequence[int] | None = None,
+    holes: Sequence[int] = (),
+    control: pd.DataFrame | None = None,
+    control_name: str = "the reference's own family",
+    notes: Sequence[str] = (),
+    command: str = "-m",
+) -> Verdict:
+    """The verdict on one configuration.
+
+    Args:
+        rows: one trained student a row; see `archab.evidence.table.students` for the columns.
+        rule: `anytime` (valid however often one looks), `fixed` (one look), `hybrid` (early stop, else at `planned`).
+        alpha: error rate of the rule.
+        margin: ratio of typical errors from which a difference matters, above 1.
+        planned: the hybrid's maximum number of rounds, fixed before the data.
+        names: what the sides are called in the text.
+        order: the seeds in the order in which they were first started.
+        holes: seeds that were started and have not finished.
+        control: students of the reference's own family on the same targets: columns seed, member, target and nmse.
+        control_name: what that family is called in the text.
+        notes: what else must stand with the verdict, such as "shared learning rate, not tuned".
+        command: what the further seeds are appended to in the next command.
+
+    Raises:
+        ArchabError: if the rows or a setting are refused; the message says what would be right.
+    """
+    settings = checked_rule(rule, alpha, margin, planned)
+    design = arrange(rows, order, holes)
+    return decide(assess(design, settings, names, control, control_name, notes), command=command)
+
+
+def checked_rule(rule: RuleName, alpha: float, margin: float, planned: int | None) -> Rule:
+    """The settings as a `Rule`.
+
+    Raises:
+        ArchabError: naming the setting that makes no sense.
+    """
+    if rule not in ("anytime", "fixed", "hybrid"):
+        raise ArchabError(f"rule={rule}: no such rule. There are: anytime, fixed, hybrid")
+    if not 0 < alpha < 0.5:
+        raise ArchabError(f"alpha={alpha:g}: an error rate between 0 and 0.5 is needed, such as 0.05")
+    if not 1 < margin < math.inf:
+        raise ArchabError(f"margin={margin:g}: a ratio above 1 is needed; 1.10 calls a difference of 10% important")
+    if rule == "hybrid" and planned is None:
+        raise ArchabError("rule=hybrid: the planned number of rounds is needed, such as planned=40")
+    if planned is not None and planned < FEWEST_BLOCKS:
+        raise ArchabError(f"planned={planned}: at least {FEWEST_BLOCKS} rounds are needed")
+    return Rule(rule, alpha, margin, planned)
+
+
+def assess(
+    design: Design,
+    settings: Rule,
+    names: tuple[str, str] = ("A", "B"),
+    control: pd.DataFrame | None = None,
+    control_name: str = "the reference's own family",
+    notes: Sequence[str] = (),
+) -> Verdict:
+    """Every figure of a verdict that does not depend on the other configurations of its family; not yet decided."""
+    whole = fixed(design.values, design.is_a, settings.alpha)
+    log_e = sequential.log_e_path(design.rounds)
+    p_anytime = sequential.anytime_p(log_e)
+    p_rule = {"anytime": p_anytime, "fixed": whole.p}.get(settings.name, NAN)
+    if settings.name == "hybrid" and settings.planned:
+        p_rule = sequential.hybrid_p(design.rounds, settings.planned)
+    members = describe(design, whole.p, settings.alpha, control)
+    students = design.students
+    low, high = _ratios(*statistics.t_interval(whole.estimate, settings.alpha))
+    anytime_low, anytime_high = _ratios(*sequential.anytime_interval(design.rounds, settings.alpha))
+    return Verdict(
+        verdict="undecided",
+        rule=settings.name,
+        design="unpaired" if design.kind == "unpaired" else "paired",
+        blocks=whole.blocks,
+        theta=whole.estimate.theta,
+        gmr=math.exp(whole.estimate.theta),
+        ci_low=low,
+        ci_high=high,
+        anytime_low=anytime_low,
+        anytime_high=anytime_high,
+        p_value=whole.p,
+        p_adjusted=p_rule,
+        p_rule=p_rule,
+        p_wilcoxon=whole.p_wilcoxon,
+        p_brunnermunzel=whole.p_brunnermunzel,
+        p_equivalence=statistics.equivalence_p(whole.estimate, settings.margin),
+        p_anytime=p_anytime,
+        log_e=tuple(log_e.tolist()),
+        stop_at=sequential.crossing(log_e, settings.alpha),
+        prob_a_better=whole.share,
+        prob_low=whole.share_low,
+        prob_high=whole.share_high,
+        diverged=_counts(students, students["diverged"]),
+        capped=_counts(students, students["capped"]),
+        students=_counts(students, students["y"].notna()),
+        size_ratio=size_ratios(design),
+        members=members,
+        home_advantage=_home_advantage(design, settings.alpha),
+        more_targets=more_targets(design, whole, settings.alpha),
+        notes=(*_notes(design, whole, settings), *limited(members, control_name), *notes),
+        settings=settings,
+        names=names,
+        data=design,
+    )
+
+
+def decide(verdict: Verdict, *, p_adjusted: float | None = None, family: int = 1, command: str = "-m") -> Verdict:
+    """Decide an assessed verdict: too little data, a rejection, an equivalence, or undecided, in this order.
+
+    Args:
+        verdict: what `assess` returned.
+        p_adjusted: p of the rule in force after Holm over the family; its own p where it stands alone.
+        family: how many configurations are judged together; equivalence is asked for at alpha over this number.
+        command: what the further seeds are appended to in the next command.
+    """
+    p = verdict.p_rule if p_adjusted is None else p_adjusted
+    decision, reason = _decision(verdict, p, family)
+    decided = replace(verdict, verdict=decision, reason=reason, p_adjusted=p)
+    if decision != "undecided":
+        return decided
+    ahead = sequential.forecast(verdict.data.rounds, verdict.settings.alpha / family)
+    return replace(decided, forecast=ahead, next_step=next_step(verdict, ahead, fewest(verdict), command))
+
+
+def fewest(verdict: Verdict) -> tuple[int, int]:
+    """How many there are of what the rule counts (rounds, else blocks), and how few it can work with."""
+    design, alpha = verdict.data, verdict.settings.alpha
+    if verdict.rule == "anytime":
+        return len(verdict.log_e), max(FEWEST_BLOCKS, sequential.fewest_rounds(alpha))
+    sides = [len(design.values)] if design.is_a is None else [int(design.is_a.sum()), int((~design.is_a).sum())]
+    return min(sides), max(FEWEST_BLOCKS, math.ceil(1 - math.log2(alpha)))
+
+
+def _decision(verdict: Verdict, p: float, family: int) -> tuple[Decision, str]:
+    have, need = fewest(verdict)
+    if have < need:
+        return "undecided", f"Too few targets for any verdict: {have} of at least {need}."
+    # A hair more, since E = 1/alpha to rounding is a crossing.
+    if p <= verdict.settings.alpha * (1 + 1e-12):
+        better = _direction(verdict)
+        if better * verdict.theta > 0:
+            return ("a_better" if better < 0 else "b_better"), ""
+        return "undecided", _disagreement(verdict)
+    if not (_within_margin(verdict, family) or _nothing_measured(verdict.data)):
+        return "undecided", ""
+    refusal = _refusal(verdict)
+    return ("undecided", refusal) if refusal else ("equivalent", "")
+
+
+def _direction(verdict: Verdict) -> int:
+    """−1 where the rule that rejected points to A as the better side, +1 for B."""
+    design, settings = verdict.data, verdict.settings
+    if settings.name == "fixed":
+        return -1 if verdict.theta < 0 else 1
+    if settings.name == "hybrid" and settings.planned:
+        return sequential.hybrid_direction(design.rounds, settings.planned, settings.alpha)
+    return sequential.direction(design.rounds, verdict.stop_at or len(design.rounds))
+
+
+def _within_margin(verdict: Verdict, family: int) -> bool:
+    design, settings = verdict.data, verdict.settings
+    alpha = settings.alpha / family
+    if settings.name == "fixed":
+        return verdict.p_equivalence <= alpha
+    if settings.name == "hybrid" and settings.planned:
+        if len(design.rounds) < settings.planned:
+            return False
+        estimate = statistics.paired_estimate(design.rounds[: settings.planned] / settings.planned)
+        return statistics.equivalence_p(estimate, settings.margin) <= alpha
+    low, high = sequential.anytime_interval(design.rounds, alpha)
+    return -math.log(settings.margin) < low and high < math.log(settings.margin)
+
+
+def _refusal(verdict: Verdict) -> str:
+    """Why two sides that look alike are not called equivalent; empty where they are."""
+    design = verdict.data
+    shares = (verdict.capped.a / verdict.students.a, verdict.capped.b / verdict.students.b)
+    if max(shares) > MOST_CAPPED:
+        worse = shares.index(max(shares))
+        learnt = f"{percent(shares[worse])} of {verdict.names[worse]}'s students learnt nothing"
+        return f"Undecided: {learnt}, and two untrained sides are not equal."
+    sides = [design.capped] if design.is_a is None else [design.capped[design.is_a], design.capped[~design.is_a]]
+    if (uncapped := min(int((~side).sum()) for side in sides)) < FEWEST_BLOCKS:
+        return f"Undecided: something was learnt on {uncapped} targets, and at least {FEWEST_BLOCKS} are needed."
+    return "Undecided: all differences are equal, so nothing was measured." if _nothing_measured(design) else ""
+
+
+def _nothing_measured(design: Design) -> bool:
+    """Whether all differences (unpaired: all scores of a side) are equal."""
+    sides = [design.values] if design.is_a is None else [design.values[design.is_a], design.values[~design.is_a]]
+    return all(np.nanmax(side) - np.nanmin(side) <= 1e-12 for side in sides)
+
+
+def _disagreement(verdict: Verdict) -> str:
+    passed = [m for m in verdict.members if m.p_holm <= verdict.settings.alpha]
+    for_a, for_b = [m.member for m in passed if m.theta < 0], [m.member for m in passed if m.theta > 0]
+    if not (for_a and for_b):
+        return "Undecided: the evidence and the mean point to opposite sides; members may disagree."
+    a, b = verdict.names
+    of = "member" if len(for_a) == 1 else "members"
+    return f"Undecided: members disagree. {a} is better at {of} {listed(for_a)}; {b} at {listed(for_b)}."
+
+
+def _ratios(low: float, high: float) -> tuple[float, float]:
+    """An interval of theta as one of ratios; NaN where it is unbounded or nothing was measured."""
+    bounded = math.isfinite(low) and math.isfinite(high)
+    return (math.exp(low), math.exp(high)) if bounded else (NAN, NAN)
+
+
+def _home_advantage(design: Design, alpha: float) -> Ratio | None:
+    if design.home is None:
+        return None
+    estimate = estimate_of(design.home)
+    return Ratio(math.exp(estimate.theta), *_ratios(*statistics.t_interval(estimate, alpha)))
+
+
+def _counts(students: pd.DataFrame, which: pd.Series) -> Counts:
+    return Counts(*(int((which & (students["side"] == side)).sum()) for side in ("a", "b")))
+
+
+def _notes(design: Design, whole: Fixed, settings: Rule) -> list[str]:
+    notes = []
+    if design.kind == "unpaired":
+        notes.append(
+            "Null tested: errors of A and B are exchangeable; skill and the target's difficulty are confounded."
+        )
+    else:
+        notes.append("Null tested: A and B are exchangeable given the target.")
+    notes.append(
+        "Limit: where the means are equal and the differences strongly skewed, the test may find a difference "
+        "more often than it should (12 to 22% in the worst cases tried)."
+    )
+    if whole.blocks > statistics.LARGEST_PERMUTED:
+        notes.append("Above 2,000 blocks the t test stands in for the permutation test, its limit.")
+    if settings.planned and settings.name != "hybrid":
+        notes.append(f"planned={settings.planned} is read by rule=hybrid only.")
+    return notes + list(design.notes)

@@ -1,0 +1,76 @@
+"""Numbers in plain words: ratios as "21% lower", ranges, counts and evidence. Numbers in, text out."""
+
+import math
+from collections.abc import Sequence
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def lower(ratio: float) -> str:
+    """A ratio of errors below 1 in words: 0.79 is "21% lower", 0.38 is "62% lower (2.6 times)"."""
+    times = f" ({factor(1 / ratio)} times)" if ratio <= 0.5 else ""
+    return f"{percent(1 - ratio)} lower{times}"
+
+
+def percent(share: float) -> str:
+    """A share in per cent: whole above 1%, and never rounded to 0% or 100%."""
+    value = 100 * share
+    if 0 < value < 0.1:
+        return "less than 0.1%"
+    if value < 0.95 or 99.5 <= value < 100:
+        return f"{math.floor(value * 10) / 10:g}%" if value > 99 else f"{value:.1f}%".replace(".0%", "%")
+    return f"{value:.0f}%"
+
+
+def signed(ratio: float) -> str:
+    """A ratio as a change for tables: "−21%", "+26%", "0%"; a dash where there is none."""
+    if not math.isfinite(ratio):
+        return "–"
+    value = round(100 * (ratio - 1))
+    return f"+{value}%" if value > 0 else f"{MINUS}{-value}%" if value < 0 else "0%"
+
+
+def span(low: float, high: float, names: tuple[str, str]) -> str:
+    """An interval for the ratio of A's to B's error: "12% to 28% lower", or from one side's gain to the other's."""
+    if high <= 1:
+        return f"{percent(1 - high)} to {percent(1 - low)} lower"
+    if low >= 1:
+        return f"{percent(1 - 1 / low)} to {percent(1 - 1 / high)} lower"
+    return f"from {names[0]} {percent(1 - low)} lower to {names[1]} {percent(1 - 1 / high)} lower"
+
+
+def factor(value: float) -> str:
+    """How many times: two decimals below 2, one below 10, whole above."""
+    if value >= 10:
+        return f"{value:,.0f}"
+    return f"{value:.{2 if value < 2 else 1}f}".rstrip("0").rstrip(".")
+
+
+def factors(values: Sequence[float]) -> str:
+    """A range of factors: "1.25 to 1.63", or one where they agree."""
+    low, high = factor(min(values)), factor(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def evidence(log_e: float) -> str:
+    """E in words: "7.9", "1,200", "7.9 million", "10^15"."""
+    if log_e < math.log(1000):
+        return f"{math.exp(log_e):.2g}" if log_e < math.log(100) else f"{math.exp(log_e):.0f}"
+    if log_e < math.log(1e6):
+        return f"{math.exp(log_e):,.0f}"
+    if log_e < math.log(1e9):
+        return f"{math.exp(log_e) / 1e6:,.3g} million"
+    return f"10^{log_e / math.log(10):.0f}"
+
+
+def probability(p: float) -> str:
+    """A p-value for tables: "0.012", "<.001", a dash where there is none."""
+    if not math.isfinite(p):
+        return "–"
+    return "<.001" if p < 0.001 else f"{p:.2g}" if p >= 0.0995 else f"{p:.3f}"
+
+
+def listed(items: Sequence[object]) -> str:
+    """ "1", "1 and 4", "1, 4 and 5"."""
+    words = [str(item) for item in items]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -1,0 +1,112 @@
+import numpy as np
+import pandas as pd
+from tables import crossed_rows, paired_rows, random_rows, swapped, unpaired_rows
+
+from archab.evidence.design import arrange
+from archab.evidence.fixed import fixed
+
+
+def test_paired_blocks_are_targets_and_rounds_span_the_members():
+    design = arrange(paired_rows({0: [(-3, -1), (-2, -2)], 4: [(-1, -2), (-1, -4)]}))
+    assert (design.kind, design.members) == ("paired", (0, 4))
+    np.testing.assert_allclose(design.values, [[-2, np.nan], [np.nan, 1], [0, np.nan], [np.nan, 3]])
+    np.testing.assert_allclose(design.rounds, [-0.5, 1.5])
+
+
+def test_restarts_are_averaged_inside_the_block():
+    rows = paired_rows({0: [(-3.0, -1.0), (-2.0, -2.0)]})
+    again = rows.assign(restart=1, nmse=rows["nmse"] * np.exp(0.5))
+    design = arrange(pd.concat([rows, again]))
+    np.testing.assert_allclose(design.values[:, 0], [-2, 0], atol=1e-12)
+    assert len(design.values) == 2
+
+
+def test_members_that_share_targets_are_averaged_inside_the_block():
+    rows = paired_rows({0: [(-3, -1), (-2, -2), (-2, -5)], 1: [(-1, -2), (-1, -4), (-1, -1)]})
+    shared = rows.assign(target=rows["target"].str[-3:])
+    design = arrange(shared)
+    np.testing.assert_allclose(design.values, [[-2, 1], [0, 3], [3, 0]], atol=1e-12)
+    np.testing.assert_allclose(design.rounds, [-0.5, 1.5, 1.5])
+    whole = fixed(design.values, None)
+    # One stratum of three blocks, d = −.5, 1.5, 1.5: s² = 4/3.
+    np.testing.assert_allclose([whole.estimate.theta, whole.estimate.se**2, whole.estimate.df], [5 / 6, 4 / 9, 2])
+
+
+def test_a_shared_target_that_one_member_lacks_stays_in_the_mean_and_makes_no_round():
+    rows = paired_rows({0: [(-3, -1), (-2, -2), (-2, -5)], 1: [(-1, -2), (-1, -4), (-1, -1)]})
+    shared = rows.assign(target=rows["target"].str[-3:]).drop(columns="draw")
+    design = arrange(shared[~((shared["member"] == 1) & (shared["target"] == "000"))])
+    np.testing.assert_allclose(design.rounds, [1.5, 1.5])
+    # Member 0: mean of −2, 0, 3; member 1: mean of 3, 0.
+    assert np.isclose(fixed(design.values, None).estimate.theta, (1 / 3 + 3 / 2) / 2)
+    assert "Draws without a partner or a member: 1." in design.notes[1]
+
+
+def test_a_round_counts_only_where_every_member_is_in_it():
+    design = arrange(paired_rows({0: [(-2, -1)] * 9, 1: [(-2, -1)] * 4}))
+    assert (len(design.rounds), len(design.values)) == (4, 13)
+
+
+def test_draws_of_a_foreign_table_are_the_ranks_of_the_targets_names_as_strings():
+    rows = paired_rows({0: [(-1, -2), (-1, -3), (-1, -4)]}).assign(target=["2", "2", "10", "10", "b", "b"])
+    np.testing.assert_allclose(arrange(rows.drop(columns="draw")).rounds, [2, 1, 3])
+    np.testing.assert_allclose(arrange(rows).rounds, [1, 2, 3])
+
+
+def test_unpaired_rounds_pair_the_kth_students_and_the_rest_waits():
+    design = arrange(unpaired_rows({0: ([-1, -2, -3], [-2, -2, -2, -2]), 2: ([-5, -5], [-4, -3])}))
+    assert (design.kind, design.members, len(design.values)) == ("unpaired", (0, 2), 11)
+    assert design.is_a.sum() == 5
+    np.testing.assert_allclose(design.rounds, [(1 - 1) / 2, (0 - 2) / 2])
+
+
+def test_crossed_blocks_are_pairs_with_the_student_effect_and_the_home_advantage_apart():
+    design = arrange(crossed_rows([(-1.0, 0.5), (-0.4, 0.2)]))
+    assert design.kind == "crossed"
+    np.testing.assert_allclose(design.values[:, 0], [-0.25, -0.1])
+    np.testing.assert_allclose(design.home[:, 0], [0.75, 0.3])
+    np.testing.assert_allclose(arrange(swapped(crossed_rows([(-1.0, 0.5)]))).home[:, 0], [0.75])
+
+
+def test_seeds_come_in_the_order_of_first_start_whatever_their_numbers():
+    rows = paired_rows({0: [(-1, -1 - k) for k in range(6)]}, per_seed=2)
+    np.testing.assert_allclose(arrange(rows, order=[2, 0, 1]).rounds, [4, 5, 0, 1, 2, 3], atol=1e-12)
+    own = rows.assign(order=rows["seed"].map({0: 7.5, 1: 9.0, 2: 7.5}))
+    np.testing.assert_allclose(arrange(own).rounds, [0, 1, 4, 5, 2, 3], atol=1e-12)
+    assert "the table's own column" in arrange(own).notes[0]
+    assert "ascending order" in arrange(rows).notes[0]
+    assert arrange(rows, order=[0, 1, 2]).notes == ()
+
+
+def test_a_user_who_adds_seeds_in_descending_order_reads_the_same_rounds_first():
+    rows = paired_rows({0: [(-1, -1 - k) for k in range(8)]}, per_seed=1)
+    started = [7, 6, 5, 4, 3, 2, 1, 0]
+    for looks in range(1, 9):
+        seen = rows[rows["seed"].isin(started[:looks])]
+        np.testing.assert_allclose(
+            arrange(seen, order=started[:looks]).rounds, [7, 6, 5, 4, 3, 2, 1, 0][:looks], atol=1e-12
+        )
+
+
+def test_rounds_behind_a_hole_wait():
+    rows = paired_rows({0: [(-1, -1 - k) for k in range(6)]}, per_seed=2)
+    design = arrange(rows, order=[2, 9, 0, 1], holes=[9])
+    np.testing.assert_allclose(design.rounds, [4, 5])
+    assert len(design.values) == 6
+    assert design.notes == ("Started, not finished: seed 9. Rounds that wait until it is rerun: 4.",)
+    assert design.next_seed == 10
+    assert len(arrange(rows, holes=[1]).rounds) == 2
+
+
+def test_the_order_of_the_rows_changes_nothing():
+    for rows in (random_rows(0), unpaired_rows({0: ([-1, -2, -3], [-2, -4]), 1: ([-1, -3], [-2, -1])})):
+        one, two = arrange(rows), arrange(rows.sample(frac=1, random_state=1))
+        assert one.rounds.tolist() == two.rounds.tolist()
+        np.testing.assert_array_equal(one.values, two.values)
+
+
+def test_uneven_restarts_and_a_single_prior_are_noted():
+    rows = paired_rows({0: [(-3.0, -1.0), (-2.0, -2.0)]}).assign(source="a")
+    notes = arrange(pd.concat([rows, rows[rows["side"] == "a"].assign(restart=1)]), order=[0]).notes
+    assert "number of restarts differs" in notes[0]
+    assert "A's own prior" in notes[1]

@@ -1,0 +1,387 @@
+import dataclasses
+import itertools
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from statsmodels.stats.power import TTestIndPower, TTestPower
+from tables import crossed_rows, paired_rows, random_rows, swapped, unpaired_rows
+
+from archab.errors import ArchabError
+from archab.evidence.verdict import judge
+
+NAMES = (
+    "verdict rule design blocks theta gmr ci_low ci_high anytime_low anytime_high p_value p_adjusted p_wilcoxon "
+    "p_brunnermunzel p_equivalence p_anytime log_e stop_at prob_a_better diverged capped size_ratio members "
+    "home_advantage more_targets notes"
+)
+
+
+def sign_flips(c: np.ndarray) -> float:
+    signs = np.array(list(itertools.product((1, -1), repeat=len(c))))
+    return float(np.mean(np.abs(signs @ c) >= abs(c.sum()) - 1e-9))
+
+
+def e_path(d: list[float]) -> list[float]:
+    path = []
+    for n in range(1, len(d) + 1):
+        products = []
+        for c, s in itertools.product((0.25, 0.5, 1, 2), (1, -1)):
+            r = [math.sqrt(sum(y**2 for y in d[:t]) / t) for t in range(1, n + 1)]
+            products.append(math.prod(1 + math.tanh(s * c * x / q) for x, q in zip(d[:n], r, strict=True)))
+        path.append(sum(products) / 8)
+    return path
+
+
+def test_a_paired_fixture_with_every_figure_derived():
+    d = np.array([-1, -2, -1.5, -0.5, -2.5, 0.5, -1, -2])
+    v = judge(paired_rows({0: [(-3 + x, -3.0) for x in d]}), order=[0]).to_dict()
+    # Mean −10/8, sum of squared deviations 6.5, t_.975(7) = 2.364624.
+    se = math.sqrt(6.5 / 7 / 8)
+    assert (v["design"], v["blocks"]) == ("paired", 8)
+    assert v["theta"] == pytest.approx(-1.25)
+    assert v["gmr"] == pytest.approx(math.exp(-1.25))
+    assert v["ci_low"] == pytest.approx(math.exp(-1.25 - 2.364624 * se), rel=1e-6)
+    assert v["ci_high"] == pytest.approx(math.exp(-1.25 + 2.364624 * se), rel=1e-6)
+    assert v["p_value"] == sign_flips(d) == v["members"][0]["p_value"] == v["members"][0]["p_holm"]
+    # Ranks of |d| with ties at their mean: .5 .5 1 1 1.5 2 2 2.5 -> 1.5 1.5 3.5 3.5 5 6.5 6.5 8.
+    ranks = np.array([3.5, 6.5, 5, 1.5, 8, 1.5, 3.5, 6.5])
+    assert v["p_wilcoxon"] == pytest.approx(sign_flips(ranks * np.sign(d)))
+    assert v["p_brunnermunzel"] is None
+    assert v["p_equivalence"] == pytest.approx(stats.t.sf((math.log(1.1) - 1.25) / se, 7))
+    path = e_path(d.tolist())
+    np.testing.assert_allclose(np.exp(v["log_e"]), path)
+    assert v["p_anytime"] == v["p_adjusted"] == pytest.approx(1 / max(path))
+    assert v["stop_at"] == next((i for i, e in enumerate(path, 1) if e >= 20), None)
+    assert v["prob_a_better"] == 7 / 8
+    assert (v["size_ratio"], v["home_advantage"]) == (None, None)
+    assert v["diverged"] == v["capped"] == {"a": 0, "b": 0}
+    upper = math.sqrt(6.5 / 7) * math.sqrt(7 / stats.chi2.ppf(0.2, 7))
+    needed = next(n for n in range(2, 50) if TTestPower().power(1.25 / upper, n, 0.05) >= 0.9)
+    assert v["more_targets"]["power90"] == max(0, needed - 8)
+
+
+def test_an_unpaired_fixture_with_every_figure_derived():
+    a, b = [-3.0, -2.5, -4.0, -3.5, -2.0, -3.0], [-2.0, -1.0, -1.5, -2.5, -1.0, -1.6]
+    v = judge(unpaired_rows({0: (a, b)}), rule="fixed", order=[0]).to_dict()
+    # Means −3 and −1.6; variances 2.5/5 and 1.7/5.
+    u, w = 0.5 / 6, 0.34 / 6
+    df = (u + w) ** 2 / (u**2 / 5 + w**2 / 5)
+    half = stats.t.ppf(0.975, df) * math.sqrt(u + w)
+    assert (v["design"], v["blocks"]) == ("unpaired", 12)
+    assert v["theta"] == pytest.approx(-1.4)
+    assert (v["ci_low"], v["ci_high"]) == pytest.approx((math.exp(-1.4 - half), math.exp(-1.4 + half)))
+    pooled, t = np.array(a + b), []
+    for chosen in itertools.combinations(range(12), 6):
+        x, y = pooled[list(chosen)], np.delete(pooled, chosen)
+        t.append(abs(x.mean() - y.mean()) / math.sqrt(x.var(ddof=1) / 6 + y.var(ddof=1) / 6))
+    p = np.mean(np.array(t) >= 1.4 / math.sqrt(u + w) - 1e-9)
+    assert v["p_value"] == pytest.approx(p, abs=4 * math.sqrt(p / 9999) + 1e-4)
+    assert v["p_wilcoxon"] is None
+    # Placements after Brunner and Munzel: how many of the other side lie below, half for ties.
+    below_a = np.array([sum((y < x) + (y == x) / 2 for y in b) for x in a])
+    below_b = np.array([sum((x < y) + (y == x) / 2 for x in a) for y in b])
+    effect = below_b.mean() / 6
+    spread = [np.var(below, ddof=1) / 6 for below in (below_a, below_b)]
+    statistic = 6 * (effect - 0.5) / math.sqrt(sum(spread))
+    df = sum(spread) ** 2 / sum(s**2 / 5 for s in spread)
+    assert v["prob_a_better"] == pytest.approx(effect)
+    assert v["p_brunnermunzel"] == pytest.approx(2 * stats.t.sf(statistic, df))
+    np.testing.assert_allclose(np.exp(v["log_e"]), e_path([x - y for x, y in zip(a, b, strict=True)]))
+    # Equal counts: 10 degrees of freedom would be a pooled test's; the plan scales Welch's own.
+    assert v["more_targets"]["power80"] <= 3
+    assert TTestIndPower().power(1.4 / math.sqrt(0.42), 6, 0.05) > 0.8
+    assert v["verdict"] == "a_better"
+
+
+def test_an_unbalanced_fixture_of_two_members_with_every_figure_derived():
+    d0, d1 = np.array([-1, -2, 0.5, -1.5, -1]), np.array([-0.5, 1, -1, -2, -0.25, -0.75, 0.25, -1.5])
+    rows = paired_rows({0: [(-3 + x, -3.0) for x in d0], 1: [(-2 + x, -2.0) for x in d1]})
+    v = judge(rows, rule="fixed", order=[0]).to_dict()
+    assert v["theta"] == pytest.approx((d0.mean() + d1.mean()) / 2)
+    terms = [d.var(ddof=1) / (4 * d.size) for d in (d0, d1)]
+    df = sum(terms) ** 2 / (terms[0] ** 2 / 4 + terms[1] ** 2 / 7)
+    half = stats.t.ppf(0.975, df) * math.sqrt(sum(terms))
+    assert v["ci_low"] == pytest.approx(math.exp(v["theta"] - half))
+    assert v["ci_high"] == pytest.approx(math.exp(v["theta"] + half))
+    assert v["p_equivalence"] == pytest.approx(stats.t.sf((math.log(1.1) + v["theta"]) / math.sqrt(sum(terms)), df))
+    gate = sign_flips(np.concatenate([d0 / 10, d1 / 16]))
+    assert v["p_value"] == gate
+    p0, p1 = sign_flips(d0), sign_flips(d1)
+    assert [m["p_value"] for m in v["members"]] == [p0, p1]
+    smaller, larger = sorted([p0, p1])
+    holm = {smaller: min(1, 2 * smaller), larger: min(1, max(2 * smaller, larger))}
+    assert [m["p_holm"] for m in v["members"]] == pytest.approx([max(gate, holm[p]) for p in (p0, p1)])
+    assert [m["theta"] for m in v["members"]] == pytest.approx([d0.mean(), d1.mean()])
+    rounds = [(x + y) / 2 for x, y in zip(d0, d1[:5], strict=True)]
+    np.testing.assert_allclose(np.exp(v["log_e"]), e_path(rounds))
+    assert (v["blocks"], v["prob_a_better"]) == (13, 10 / 13)
+    assert any("Draws without a partner or a member: 3." in note for note in v["notes"])
+    assert v["members"][1]["typical_b"] == pytest.approx(math.exp(-2))
+
+
+def test_crossed_reports_the_student_effect_and_the_home_advantage_apart():
+    effect = np.array([-0.3, -0.1, -0.2, -0.4, -0.1, -0.25, -0.15, -0.3])
+    home = np.array([0.9, 1.1, 1.0, 0.8, 1.2, 1.0, 0.95, 1.05])
+    v = judge(crossed_rows(list(zip(effect - home, effect + home, strict=True))), order=[0])
+    reference = stats.ttest_1samp(home, 0).confidence_interval()
+    shown = v.to_dict()["home_advantage"]
+    assert (v.design, v.blocks) == ("paired", 8)
+    assert v.theta == pytest.approx(effect.mean())
+    assert shown["gmr"] == pytest.approx(math.exp(home.mean()))
+    assert (shown["ci_low"], shown["ci_high"]) == pytest.approx((math.exp(reference.low), math.exp(reference.high)))
+    single = judge(paired_rows({0: [(-3 + x, -3.0) for x in effect]}), order=[0])
+    assert v.more_targets.power90 == 2 * single.more_targets.power90
+
+
+TABLES = {
+    "paired": random_rows(1),
+    "crossed": crossed_rows(np.random.default_rng(2).normal(0.3, 1, (9, 2)).tolist()),
+    "unpaired": unpaired_rows(
+        {m: tuple(np.random.default_rng(m).normal(-2, 0.5, (2, 8)) - [[0.4], [0]]) for m in (0, 1)}
+    ),
+    "unpaired, unbalanced": unpaired_rows(
+        {
+            0: ([-3, -2, -2.5, -4, -1], [-2, -1, -1.5]),
+            1: ([-3, -3.5], [-1, -2, -3, -1.2, -1.9]),
+            2: ([-1, -2], [-3, -1]),
+        }
+    ),
+}
+P_VALUES = ("p_value", "p_adjusted", "p_wilcoxon", "p_brunnermunzel", "p_equivalence", "p_anytime")
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("rule", ["anytime", "fixed", "hybrid"])
+def test_row_order_leaves_the_verdict_identical_and_swapping_sides_every_p(name, rule):
+    planned = 8 if rule == "hybrid" else None
+    rows = TABLES[name]
+    one = judge(rows, rule=rule, planned=planned).to_dict()
+    two = judge(rows.sample(frac=1, random_state=3), rule=rule, planned=planned).to_dict()
+    other = judge(swapped(rows), rule=rule, planned=planned).to_dict()
+    assert json.dumps(one, sort_keys=True) == json.dumps(two, sort_keys=True)
+    assert [one[p] for p in P_VALUES] == [other[p] for p in P_VALUES]
+    assert [m["p_holm"] for m in one["members"]] == [m["p_holm"] for m in other["members"]]
+    assert (other["theta"], other["log_e"], other["stop_at"]) == (-one["theta"], one["log_e"], one["stop_at"])
+    mirrored = {"a_better": "b_better", "b_better": "a_better"}
+    assert other["verdict"] == mirrored.get(one["verdict"], one["verdict"])
+    assert other["home_advantage"] == one["home_advantage"] or name == "crossed"
+
+
+def figures(rows: pd.DataFrame) -> list[float]:
+    v = judge(rows)
+    return [v.theta, v.ci_low, v.ci_high, v.p_value, v.p_equivalence, v.anytime_low, *v.log_e]
+
+
+def test_scaling_a_target_doubling_restarts_or_members_that_share_targets_changes_rounding_only():
+    rows = random_rows(4)
+    factors = dict(zip(rows["target"].unique(), np.random.default_rng(0).uniform(0.2, 1.2, 24), strict=True))
+    np.testing.assert_allclose(figures(rows.assign(nmse=rows["nmse"] * rows["target"].map(factors))), figures(rows))
+    np.testing.assert_allclose(figures(pd.concat([rows, rows.assign(restart=1)])), figures(rows))
+    one = random_rows(4, members=1)
+    np.testing.assert_allclose(figures(pd.concat([one, one.assign(member=1)])), figures(one))
+
+
+def test_nan_infinity_a_huge_error_and_an_empty_cell_are_one():
+    rows = random_rows(5).assign(status="ok")
+    lost = rows.index[rows["side"] == "a"][::5]
+
+    def with_cell(cell: object) -> dict[str, object]:
+        changed = rows.astype({"nmse": object})
+        changed.loc[lost, "nmse"] = cell
+        return judge(changed).to_dict()
+
+    one, *others = (with_cell(cell) for cell in (np.nan, np.inf, "", "NaN"))
+    assert all(json.dumps(one) == json.dumps(other) for other in others)
+    assert one["diverged"] == one["capped"] == {"a": len(lost), "b": 0}
+    assert with_cell(1e9) | {"diverged": one["diverged"]} == one
+
+
+def test_the_json_object_has_the_fixed_names_and_is_valid():
+    v = judge(paired_rows({0: [(-3.0, -1.0)] * 2}))
+    shown = v.to_dict()
+    assert list(shown) == NAMES.split()
+    text = json.dumps(shown, allow_nan=False)
+    assert json.loads(text)["anytime_low"] is None
+    assert set(shown["members"][0]) >= {"member", "theta", "gmr", "p_holm"}
+    assert dataclasses.is_dataclass(v)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        v.verdict = "a_better"
+
+
+@pytest.mark.parametrize("rule", ["anytime", "fixed", "hybrid"])
+def test_the_clearly_better_side_is_named(rule):
+    planned = 15 if rule == "hybrid" else None
+    rows = paired_rows({0: [(-2 + x, -1.5) for x in np.random.default_rng(0).normal(0, 0.3, 20)]})
+    v = judge(rows, rule=rule, planned=planned, names=("tanh", "ReLU"))
+    assert v.verdict == "a_better"
+    assert v.sentence().startswith("tanh learns better than ReLU: its typical error is")
+    w = judge(swapped(rows), rule=rule, planned=planned, names=("ReLU", "tanh"))
+    assert (w.verdict, w.sentence()) == ("b_better", v.sentence())
+
+
+def test_fewer_than_six_blocks_are_a_verdict_with_its_reason():
+    rows = paired_rows({0: [(-3.0, -1.0 + k / 10) for k in range(5)]}, per_seed=2)
+    v = judge(rows, rule="fixed")
+    assert v.verdict == "undecided"
+    assert v.sentence() == "Too few targets for any verdict: 5 of at least 6."
+    assert judge(rows).sentence() == "Too few targets for any verdict: 5 of at least 7."
+    assert "-m 'seed=range(3,4)'" in judge(rows).paragraph()
+    assert "Plausible range" not in v.paragraph()
+
+
+def test_seven_equal_signs_decide_and_six_do_not():
+    d = [-1.0, -1.1, -0.9, -1.05, -0.95, -1.2, -1.0, -1.0]
+    assert judge(paired_rows({0: [(-3 + x, -3.0) for x in d[:6]]})).verdict == "undecided"
+    v = judge(paired_rows({0: [(-3 + x, -3.0) for x in d]}))
+    assert (v.verdict, v.stop_at in (7, 8)) == ("a_better", True)
+
+
+def noise(n: int, sd: float, mean: float = 0.0) -> list[tuple[float, float]]:
+    return [(-3 + x, -3.0) for x in np.random.default_rng(1).normal(mean, sd, n)]
+
+
+@pytest.mark.parametrize(("rule", "planned"), [("anytime", None), ("fixed", None), ("hybrid", 40)])
+def test_a_small_difference_that_is_measured_well_is_equivalence(rule, planned):
+    v = judge(paired_rows({0: noise(40, 0.05)}), rule=rule, planned=planned)
+    assert v.verdict == "equivalent"
+    assert v.sentence() == "A and B learn equally well: any difference is within 10%."
+
+
+def test_the_hybrid_calls_nothing_equivalent_before_its_planned_end():
+    v = judge(paired_rows({0: noise(40, 0.05)}), rule="hybrid", planned=60)
+    assert v.verdict == "undecided"
+    assert "About 20 more targets a member to the planned 60 rounds: -m 'seed=range(1,2)'" in v.next_step
+    assert "used up" in judge(paired_rows({0: noise(40, 0.9)}), rule="hybrid", planned=30).next_step
+
+
+def test_a_rejection_inside_the_margin_names_the_better_side_and_says_that_it_is_small():
+    v = judge(paired_rows({0: noise(60, 0.02, mean=-0.03)}))
+    assert v.verdict == "a_better"
+    assert "real but smaller than the 10% that was declared to matter" in v.paragraph()
+
+
+def test_equivalence_is_refused_where_nothing_was_learnt():
+    capped = paired_rows({0: [(0.0, 0.0)] * 4 + noise(11, 0.01)})
+    for rule in ("anytime", "fixed"):
+        v = judge(capped, rule=rule, names=("P", "Q"))
+        assert (v.verdict, v.capped.a) == ("undecided", 4)
+        assert v.sentence() == "Undecided: 27% of P's students learnt nothing, and two untrained sides are not equal."
+    untrained = judge(paired_rows({0: [(0.3, 0.2)] * 20}))
+    assert (
+        untrained.sentence() == "Undecided: 100% of A's students learnt nothing, and two untrained sides are not equal."
+    )
+
+
+def test_equivalence_is_refused_where_nothing_was_measured_or_on_too_few_targets():
+    same = judge(paired_rows({0: [(-2.0, -2.0)] * 20}))
+    assert same.sentence() == "Undecided: all differences are equal, so nothing was measured."
+    few = paired_rows({0: [(0.0, -0.001), (-0.001, 0.0), *noise(5, 0.001)]})
+    reason = judge(few, rule="fixed").sentence()
+    assert reason == "Undecided: something was learnt on 5 targets, and at least 6 are needed."
+
+
+def test_members_of_opposite_effect_leave_the_verdict_undecided():
+    rng = np.random.default_rng(3)
+    # The rounds are in favour of A first, and the mean over all blocks is on B's side.
+    early, late = rng.normal(-1, 0.1, 12), rng.normal(1.5, 0.1, 40)
+    v = judge(paired_rows({0: [(-4 + x, -4.0) for x in [*early, *late]]}))
+    assert v.stop_at == 7
+    assert v.verdict == "undecided"
+    assert v.sentence().startswith("Undecided: the evidence and the mean point to opposite sides")
+
+
+def test_members_that_pass_holm_are_named_where_sizes_disagree():
+    rng = np.random.default_rng(4)
+    strong = [(-5 + x, -5.0) for x in rng.normal(-1.0, 0.1, 12)]
+    weak = [(-5 + x, -5.0) for x in rng.normal(0.5, 0.1, 12)]
+    extra = [(-5 + x, -5.0) for x in rng.normal(4.0, 0.1, 40)]
+    v = judge(paired_rows({0: strong, 3: weak + extra}))
+    assert v.verdict == "undecided"
+    assert v.sentence() == "Undecided: members disagree. A is better at member 0; B at 3."
+
+
+def test_twenty_percent_divergence_makes_the_other_side_better():
+    rng = np.random.default_rng(5)
+    rows = paired_rows({0: [(-2 + x, -2 + y) for x, y in rng.normal(0, 0.2, (80, 2))]})
+    lost = rows.index[(rows["side"] == "a") & (rows["draw"] % 5 == 0)]
+    rows.loc[lost, "nmse"] = np.nan
+    v = judge(rows)
+    assert v.verdict == "b_better"
+    assert "Diverged: 16 of 80 students of A, 0 of 80 of B" in v.paragraph()
+
+
+def test_sizes_are_printed_and_named_where_they_differ_by_over_five_percent():
+    rows = random_rows(6)
+    equal = judge(rows.assign(measure=100.0))
+    assert (equal.size_ratio, equal.size_sentence()) == ((1.0, 1.0), "")
+    sizes = rows["side"].map({"a": 80, "b": 100}) + 20 * rows["member"] * (rows["side"] == "b")
+    larger = judge(rows.assign(measure=sizes), names=("P", "Q"))
+    assert larger.size_ratio == (1.25, 1.5)
+    assert larger.size_sentence() == "At unequal size: Q has 1.25 to 1.5 times as many parameters."
+    mirrored = judge(swapped(rows.assign(measure=sizes)), names=("Q", "P"))
+    assert mirrored.size_sentence() == larger.size_sentence()
+
+
+def test_the_control_says_where_training_is_the_limit():
+    rows = paired_rows({0: [(math.log(0.2), math.log(0.3))] * 8, 1: [(math.log(0.2), math.log(0.3))] * 8})
+    reached = {0: 0.15, 1: 0.05}
+    first = rows[(rows["side"] == "a") & (rows["draw"] < 4)]
+    v = judge(rows, control=first.assign(nmse=first["member"].map(reached)), control_name="full matrices")
+    assert [m.limited_by_training for m in v.members] == [True, False]
+    note = "Limited by training, not by size: full matrices reaches only 0.15 on the same targets (member 0)."
+    assert note in v.notes
+    with pytest.raises(ArchabError, match="no column target in the control"):
+        judge(rows, control=first.drop(columns="target"))
+
+
+def test_restarts_give_the_expected_best_of_k():
+    rows = random_rows(7, members=1)
+    more = pd.concat([rows, rows.assign(restart=1, nmse=rows["nmse"] * 0.5)])
+    best = judge(more).members[0].best_of_a
+    own = rows.loc[rows["side"] == "a", "nmse"]
+    typical = math.exp(np.log(own).mean())
+    assert best == pytest.approx((0.75 * typical, 0.5 * typical))
+    assert judge(rows).members[0].best_of_a is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"rule": "bayes"}, "rule=bayes: no such rule. There are: anytime, fixed, hybrid"),
+        ({"rule": "hybrid"}, "rule=hybrid: the planned number of rounds is needed"),
+        ({"planned": 3}, "planned=3: at least 6"),
+        ({"alpha": 0.0}, "alpha=0: an error rate"),
+        ({"margin": 0.9}, "margin=0.9: a ratio above 1"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings, message):
+    with pytest.raises(ArchabError, match=message):
+        judge(random_rows(0), **settings)
+
+
+def test_the_notes_hold_the_null_the_limit_and_what_the_caller_adds():
+    v = judge(random_rows(8), notes=["Shared learning rate, not tuned."])
+    assert v.notes[0] == "Null tested: A and B are exchangeable given the target."
+    assert v.notes[1].startswith("Limit: where the means are equal and the differences strongly skewed")
+    assert v.notes[-1] == "Shared learning rate, not tuned."
+    assert all(note in v.paragraph() for note in v.notes)
+
+
+def test_the_table_has_a_line_a_member_and_one_for_all():
+    table = judge(random_rows(9)).to_rich()
+    assert table.row_count == 3
+
+
+def test_a_verdict_needs_neither_torch_nor_mlflow_nor_hydra():
+    code = (
+        "import sys, archab.evidence.family, archab.calibration;"
+        "print([m for m in ('torch', 'mlflow', 'hydra', 'matplotlib', 'rich') if m in sys.modules])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"
