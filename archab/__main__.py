@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import sys
 import tempfile
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -19,13 +18,9 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from archab.config import home
+from archab import job
+from archab.config import home, resolved
 from archab.errors import ArchabError
-
-if TYPE_CHECKING:
-    from archab.comparison import Comparison
-    from archab.spool import Spool
-    from archab.tracking import Tracker
 
 _ASKS_HYDRA = ("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
 _OUTCOMES = "ARCHAB_OUTCOMES"  # the folder in which the jobs of a sweep say how they ended, whatever the launcher
@@ -68,12 +63,12 @@ def _hydra() -> None:
 _progress = _Progress()
 
 
-def _job(cfg: DictConfig) -> None:
-    """One run. In a sweep a failing job says so and lets the others go on."""
+def _job(cfg: DictConfig) -> dict[str, str] | None:
+    """One run, and where it is to be found. In a sweep a failing job says so and lets the others go on."""
     _progress.started = True
     sweep = HydraConfig.get().mode == RunMode.MULTIRUN
     try:
-        _run(cfg, HydraConfig.get().runtime.choices.get("space") or "space")
+        found = job.run(_described(cfg))
     except ArchabError as error:
         if not sweep:
             _fail(error)
@@ -87,86 +82,14 @@ def _job(cfg: DictConfig) -> None:
     else:
         if sweep:
             _outcome("")
+        return found
+    return None
 
 
-def _run(cfg: DictConfig, space: str) -> None:
-    from archab import config
-    from archab.fingerprint import fingerprint
-    from archab.tracking import Store
-
-    resolved = config.resolved(cfg)
-    store = Store.named(resolved["tracking"]["uri"], Path.cwd())
-    store.check()
-    identity = fingerprint(resolved)
-
-    from archab import console
-
-    comparison = config.comparison(resolved)
-    out = console.console()
-    console.opening(out, comparison, comparison.survey, space, resolved["space"]["question"])
-    console.engines(out, comparison, comparison.plan)
-
-    from archab.spool import spooled
-
-    with spooled(Path.cwd() / resolved["spool"], identity, comparison.seed) as spool:
-        _train(out, comparison, resolved, space, identity, store, spool)
-
-
-def _train(
-    out: Any, comparison: "Comparison", resolved: dict[str, Any], space: str, identity: str, store: Any, spool: "Spool"
-) -> None:
-    from archab import __version__, console
-    from archab.evidence.summary import summary
-    from archab.tracking import commit, tracked
-
-    tags = {
-        "archab.seed": str(comparison.seed),
-        "archab.fingerprint": identity,
-        "archab.space": space,
-        "archab.protocol": comparison.plan.protocol,
-        "archab.version": __version__,
-        "mlflow.source.name": "archab",
-        "mlflow.source.git.commit": commit(),
-    }
-    experiment = resolved["tracking"]["experiment"] or space
-    with tracked(store, experiment, f"{space} seed {comparison.seed}", _flat(resolved), tags) as tracker:
-        spool.begin(comparison.plan.to_dict())
-        with console.progress(out, comparison.survey.students(comparison)) as advance:
-            _parts(comparison, identity, spool, tracker, advance)
-        table = spool.finish()
-        lines = summary(table)
-        counts = {"redrawn": float(table.attrs["redrawn"]), "diverged": float((table["status"] == "diverged").sum())}
-        tracker.log(counts, step=0)
-        tracker.keep(spool.results)
-        tracker.keep_values(resolved, "config.yaml")
-        tracker.keep_values(comparison.plan.to_dict(), "plan.json")
-    console.table(out, comparison, lines, int(counts["redrawn"]))
-    console.review(out, store.review, store.link(tracker.experiment_id), spool.results)
-
-
-def _parts(comparison: "Comparison", identity: str, spool: "Spool", tracker: "Tracker", advance: Any) -> None:
-    """Train what is not there yet, part by part; a member's metrics are logged once it is finished."""
-    import pandas as pd
-
-    from archab.evidence.summary import summary
-    from archab.results import frame
-
-    done: list[pd.DataFrame] = []
-    last = {part.member: part for part in comparison.plan.parts}
-    for part in comparison.plan.parts:
-        rows = spool.read(part.name)
-        if rows is None:
-            finished = comparison.run(part, advance)
-            rows = frame(finished.rows).assign(fingerprint=identity)
-            rows.attrs["redrawn"] = finished.redrawn
-            spool.write(part.name, rows)
-        else:
-            advance(len(rows))
-        done.append(rows)
-        if part == last[part.member]:
-            line = summary(pd.concat(done, ignore_index=True))[0]
-            tracker.log(line.metrics(), step=part.member)
-            done = []
+def _described(cfg: DictConfig) -> job.Job:
+    hydras = HydraConfig.get()
+    typed = [override for override in hydras.overrides.task if not override.startswith("seed=")]
+    return job.Job(resolved(cfg), hydras.runtime.choices.get("space") or "space", typed)
 
 
 def _with_space(arguments: list[str]) -> list[str]:
@@ -219,26 +142,19 @@ def _spaces(arguments: list[str]) -> list[str]:
 def _end_of_sweep(outcomes: Path) -> None:
     """Where a job of the sweep failed, a table of what failed and why, and exit 1."""
     ended = [json.loads(file.read_text()) for file in sorted(outcomes.glob("*.json"))]
-    failed = [job for job in ended if job["failed"]]
+    failed = [ended_job for ended_job in ended if ended_job["failed"]]
     if failed:
         print(f"\narchab: {len(failed)} of {len(ended)} jobs failed:", file=sys.stderr)
-        for job in sorted(failed, key=lambda job: job["number"]):
-            print(f"  {job['number']:>4}  {job['overrides']}\n        {job['failed']}", file=sys.stderr)
+        for one in sorted(failed, key=lambda one: one["number"]):
+            print(f"  {one['number']:>4}  {one['overrides']}\n        {one['failed']}", file=sys.stderr)
         sys.exit(1)
 
 
 def _outcome(failed: str) -> None:
-    job = HydraConfig.get()
-    said = {"number": job.job.num, "overrides": " ".join(job.overrides.task), "failed": failed}
-    file = Path(os.environ[_OUTCOMES]) / f"{job.job.num:06d}.json"
+    hydras = HydraConfig.get()
+    said = {"number": hydras.job.num, "overrides": " ".join(hydras.overrides.task), "failed": failed}
+    file = Path(os.environ[_OUTCOMES]) / f"{hydras.job.num:06d}.json"
     file.write_text(json.dumps(said))
-
-
-def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested values as one level of dotted keys; a mapping whose keys are no names stays one value."""
-    if not isinstance(values, dict) or not values or not all(re.fullmatch(r"\w+", str(key)) for key in values):
-        return {prefix: values}
-    return {k: v for key, item in values.items() for k, v in _flat(item, f"{prefix}.{key}" if prefix else key).items()}
 
 
 def _fail(error: ArchabError) -> NoReturn:

@@ -2,6 +2,7 @@
 
     python -m archab.calibration                     # 2,000 experiments a line, about five minutes
     python -m archab.calibration experiments=200     # a quick look
+    python -m archab.calibration +space=n_diagonal experiments=200   # real networks: A against itself
 
 Every line is a rate with its Monte-Carlo standard error and the range that it must lie in. Scores are simulated as they
 are after the logarithm: a target's difficulty plus each student's own noise; crossed targets carry a home advantage.
@@ -170,13 +171,24 @@ def calibrate(experiments: int = 2000, seed: int = 0) -> Iterator[Line]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; 1 if a promise is not kept."""
-    experiments = 2000
-    for argument in sys.argv[1:] if arguments is None else arguments:
-        key, _, value = argument.partition("=")
-        if key != "experiments" or not value.isdigit() or int(value) < 1:
-            raise ArchabError(f"{argument}: experiments=N is what can be set here, with N at least 1")
-        experiments = int(value)
+    """Print the table, or with +space=NAME the rate on real networks; 1 if a promise is not kept."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    counts = [argument.partition("=")[2] for argument in given if argument.startswith("experiments=")]
+    if any(not count.isdigit() or int(count) < 1 for count in counts):
+        raise ArchabError(f"experiments={counts[-1]}: a whole number of at least 1 is needed")
+    rest = [argument for argument in given if not argument.startswith("experiments=")]
+    if any(argument.startswith("+space=") for argument in rest):
+        from archab.twins import calibrate as on_networks
+
+        found = on_networks(rest, int(counts[-1]) if counts else 200)
+        print(found)
+        return int(not found.holds)
+    if rest:
+        raise ArchabError(f"{rest[0]}: experiments=N is what can be set here; +space=NAME asks for real networks")
+    return _simulated(int(counts[-1]) if counts else 2000)
+
+
+def _simulated(experiments: int) -> int:
     broken = 0
     print(f"{'what':<44} {'setting':<28} rate ± s.e.       promised   ({experiments:,} experiments a line)")
     for line in calibrate(experiments):
@@ -209,4 +221,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except ArchabError as error:
-        sys.exit(str(error))
+        print(f"archab.calibration: {error}", file=sys.stderr)
+        sys.exit(2)

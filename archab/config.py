@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -64,6 +64,7 @@ class Run:
     size_tolerance: float = 0.0
     device: str = "cpu"
     spool: str = ".archab"
+    control: bool = True
     measure: Any = "information"
     input_shape: Any = MISSING
     inputs: Any = MISSING
@@ -94,6 +95,22 @@ def home() -> Path:
     """The folder of archab's own configuration files: in the package where it was installed, else beside it."""
     package = Path(__file__).resolve().parent
     return package / "conf" if (package / "conf").is_dir() else package.parent / "conf"
+
+
+def composed(overrides: Sequence[str]) -> DictConfig:
+    """The configuration that these overrides give on the command line.
+
+    Raises:
+        ArchabError: with Hydra's message, where it cannot be composed.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+
+    try:
+        with initialize_config_dir(str(home()), version_base="1.3"):
+            return compose("config", list(overrides))
+    except HydraException as error:
+        raise ArchabError(" ".join(str(error).split())) from error
 
 
 def resolved(cfg: DictConfig) -> dict[str, Any]:

@@ -1,20 +1,23 @@
 """What a run shows in the terminal: the question and the plan, the progress, the table, and where to look next."""
 
+import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
+from rich.panel import Panel
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from archab import __version__
-from archab.comparison import Comparison, Plan, Survey, minibatch
-from archab.evidence.summary import Line
+from archab.comparison import Comparison
+from archab.evidence.outcome import Verdict
+from archab.schedule import Plan
 from archab.space.routine import settings
+from archab.survey import Survey, minibatch
 
 LINE_EVERY = 5.0  # seconds between two lines of progress where there is no terminal
 LETTERS = {"a": "A", "b": "B", "reference": " "}
@@ -41,8 +44,8 @@ def opening(out: Console, comparison: Comparison, survey: Survey, space: str, qu
     out.print(grid)
     out.print()
     facts = Table.grid(padding=(0, 2))
-    facts.add_row("  protocol", _PROTOCOL[survey.protocol])
-    facts.add_row("  targets", Text(_targets(comparison, survey)))
+    facts.add_row("  protocol", f"{comparison.protocol_name}: {comparison.rules.says}")
+    facts.add_row("  targets", Text(_targets(comparison)))
     for side in ("a", "b"):
         facts.add_row(f"  training {LETTERS[side]}", Text(_training(comparison, survey, side)))
     out.print(facts)
@@ -61,38 +64,26 @@ def engines(out: Console, comparison: Comparison, plan: Plan) -> None:
         out.print(Text(f"  ! {note}"), style="yellow")
 
 
-_PROTOCOL = {
-    "reference": "reference: both sides learn each target, the same samples in the same order",
-    "direct": "direct: each side learns targets drawn from the other",
-}
-
-
-def _targets(comparison: Comparison, survey: Survey) -> str:
-    members, sources = len(comparison.a), len({source for _, source in survey.samples})
-    total = comparison.targets * members * sources
-    a_side = " and side" if sources > 1 else ""
-    return f"{comparison.targets} a member{a_side}, {total} in all; students {survey.students(comparison):,}"
+def _targets(comparison: Comparison) -> str:
+    total = comparison.targets * len(comparison.a) * (1 if comparison.rules.divided else len(comparison.rules.lessons))
+    a_side = " and side" if comparison.protocol_name == "direct" else ""
+    return f"{comparison.targets} a member{a_side}, {total:,} in all; students {comparison.students:,}"
 
 
 def _training(comparison: Comparison, survey: Survey, side: str) -> str:
     space = comparison.spaces[side]
-    counts = [survey.samples[key] for key, sides in survey.learners.items() if side in sides]
+    lessons = [(m, survey.samples[m, source]) for (m, source), sides in survey.learners.items() if side in sides]
     chosen = [settings(space.routine_of(member)) for member in range(len(space))]
     name = getattr(space.routine, "func", space.routine)
     lr = _range([c["lr"] for c in chosen if isinstance(c.get("lr"), int | float)])
-    steps = _range(
-        [
-            c["epochs"] * n // minibatch(space, m)
-            for m, (c, n) in enumerate(zip(chosen, counts, strict=True))
-            if "epochs" in c
-        ]
-    )
+    steps = _range([chosen[m]["epochs"] * n // minibatch(space, m) for m, n in lessons if "epochs" in chosen[m]])
+    samples = _range([n for _, n in lessons])
     return ", ".join(
         part
         for part in (
             getattr(name, "__name__", type(name).__name__),
             f"lr {lr}" if lr else "",
-            f"{_range(counts)} samples",
+            f"{samples} samples",
             f"{steps} steps a student" if steps else "",
         )
         if part
@@ -136,45 +127,29 @@ def progress(out: Console, students: float) -> Iterator[Callable[[float], None]]
     yield line
 
 
-def table(out: Console, comparison: Comparison, lines: list[Line], redrawn: int) -> None:
-    """The rows of one run, a line a member. It names no winner."""
-    paired = any(line.pairs for line in lines)
-    columns = ["member", comparison.a.unit, "A", "B", "size A/B", "error A", "error B", "A/B"]
-    columns += (["A lower"] if paired else []) + ["diverged A, B"]
-    columns.remove(comparison.a.unit)
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        drawn.add_column(column, justify="left" if column == "member" else "right")
-    for line in lines:
-        member = ", ".join(f"{key} {value}" for key, value in _arguments(comparison, line.member).items())
-        drawn.add_row(
-            member or str(line.member),
-            f"{line.size_a:,.0f}",
-            f"{line.size_b:,.0f}",
-            f"{line.size_a / line.size_b:.2f}",
-            f"{line.nmse_a:.3g}",
-            f"{line.nmse_b:.3g}",
-            f"{line.gmr:.2f}",
-            *([f"{line.wins} of {line.pairs}"] if paired else []),
-            f"{line.diverged_a}, {line.diverged_b}",
-        )
+def verdict(out: Console, comparison: Comparison, found: Verdict, redrawn: int) -> None:
+    """The table of one run, a line a member, and the verdict in words."""
     out.print()
-    out.print(Text(f"  A {comparison.a.name}   B {comparison.b.name}   sizes in {comparison.a.unit}"))
-    out.print(drawn)
-    out.print("  error: geometric mean over targets of the held-out NMSE; 1 = no better than a constant", style="dim")
+    out.print(found.to_rich([_label(comparison, member.member) for member in found.members]))
     if redrawn:
         out.print(f"  {redrawn} draws of targets were refused, since their outputs did not vary", style="dim")
+    out.print(Panel(Text(found.paragraph()), title="verdict", title_align="left"))
 
 
-def _arguments(comparison: Comparison, member: int) -> dict[str, object]:
+def _label(comparison: Comparison, member: int) -> str:
     arguments = comparison.a.members[member]  # type: ignore[index]
-    return {key: value for key, value in arguments.items() if isinstance(value, int | float | str)}
+    return ", ".join(f"{k} {v}" for k, v in arguments.items() if isinstance(v, int | float | str)) or str(member)
 
 
-def review(out: Console, command: str, link: str, rows: Path) -> None:
-    """Where the run can be looked at."""
+def review(out: Console, command: str, link: str, rows: Path, experiment: str) -> None:
+    """Where the run can be looked at, and what to type for the verdict over all seeds."""
     out.print()
-    out.print(Text(f"  rows    {rows}"), soft_wrap=True)
-    if command:
-        out.print(Text(f"  review  {command}"), soft_wrap=True)
-    out.print(Text(f"          {link}" if command else f"  review  {link}"), soft_wrap=True)
+    lines = {
+        "rows": str(rows),
+        "seeds": f"archab-compare --space {shlex.quote(experiment)}",
+        "review": command,
+        "": link,
+    }
+    for name, text in lines.items():
+        if text:
+            out.print(Text(f"  {name:<8}{text}"), soft_wrap=True)

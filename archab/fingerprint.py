@@ -11,7 +11,7 @@ from typing import Any
 
 from archab.results import RESULT_VERSION
 
-OUTSIDE = ("seed", "device", "engine", "tracking", "spool")
+OUTSIDE = ("seed", "device", "engine", "tracking", "spool", "control")
 
 
 def fingerprint(config: dict[str, Any]) -> str:

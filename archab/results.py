@@ -10,7 +10,7 @@ import pandas as pd
 
 from archab.errors import ArchabError
 
-Side = Literal["a", "b"]
+Side = Literal["a", "b"]  # a row of the control, which is kept apart, has the side `reference`
 Source = Literal["a", "b", "reference"]
 Status = Literal["ok", "diverged"]
 

@@ -25,6 +25,7 @@ class Spool:
         self.folder = folder
         self._parts = folder / "parts"
         self.results = folder / "results.parquet"
+        self._control = folder / "control.parquet"
 
     def begin(self, plan: dict[str, Any]) -> None:
         """Start a run by this plan; parts that were made by another plan are put aside."""
@@ -44,6 +45,14 @@ class Spool:
     def write(self, part: str, rows: pd.DataFrame) -> None:
         """Keep a finished part."""
         results.write(rows, self._parts / f"{part}.parquet")
+
+    def keep_control(self, rows: pd.DataFrame) -> None:
+        """Keep the rows of the control, apart from those of the sides."""
+        results.write(rows, self._control)
+
+    def files(self) -> list[Path]:
+        """The finished tables."""
+        return [file for file in (self.results, self._control) if file.exists()]
 
     def finish(self) -> pd.DataFrame:
         """All rows in key order, written to `results.parquet`; the parts have served."""

@@ -22,7 +22,20 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 PAGE = "runs?compareRunsMode=CHART&workflowType=machine_learning"
-LONGEST_PARAMETER, PARAMETERS_A_REQUEST = 6000, 100  # MLflow's limits
+LONGEST_PARAMETER, PARAMETERS_A_REQUEST, METRICS_A_REQUEST = 6000, 100, 1000  # MLflow's limits
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A run that the store holds; `start` in milliseconds."""
+
+    run_id: str
+    status: str
+    seed: int
+    start: int
+    deleted: bool
+    tags: dict[str, str]
+    params: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,63 @@ class Store:
             except (OSError, ValueError) as error:
                 raise ArchabError(f"tracking.uri={self.uri}: no MLflow server answers there ({error})") from error
 
+    def runs(self, experiment: str) -> list[Logged]:
+        """Every run of an experiment that trained students, deleted ones too, in the order of their start.
+
+        Raises:
+            ArchabError: if there is no such experiment in the store.
+        """
+        from mlflow.entities import ViewType
+
+        client = self.client()
+        identity = _experiment(client, experiment, self)
+        runs: list[Logged] = []
+        page = None
+        while page is None or page.token:
+            page = client.search_runs(
+                [identity],
+                "tags.`archab.kind` = 'run'",
+                ViewType.ALL,
+                order_by=["attributes.start_time ASC"],
+                page_token=page.token if page else None,
+            )
+            runs += [_logged(run) for run in page]
+        return runs
+
+    def fetch(self, run: Logged, name: str, folder: Path) -> Path | None:
+        """An artifact of a run as a file, in this folder where the store is remote; None where it is gone."""
+        from mlflow.exceptions import MlflowException
+
+        client = self.client()
+        try:
+            if name not in [item.path for item in client.list_artifacts(run.run_id)]:
+                return None
+            return Path(client.download_artifacts(run.run_id, name, str(folder)))
+        except (MlflowException, OSError):
+            return None
+
+    def summarise(self, experiment: str, text: str, metrics: dict[str, float], tags: dict[str, str]) -> None:
+        """Write the experiment's one summary run, whose description is this text."""
+        client = self.client()
+        identity = _experiment(client, experiment, self)
+        found = client.search_runs([identity], "tags.`archab.kind` = 'verdict'", max_results=1)
+        kind = {"archab.kind": "verdict"}
+        run = found[0].info.run_id if found else client.create_run(identity, tags=kind, run_name="verdict").info.run_id
+        tracker = Tracker(client, run, identity)
+        tracker.tag({**tags, "mlflow.note.content": text})
+        tracker.log(metrics, step=0)
+        client.set_terminated(run, "FINISHED")
+
+    def client(self) -> "MlflowClient":
+        """MLflow's own client of this store."""
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # or MLflow calls home
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+        from mlflow import MlflowClient
+
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        return MlflowClient(tracking_uri=self.uri)
+
     @property
     def review(self) -> str:
         """The command that opens the review, empty where a server runs already."""
@@ -75,11 +145,22 @@ class Tracker:
 
     def log(self, metrics: dict[str, float], step: int) -> None:
         """Log metrics in one request, without those that are not finite: MLflow would store other numbers."""
+        self.log_series({key: [(step, value)] for key, value in metrics.items()})
+
+    def log_series(self, series: dict[str, list[tuple[int, float]]]) -> None:
+        """Log series of (step, value) by name, as `log` does."""
         from mlflow.entities import Metric
 
         now = time.time_ns() // 1_000_000
-        finite = [Metric(key, value, now, step) for key, value in metrics.items() if math.isfinite(value)]
-        self.client.log_batch(self.run_id, metrics=finite)
+        points = [Metric(k, v, now, step) for k, values in series.items() for step, v in values if math.isfinite(v)]
+        for first in range(0, len(points), METRICS_A_REQUEST):
+            self.client.log_batch(self.run_id, metrics=points[first : first + METRICS_A_REQUEST])
+
+    def tag(self, tags: dict[str, str]) -> None:
+        """Set tags; `mlflow.note.content` is the description."""
+        from mlflow.entities import RunTag
+
+        self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
     def keep(self, file: Path) -> None:
         """Keep a file as an artifact."""
@@ -99,12 +180,8 @@ def tracked(
     Raises:
         ArchabError: if the store refuses it.
     """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # or MLflow calls home
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     from mlflow.exceptions import MlflowException
 
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         tracker = _started(store, experiment, run, tags)
     except (MlflowException, OSError) as error:
@@ -122,10 +199,8 @@ def tracked(
 
 
 def _started(store: Store, experiment: str, run: str, tags: dict[str, str]) -> Tracker:
-    from mlflow import MlflowClient
-
     tags = {**tags, "mlflow.user": getpass.getuser(), "mlflow.source.type": "LOCAL"}
-    client = MlflowClient(tracking_uri=store.uri)
+    client = store.client()
     # Tables and experiments are made on first contact, which only one process survives.
     lock = FileLock(f"{store.uri.removeprefix('sqlite:///')}.lock") if store.uri.startswith("sqlite:///") else None
     with lock or nullcontext():
@@ -133,6 +208,26 @@ def _started(store: Store, experiment: str, run: str, tags: dict[str, str]) -> T
         location = None if store.uri.startswith("http") else store.artifacts.as_uri()
         identity = found.experiment_id if found else client.create_experiment(experiment, location)
     return Tracker(client, client.create_run(identity, tags=tags, run_name=run).info.run_id, identity)
+
+
+def _experiment(client: "MlflowClient", name: str, store: Store) -> str:
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        there = ", ".join(e.name for e in client.search_experiments() if e.name != "Default")
+        raise ArchabError(f"--space {name}: no such experiment in {store.uri}. There are: {there or 'none'}")
+    return found.experiment_id
+
+
+def _logged(run: Any) -> Logged:
+    return Logged(
+        run_id=run.info.run_id,
+        status=run.info.status,
+        seed=int(run.data.tags["archab.seed"]),
+        start=run.info.start_time,
+        deleted=run.info.lifecycle_stage == "deleted",
+        tags=dict(run.data.tags),
+        params=dict(run.data.params),
+    )
 
 
 def _log_parameters(tracker: Tracker, parameters: dict[str, Any]) -> None:

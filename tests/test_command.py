@@ -53,13 +53,18 @@ def test_a_run_ends_in_a_table_a_finished_mlflow_run_and_a_link_to_it(command, t
     assert run["tags.archab.protocol"] == "reference"
     assert run["params.space.a.routine.lr"] == "0.01"
     history = client(tmp_path).get_metric_history(run["run_id"], "gmr")
-    assert [point.step for point in history] == [0, 1, 2, 3, 4]
+    assert [point.step for point in history] == [1, 2]  # by round
+    by_member = client(tmp_path).get_metric_history(run["run_id"], "a/nmse")
+    assert [point.step for point in by_member] == [0, 1, 2, 3, 4]
+    assert run["tags.archab.verdict"] == "undecided"
+    assert "Too few targets" in ended.out
+    assert "Too few targets" in run["tags.mlflow.note.content"]
     folder = Path(client(tmp_path).download_artifacts(run["run_id"], "."))
     rows = pd.read_parquet(folder / "results.parquet")
     assert list(rows.columns) == list(COLUMNS)
     assert len(rows) == 5 * 2 * 2
     assert set(rows["fingerprint"]) == {run["tags.archab.fingerprint"]}
-    assert {p.name for p in folder.iterdir()} >= {"config.yaml", "plan.json"}
+    assert {p.name for p in folder.iterdir()} >= {"config.yaml", "plan.json", "control.parquet"}
     spooled = tmp_path / ".archab" / run["tags.archab.fingerprint"] / "0" / "results.parquet"
     pd.testing.assert_frame_equal(rows, pd.read_parquet(spooled))
 
@@ -92,7 +97,7 @@ def test_a_failing_job_of_a_sweep_does_not_stop_the_others(command, tmp_path):
     ended = command("-m", "+space=n_diagonal", *QUICK, "protocol=direct,reference")
     assert ended.code == 1
     assert "1 of 2 jobs failed" in ended.err
-    assert "equal sizes at equal index" in ended.err
+    assert "sizes must be equal at equal index" in ended.err
     assert "Traceback" not in ended.err
     assert list(runs(tmp_path, "n_diagonal")["status"]) == ["FINISHED"]
 

@@ -242,3 +242,55 @@ def test_rows_are_iterated_one_a_student():
         rows = list(Comparison(space(), space(), targets=2, samples=16))
     assert len(rows) == 4
     assert pd.DataFrame(rows)["nmse"].notna().all()
+
+
+def test_crossed_students_of_both_sides_learn_targets_of_both_priors_in_pairs():
+    rows = Comparison(family("dense"), family("dense"), protocol="crossed", targets=6, samples=32).table()
+    assert rows.groupby(["source", "draw"])["side"].nunique().eq(2).all()
+    assert rows.groupby("source")["draw"].unique().map(list).to_dict() == {"a": [0, 1, 2], "b": [0, 1, 2]}
+    assert rows["target"].nunique() == 6
+    nmse = rows.pivot(index=["source", "draw"], columns="side", values="nmse")
+    assert (nmse["a"] != nmse["b"]).all(), "initialisations are never shared"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [({"targets": 5}, "targets=5"), ({"targets": 4, "b": family("lora")}, "sizes must be equal")],
+)
+def test_crossed_needs_pairs_and_equal_sizes(given, said):
+    with pytest.raises(ArchabError, match=said):
+        _ = Comparison(**{"a": family("dense"), "b": family("dense"), "protocol": "crossed", **given}).plan
+
+
+def test_against_itself_a_has_the_same_targets_and_other_initialisations():
+    rows = Comparison(family("dense"), family("lora"), protocol="aa", targets=3, samples=64).table()
+    nmse = rows.pivot(index="target", columns="side", values="nmse")
+    assert nmse.notna().all(axis=None)
+    assert (nmse["a"] != nmse["b"]).all()
+    assert rows["measure"].nunique() == 1
+
+
+def test_the_control_learns_the_first_targets_of_each_member_and_no_row_of_a_side_changes():
+    members = [{"rank": 1}, {"rank": 2}]
+    a = ArchitecturalSpace(partial(deep.n_diagonal, dim=5, depth=2), members, [5])
+    comparison = Comparison(a, a, family("dense"), targets=10, samples=32)
+    before = comparison.table()
+    control = [row for member in (0, 1) for row in comparison.control(member)]
+    assert len(control) == 16
+    assert {row.side for row in control} == {"reference"}
+    first = before[before["draw"] < 8]
+    assert {row.target for row in control} == set(first["target"])
+    pd.testing.assert_frame_equal(before, comparison.table())
+
+
+def test_a_target_whose_outputs_are_ten_times_larger_gives_the_same_errors():
+    class Louder(nn.Linear):
+        def forward(self, x):
+            return super().forward(x) * 10
+
+    side = space()
+    rows = [
+        Comparison(side, side, space(architecture=reference), targets=4, samples=64).table()["nmse"].to_numpy()
+        for reference in (nn.Linear, Louder)
+    ]
+    assert rows[0] == pytest.approx(rows[1], rel=1e-3)

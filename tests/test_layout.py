@@ -13,12 +13,13 @@ FILES = sorted(ROOT.rglob("*.py"))
 # Which file may import a heavy library, at all.
 MAY = {
     "torch": ("space/", "engine/", "target.py", "comparison.py", "benchmark.py"),
+    "sklearn": (),
     "mlflow": ("tracking.py",),
     "hydra": ("config.py", "__main__.py"),
     "omegaconf": ("config.py", "__main__.py"),
-    "scipy": ("evidence/", "calibration.py"),
+    "scipy": ("evidence/", "calibration.py", "twins.py"),
     "matplotlib": ("evidence/",),
-    "rich": ("console.py", "evidence/", "compare.py", "benchmark.py"),
+    "rich": ("console.py", "evidence/", "compare.py", "benchmark.py", "job.py"),
 }
 # Which room may import which other room of archab.
 ROOMS = {
@@ -26,11 +27,15 @@ ROOMS = {
     "engine": {"errors", "space", "engine"},
     "results": {"errors"},
     "target": {"errors", "space", "engine"},
-    "comparison": {"errors", "space", "engine", "results", "target"},
+    "protocol": {"results"},
+    "survey": {"errors", "space", "engine", "results", "target", "protocol"},
+    "schedule": {"engine", "results", "target"},
+    "comparison": {"errors", "space", "engine", "results", "target", "protocol", "survey", "schedule"},
     "evidence": {"errors", "results", "evidence"},
     "fingerprint": {"results"},
     "spool": {"errors", "results"},
-    "tracking": {"errors", "results"},
+    "tracking": {"errors"},
+    "history": {"errors", "results", "tracking", "evidence"},
 }
 
 

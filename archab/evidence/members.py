@@ -20,10 +20,11 @@ def describe(design: Design, gate: float, alpha: float, control: pd.DataFrame | 
     """One `Member` each, p_holm = max(gate, Holm over members), with the pooled p as the gate."""
     figures = [fixed(*member_column(design.values, design.is_a, j), alpha) for j in range(len(design.members))]
     adjusted = np.maximum(gate, st.holm([f.p for f in figures]))
-    ratios = size_ratios(design) or (NAN,) * len(figures)
+    sizes = _sizes(design)
+    lost = design.students.groupby(["member", "side"])["diverged"].sum()
     errors = _control_errors(design, control)
     described = []
-    for member, f, p_holm, ratio in zip(design.members, figures, adjusted, ratios, strict=True):
+    for member, f, p_holm, (size_a, size_b) in zip(design.members, figures, adjusted, sizes, strict=True):
         low, high = st.t_interval(f.estimate, alpha)
         scores = {side: _block_scores(design.students, member, side) for side in ("a", "b")}
         reached, better = errors.get(member, (NAN, NAN))
@@ -45,7 +46,11 @@ def describe(design: Design, gate: float, alpha: float, control: pd.DataFrame | 
                 iqm_b=math.exp(st.iqm(scores["b"])),
                 best_of_a=_best_of(design.students, member, "a"),
                 best_of_b=_best_of(design.students, member, "b"),
-                size_ratio=ratio,
+                size_a=size_a,
+                size_b=size_b,
+                size_ratio=size_b / size_a,
+                diverged_a=int(lost[member, "a"]),
+                diverged_b=int(lost[member, "b"]),
                 control=reached,
                 limited_by_training=reached > HALF * better,
             )
@@ -55,10 +60,15 @@ def describe(design: Design, gate: float, alpha: float, control: pd.DataFrame | 
 
 def size_ratios(design: Design) -> tuple[float, ...] | None:
     """B's measure over A's, a number per member; None where the rows carry no measure."""
-    if "measure" not in design.students or design.students["measure"].isna().all():
-        return None
-    sizes = design.students.groupby(["member", "side"])["measure"].median().unstack()
-    return tuple(float(x) for x in (sizes["b"] / sizes["a"]).reindex(list(design.members)))
+    ratios = tuple(b / a for a, b in _sizes(design))
+    return None if all(map(math.isnan, ratios)) else ratios
+
+
+def _sizes(design: Design) -> list[tuple[float, float]]:
+    if "measure" not in design.students:
+        return [(NAN, NAN)] * len(design.members)
+    sizes = design.students.groupby(["member", "side"])["measure"].median().unstack().reindex(list(design.members))
+    return [(float(a), float(b)) for a, b in sizes[["a", "b"]].itertuples(index=False)]
 
 
 def limited(members: Sequence[Member], control_name: str) -> list[str]:

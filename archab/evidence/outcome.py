@@ -1,6 +1,7 @@
 """What a verdict holds, and how it is said: as a JSON object, a sentence, a paragraph and a table."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -58,6 +59,8 @@ class Member:
         p_holm: the larger of the pooled p and Holm's over members.
         lower: on how many blocks A's error is the lower one; None where unpaired.
         typical_a, typical_b: geometric mean over blocks.
+        size_a, size_b: the measure of its networks; NaN where the rows have none.
+        diverged_a, diverged_b: students whose loss or parameters became NaN or infinite.
         iqm_a, iqm_b: geometric mean of the middle half.
         best_of_a, best_of_b: expected best of 1, 2, … restarts; None with one restart.
         size_ratio: B's measure over A's.
@@ -81,7 +84,11 @@ class Member:
     iqm_b: float
     best_of_a: tuple[float, ...] | None
     best_of_b: tuple[float, ...] | None
+    size_a: float
+    size_b: float
     size_ratio: float
+    diverged_a: int
+    diverged_b: int
     control: float
     limited_by_training: bool
 
@@ -173,26 +180,36 @@ class Verdict:
         """The margin in words: 1.10 is "10%"."""
         return f"{100 * (self.settings.margin - 1):.3g}%"
 
-    def to_rich(self) -> "Table":
-        """A table with a line per member, for the terminal."""
+    def to_rich(self, labels: Sequence[str] | None = None) -> "Table":
+        """A table with a line per member, for the terminal; `labels` name the members, else their index does."""
+        from rich import box
         from rich.table import Table
 
         level = f"{100 * (1 - self.settings.alpha):g}%"
-        table = Table(title=self.sentence(), title_justify="left", caption="error: geometric mean over targets (NMSE)")
-        for name in ("member", self.names[0], self.names[1], "A's error against B's", f"{level} interval"):
-            table.add_column(name, justify="left" if name == "member" else "right")
-        table.add_column("P(A lower)", justify="right")
-        table.add_column("p (Holm)", justify="right")
-        for m in self.members:
-            interval = f"{words.signed(m.ci_low)} to {words.signed(m.ci_high)}" if math.isfinite(m.ci_low) else "–"
-            share = f"{m.lower}/{m.blocks}" if m.lower is not None else f"{m.prob_a_better:.2f}"
-            errors = f"{m.typical_a:.2g}", f"{m.typical_b:.2g}"
-            p = words.probability(m.p_holm)
-            table.add_row(str(m.member), *errors, words.signed(m.gmr), interval, share, p)
-        interval = f"{words.signed(self.ci_low)} to {words.signed(self.ci_high)}" if math.isfinite(self.ci_low) else "–"
-        share = f"{self.prob_a_better:.2f}"
+        title = f"A {self.names[0]}   B {self.names[1]}"
+        caption = "error: geometric mean over targets, held out; 1 = a constant. div.: diverged students"
+        table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+        table.title_justify = table.caption_justify = "left"
+        table.add_column("member")
+        for name in ("size A", "B", "B/A", "error A", "B", "A vs B", level, "A lower", "div.", "p Holm"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for label, m in zip(labels or [str(m.member) for m in self.members], self.members, strict=True):
+            sizes = (f"{m.size_a:,.0f}", f"{m.size_b:,.0f}", f"{m.size_ratio:.2f}")
+            table.add_row(
+                label,
+                *(sizes if math.isfinite(m.size_ratio) else ("–",) * 3),
+                f"{m.typical_a:.2g}",
+                f"{m.typical_b:.2g}",
+                words.signed(m.gmr),
+                _interval(m.ci_low, m.ci_high),
+                f"{m.lower}/{m.blocks}" if m.lower is not None else f"{100 * m.prob_a_better:.0f}%",
+                f"{m.diverged_a},{m.diverged_b}",
+                words.probability(m.p_holm),
+            )
         table.add_section()
-        table.add_row("all", "", "", words.signed(self.gmr), interval, share, words.probability(self.p_value))
+        all_of_them = [words.signed(self.gmr), _interval(self.ci_low, self.ci_high), f"{100 * self.prob_a_better:.0f}%"]
+        lost = f"{self.diverged.a},{self.diverged.b}"
+        table.add_row("all", *[""] * 5, *all_of_them, lost, words.probability(self.p_value))
         return table
 
     def _inside_margin(self) -> str:
@@ -235,6 +252,10 @@ class Verdict:
         a, b = self.names
         of = f"{self.diverged.a} of {self.students.a} students of {a}, {self.diverged.b} of {self.students.b} of {b}"
         return f"Diverged: {of}; each counts as an error of 1, like the constant predictor."
+
+
+def _interval(low: float, high: float) -> str:
+    return f"{words.signed(low)} to {words.signed(high)}" if math.isfinite(low) else "–"
 
 
 def _plain(value: object) -> Any:

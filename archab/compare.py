@@ -1,0 +1,213 @@
+"""From finished runs, or any table of rows, to a verdict: archab-compare --space NAME."""
+
+import argparse
+import difflib
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archab.errors import ArchabError
+from archab.tracking import Store
+
+if TYPE_CHECKING:
+    from archab.evidence.family import Configuration
+    from archab.evidence.outcome import Verdict
+    from archab.history import Recorded
+
+UNDECIDED = 3
+WATCH_EVERY = 2.0
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which configurations are shown, out of how many, and the rows of those that are judged together."""
+
+    judged: "list[Configuration]"
+    shown: list[str]
+    of: int
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; 0, 2 on a mistake, 3 where `--fail-on undecided` applies."""
+    given = _parser().parse_args(arguments)
+    try:
+        rule = {"rule": given.rule, "alpha": given.alpha, "margin": given.margin, "planned": given.planned}
+        for verdicts in _seen(given, rule):
+            _show(verdicts, given.json)
+        if given.fail_on and any(verdict.verdict == given.fail_on for verdict in verdicts):
+            return UNDECIDED
+    except ArchabError as error:
+        print(f"archab-compare: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _seen(given: argparse.Namespace, rule: dict[str, Any]) -> "Iterator[list[Verdict]]":
+    """The verdicts, once, or with --watch anew whenever a seed has finished."""
+    if given.table:
+        yield _judged(_from_table(Path(given.table)), rule)
+        return
+    store = Store.named(given.tracking_uri, Path.cwd())
+    store.check()
+    seen = None
+    while True:
+        found = _found(store, given.space)
+        state = [(one.fingerprint, len(one.runs), one.holes) for one in found]
+        if state != seen:
+            verdicts = _judged(_asked(found, given, store), rule)
+            _summarise(store, given.space, verdicts)
+            yield verdicts
+        if not given.watch:
+            return
+        seen = state
+        time.sleep(WATCH_EVERY)
+
+
+def verdict_of(uri: str, experiment: str, fingerprint: str, rule: dict[str, Any]) -> "Verdict":
+    """The verdict on one configuration, over every seed of it that the store holds."""
+    from archab.evidence.family import judge_family
+    from archab.history import configuration
+
+    store = Store.named(uri, Path.cwd())
+    [one] = [found for found in _found(store, experiment) if found.fingerprint == fingerprint]
+    [verdict] = judge_family([configuration(one, experiment, store)], **rule)
+    return verdict
+
+
+def _found(store: Store, space: str) -> "list[Recorded]":
+    from archab.history import recorded
+
+    return recorded(store, space)
+
+
+def _asked(found: "list[Recorded]", given: argparse.Namespace, store: Store) -> Asked:
+    from archab.history import configuration, labels
+
+    names = labels(found) if len(found) > 1 else [given.space]
+    chosen = [name for name, one in zip(names, found, strict=True) if _matches(one, given.where, found)]
+    if not chosen:
+        raise ArchabError(f"--where {' '.join(given.where)}: none of {len(found)} configurations has these values")
+    judged = [
+        configuration(one, name, store)
+        for name, one in zip(names, found, strict=True)
+        if given.family == "all" or name in chosen
+    ]
+    return Asked(judged, chosen, len(found))
+
+
+def _judged(asked: Asked, rule: dict[str, Any]) -> "list[Verdict]":
+    from archab.evidence.family import judge_family
+
+    verdicts = judge_family(asked.judged, **rule, family_size=asked.of)
+    return [verdict for verdict in verdicts if verdict.label in asked.shown]
+
+
+def _from_table(file: Path) -> Asked:
+    """A table of rows without a store; what it may hold is checked by the evidence."""
+    import pandas as pd
+
+    from archab.evidence.family import Configuration
+
+    try:
+        rows = pd.read_parquet(file) if file.suffix in (".parquet", ".pq") else pd.read_csv(file, dtype={"target": str})
+    except Exception as error:  # pandas and pyarrow raise many kinds
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ArchabError(f"--table {file}: cannot be read as CSV or Parquet ({said})") from error
+    command = "python -m archab -m +space=NAME"
+    return Asked([Configuration(str(file), rows, command=command)], [str(file)], 1)
+
+
+def _matches(one: "Recorded", where: Sequence[str], found: "list[Recorded]") -> bool:
+    for condition in where:
+        key, equals, wanted = condition.partition("=")
+        if not equals:
+            raise ArchabError(f"--where {condition}: KEY=VALUE is needed, such as --where routine.lr=0.01")
+        if key in ("seed", "shard"):
+            raise ArchabError(
+                f"--where {condition}: a verdict takes every seed of a configuration, or looking would choose"
+            )
+        if all(other.value(key) is None for other in found):
+            known = sorted({name for other in found for name in other.names()})
+            near = difflib.get_close_matches(key, known, 3, 0.4) or known[:8]
+            raise ArchabError(f"--where {condition}: no configuration has the key {key}. There are: {', '.join(near)}")
+        if not _same(one.value(key), wanted):
+            return False
+    return True
+
+
+def _same(value: str | None, wanted: str) -> bool:
+    try:
+        return value is not None and float(value) == float(wanted)
+    except ValueError:
+        return value == wanted
+
+
+def _summarise(store: Store, space: str, verdicts: "list[Verdict]") -> None:
+    from archab.evidence.markdown import described
+
+    tags, metrics = {"archab.verdict": ", ".join(v.verdict for v in verdicts)}, {}
+    if len(verdicts) == 1:
+        [one] = verdicts
+        figures = {"gmr": one.gmr, "p_value": one.p_value, "p_anytime": one.p_anytime, "blocks": float(one.blocks)}
+        seeds = one.data.students["seed"].nunique()
+        metrics = {**figures, "log_e": one.log_e[-1] if one.log_e else float("nan"), "seeds": float(seeds)}
+    store.summarise(space, described(verdicts), metrics, tags)
+
+
+def _show(verdicts: "list[Verdict]", as_json: bool) -> None:
+    if as_json:
+        objects = [{**({"label": v.label} if len(verdicts) > 1 else {}), **v.to_dict()} for v in verdicts]
+        print(json.dumps(objects[0] if len(verdicts) == 1 else {"verdicts": objects}, allow_nan=False), flush=True)
+        return
+    from rich.console import Console
+    from rich.panel import Panel
+    from rich.text import Text
+
+    out = Console(highlight=False)
+    for verdict in verdicts:
+        out.print(verdict.to_rich())
+        out.print(Panel(Text(verdict.paragraph()), title=f"{verdict.label}: {verdict.verdict}", title_align="left"))
+    if len(verdicts) > 1:
+        out.print(_family_table(verdicts))
+
+
+def _family_table(verdicts: "list[Verdict]") -> Any:
+    from rich import box
+    from rich.table import Table
+
+    from archab.evidence import wording as words
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("configuration", "verdict", "A vs B", "p adjusted", "targets"):
+        table.add_column(name, justify="left" if name in ("configuration", "verdict") else "right")
+    for v in verdicts:
+        table.add_row(v.label, v.verdict, words.signed(v.gmr), words.probability(v.p_adjusted), str(v.blocks))
+    return table
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="archab-compare", description=__doc__, allow_abbrev=False)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--space", help="the experiment in the store, named after its space")
+    source.add_argument("--table", metavar="FILE", help="rows in a CSV or Parquet file, without a store")
+    parser.add_argument("--tracking-uri", help="the MLflow store (default MLFLOW_TRACKING_URI, else ./mlflow.db)")
+    parser.add_argument("--where", action="append", default=[], metavar="KEY=VALUE", help="only these configurations")
+    parser.add_argument("--family", choices=["all", "shown"], default="all", help="what the correction counts")
+    parser.add_argument("--rule", choices=["anytime", "fixed", "hybrid"], default="anytime")
+    parser.add_argument("--planned", type=int, metavar="N", help="the hybrid's maximum number of rounds")
+    parser.add_argument("--alpha", type=float, default=0.05, help="error rate (default 0.05)")
+    parser.add_argument("--margin", type=float, default=1.10, help="ratio of errors that matters (default 1.10)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--fail-on", choices=["undecided"], help="exit 3 where a verdict is this")
+    parser.add_argument("--watch", action="store_true", help="print the verdict anew as seeds finish")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

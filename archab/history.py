@@ -1,0 +1,138 @@
+"""What a store holds of a space: its runs by configuration, in the order in which seeds were first started."""
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from archab import results
+from archab.errors import ArchabError
+from archab.tracking import Logged, Store
+
+if TYPE_CHECKING:
+    from archab.evidence.family import Configuration
+
+SHARED = ("prior", "routine", "measure", "input_shape")
+PLACE = ("seed", "shard", "device", "engine", "tracking", "spool", "control")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The runs of one configuration.
+
+    Attributes:
+        fingerprint: what they share.
+        runs: one finished run a seed, in the order in which the seeds were first started.
+        order: every seed that was started, in that order.
+        holes: the seeds that have no finished run.
+        deleted: how many runs were deleted from the store.
+        parameters: the flat configuration, without what says only where it ran.
+    """
+
+    fingerprint: str
+    runs: tuple[Logged, ...]
+    order: tuple[int, ...]
+    holes: tuple[int, ...]
+    deleted: int
+    parameters: dict[str, str]
+
+    def value(self, key: str) -> str | None:
+        """A configuration value; a key that the sides share, such as `routine.lr`, where both have the same."""
+        if key.split(".")[0] not in SHARED:
+            return self.parameters.get(key)
+        a, b = (self.parameters.get(f"space.{side}.{key}") for side in ("a", "b"))
+        return a if a == b else None
+
+    def names(self) -> list[str]:
+        """Every key that `value` knows."""
+        shared = {k.removeprefix("space.a.") for k in self.parameters if k.startswith("space.a.")}
+        return [
+            *self.parameters,
+            *(key for key in shared if key.split(".")[0] in SHARED and self.value(key) is not None),
+        ]
+
+
+def recorded(store: Store, experiment: str) -> list[Recorded]:
+    """The configurations of an experiment that have a finished run, in the order of their first start.
+
+    Raises:
+        ArchabError: if there is no such experiment, or no finished run in it.
+    """
+    runs = store.runs(experiment)
+    prints = list(dict.fromkeys(run.tags["archab.fingerprint"] for run in runs if not run.deleted))
+    found = [_recorded(name, [r for r in runs if r.tags["archab.fingerprint"] == name]) for name in prints]
+    finished = [one for one in found if one.runs]
+    if not finished:
+        raise ArchabError(f"--space {experiment}: {len(runs)} runs there, none of them finished")
+    return finished
+
+
+def configuration(one: Recorded, label: str, store: Store) -> "Configuration":
+    """The rows of a configuration and what must be known to judge them.
+
+    Raises:
+        ArchabError: if the rows of a finished run are gone.
+    """
+    from archab.evidence.family import Configuration
+
+    tables = {name: pd.concat(list(_tables(one.runs, name, store)) or [pd.DataFrame()]) for name in _FILES}
+    tags = one.runs[-1].tags
+    names = json.loads(tags["archab.names"])
+    notes = json.loads(tags["archab.notes"])
+    if one.deleted:
+        notes.append(f"Runs of this configuration that were deleted from the store: {one.deleted}.")
+    return Configuration(
+        label=label,
+        rows=tables["results.parquet"],
+        names=(names["a"], names["b"]),
+        order=one.order,
+        holes=one.holes,
+        control=None if tables["control.parquet"].empty else tables["control.parquet"],
+        control_name=names.get("reference", ""),
+        notes=notes,
+        command=tags["archab.again"],
+    )
+
+
+def labels(found: Sequence[Recorded]) -> list[str]:
+    """What tells configurations apart: the values that differ between them, else the fingerprint."""
+    keys = {key for one in found for key in one.names()}
+    differing = sorted(key for key in keys if len({one.value(key) for one in found}) > 1)
+    own = [key for key in differing if not key.startswith("space.") or key.split(".", 2)[-1] not in differing]
+    named = [" ".join(f"{key}={one.value(key)}" for key in own if one.value(key) is not None) for one in found]
+    return [
+        name if name and named.count(name) == 1 else f"{name} {one.fingerprint}".strip()
+        for name, one in zip(named, found, strict=True)
+    ]
+
+
+_FILES = ("results.parquet", "control.parquet")
+
+
+def _recorded(fingerprint: str, runs: Sequence[Logged]) -> Recorded:
+    kept = sorted((run for run in runs if not run.deleted), key=lambda run: (run.start, run.seed))
+    order = tuple(dict.fromkeys(run.seed for run in kept))
+    finished = {run.seed: run for run in reversed(kept) if run.status == "FINISHED"}  # a rerun is no new evidence
+    parameters = {k: v for k, v in (kept[-1].params if kept else {}).items() if k.split(".")[0] not in PLACE}
+    return Recorded(
+        fingerprint=fingerprint,
+        runs=tuple(finished[seed] for seed in order if seed in finished),
+        order=order,
+        holes=tuple(seed for seed in order if seed not in finished),
+        deleted=sum(run.deleted for run in runs),
+        parameters=parameters,
+    )
+
+
+def _tables(runs: Sequence[Logged], name: str, store: Store) -> Iterator[pd.DataFrame]:
+    with tempfile.TemporaryDirectory(prefix="archab-") as folder:
+        for run in runs:
+            file: Any = store.fetch(run, name, Path(folder))
+            if file is not None:
+                yield results.read(file)
+            elif name == "results.parquet":
+                raise ArchabError(f"run {run.run_id} (seed {run.seed}): its rows, {name}, are gone from {store.uri}")

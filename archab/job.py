@@ -1,0 +1,209 @@
+"""One run, from a resolved configuration to rows on disk, a run in the store and a verdict."""
+
+import json
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archab import config as configuration
+from archab.fingerprint import fingerprint
+from archab.tracking import Store, commit, tracked
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from archab.comparison import Comparison
+    from archab.evidence.outcome import Verdict
+    from archab.spool import Spool
+    from archab.tracking import Tracker
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is asked for.
+
+    Attributes:
+        config: the resolved configuration.
+        space: the chosen option of the group `space`.
+        overrides: what was typed, without the seed.
+    """
+
+    config: dict[str, Any]
+    space: str
+    overrides: Sequence[str]
+
+    @property
+    def experiment(self) -> str:
+        """The MLflow experiment that the run belongs to."""
+        return self.config["tracking"]["experiment"] or self.space
+
+    @property
+    def again(self) -> str:
+        """The command that a further sweep of seeds is appended to."""
+        return shlex.join(["python", "-m", "archab", "-m", *self.overrides])
+
+    @property
+    def store(self) -> Store:
+        """Where it is logged."""
+        return Store.named(self.config["tracking"]["uri"], Path.cwd())
+
+
+def run(job: Job) -> dict[str, str]:
+    """Train what is not there yet, log it and print it; where it is to be found again.
+
+    Raises:
+        ArchabError: on a mistake in the configuration, or a store or folder that cannot be used.
+    """
+    job.store.check()
+    identity = fingerprint(job.config)
+
+    from archab import console
+
+    comparison = configuration.comparison(job.config)
+    out = console.console()
+    console.opening(out, comparison, comparison.survey, job.space, job.config["space"]["question"])
+    console.engines(out, comparison, comparison.plan)
+
+    from archab.spool import spooled
+
+    with spooled(Path.cwd() / job.config["spool"], identity, comparison.seed) as spool:
+        _tracked(out, comparison, job, identity, spool)
+    return {"store": job.store.uri, "experiment": job.experiment, "fingerprint": identity}
+
+
+def _tracked(out: "Console", comparison: "Comparison", job: Job, identity: str, spool: "Spool") -> None:
+    from archab import console
+
+    notes = _notes(comparison)
+    name = f"{job.space} seed {comparison.seed}"
+    with tracked(job.store, job.experiment, name, flat(job.config), _tags(comparison, job, identity, notes)) as tracker:
+        spool.begin(comparison.plan.to_dict())
+        with console.progress(out, comparison.students) as advance:
+            _train(comparison, identity, spool, tracker, advance)
+        table = spool.finish()
+        redrawn = int(table.attrs["redrawn"])
+        control = _control(comparison, identity) if job.config["control"] else None
+        if control is not None:
+            spool.keep_control(control)
+        verdict = _judge(comparison, table, control, notes, job.again)
+        _log(tracker, spool, verdict, redrawn)
+        tracker.keep_values(job.config, "config.yaml")
+        tracker.keep_values(comparison.plan.to_dict(), "plan.json")
+    console.verdict(out, comparison, verdict, redrawn)
+    console.review(out, job.store.review, job.store.link(tracker.experiment_id), spool.results, job.experiment)
+
+
+def _train(
+    comparison: "Comparison", identity: str, spool: "Spool", tracker: "Tracker", advance: Callable[[float], None]
+) -> None:
+    """Train what is not there yet, part by part; a member's metrics are logged once it is finished."""
+    import pandas as pd
+
+    from archab.results import frame
+
+    done: list[pd.DataFrame] = []
+    last = {part.member: part for part in comparison.plan.parts}
+    for part in comparison.plan.parts:
+        rows = spool.read(part.name)
+        if rows is None:
+            finished = comparison.run(part, advance)
+            rows = frame(finished.rows).assign(fingerprint=identity)
+            rows.attrs["redrawn"] = finished.redrawn
+            spool.write(part.name, rows)
+        else:
+            advance(len(rows))
+        done.append(rows)
+        if part == last[part.member]:
+            tracker.log(_metrics(comparison, pd.concat(done, ignore_index=True)), step=part.member)
+            done = []
+
+
+def _metrics(comparison: "Comparison", rows: Any) -> dict[str, float]:
+    """The figures of one member, to be logged with the member as the step."""
+    from archab.evidence.verdict import judge
+
+    [member] = judge(rows, order=[comparison.seed]).members
+    return {
+        "a/nmse": member.typical_a,
+        "b/nmse": member.typical_b,
+        "a/measure": member.size_a,
+        "b/measure": member.size_b,
+        "a/diverged": member.diverged_a,
+        "b/diverged": member.diverged_b,
+        "member/gmr": member.gmr,
+        "member/prob_a_better": member.prob_a_better,
+    }
+
+
+def _control(comparison: "Comparison", identity: str) -> Any:
+    """Rows of the reference's own family, None where the protocol has no reference."""
+    from archab.results import frame
+
+    rows = [row for member in range(len(comparison.a)) for row in comparison.control(member)]
+    return frame(rows).assign(fingerprint=identity) if rows else None
+
+
+def _judge(comparison: "Comparison", table: Any, control: Any, notes: Sequence[str], again: str) -> "Verdict":
+    from archab.evidence.verdict import judge
+
+    spaces = comparison.spaces
+    return judge(
+        table,
+        names=(spaces["a"].name, spaces["b"].name),
+        order=[comparison.seed],
+        control=control,
+        control_name=spaces["reference"].name if "reference" in spaces else "",
+        notes=notes,
+        command=again,
+    )
+
+
+def _log(tracker: "Tracker", spool: "Spool", verdict: "Verdict", redrawn: int) -> None:
+    from archab.evidence.markdown import described
+    from archab.evidence.series import by_round
+
+    tracker.log_series(by_round(verdict))
+    diverged = {"diverged": float(verdict.diverged.a + verdict.diverged.b), "redrawn": float(redrawn)}
+    tracker.log({**diverged, "p_value": verdict.p_value, "blocks": float(verdict.blocks)}, step=0)
+    tracker.tag({"archab.verdict": verdict.verdict, "mlflow.note.content": described([verdict])})
+    for file in spool.files():
+        tracker.keep(file)
+
+
+def _notes(comparison: "Comparison") -> list[str]:
+    """What must stand with every verdict of this configuration."""
+    from archab.space.routine import settings
+
+    a, b = (
+        [settings(s.routine_of(m)).get("lr") for m in range(len(s))] for s in (comparison.a, comparison.spaces["b"])
+    )
+    tuned = "Shared learning rate, not tuned." if a == b else "Learning rates set by hand, not tuned."
+    return [tuned, *(f"{note[0].upper()}{note[1:]}." for note in comparison.survey.notes)]
+
+
+def _tags(comparison: "Comparison", job: Job, identity: str, notes: Sequence[str]) -> dict[str, str]:
+    from archab import __version__
+
+    return {
+        "archab.kind": "run",
+        "archab.seed": str(comparison.seed),
+        "archab.fingerprint": identity,
+        "archab.space": job.space,
+        "archab.protocol": comparison.protocol_name,
+        "archab.version": __version__,
+        "archab.names": json.dumps({side: space.name for side, space in comparison.spaces.items()}),
+        "archab.notes": json.dumps(list(notes)),
+        "archab.again": job.again,
+        "mlflow.source.name": "archab",
+        "mlflow.source.git.commit": commit(),
+    }
+
+
+def flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested values as one level of dotted keys; a mapping whose keys are no names stays one value."""
+    if not isinstance(values, dict) or not values or not all(re.fullmatch(r"\w+", str(key)) for key in values):
+        return {prefix: values}
+    return {k: v for key, item in values.items() for k, v in flat(item, f"{prefix}.{key}" if prefix else key).items()}

@@ -1,0 +1,138 @@
+"""What building every network once tells: sizes, shapes and samples, and whether the sides can be compared at all."""
+
+import math
+from dataclasses import dataclass
+
+from archab.engine.randomness import Stage, forked, generator, stream
+from archab.errors import ArchabError
+from archab.protocol import Protocol
+from archab.results import Side
+from archab.space.examine import Shape, examine
+from archab.space.inputs import Inputs
+from archab.space.routine import settings
+from archab.space.space import ArchitecturalSpace
+from archab.target import sampled
+
+FEWEST_SAMPLES = 256
+
+Spaces = dict[str, ArchitecturalSpace]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The facts of a comparison before training.
+
+    Attributes:
+        sizes: the measure of every member, by side.
+        shapes: what else is known of every member, by side.
+        samples: training samples a target, by member and source.
+        learners: the sides whose students learn them.
+        notes: sizes and routines that differ.
+    """
+
+    sizes: dict[str, list[float]]
+    shapes: dict[str, list[Shape]]
+    samples: dict[tuple[int, str], int]
+    learners: dict[tuple[int, str], tuple[Side, ...]]
+    notes: tuple[str, ...]
+
+
+def survey(
+    spaces: Spaces,
+    protocol: Protocol,
+    inputs: Inputs,
+    samples: int | None,
+    samples_per_measure: float | None,
+    size_tolerance: float,
+) -> Survey:
+    """Build and run every member of the spaces that the protocol uses.
+
+    Raises:
+        ArchabError: if sizes or shapes do not match, or a network cannot be built, run or counted.
+    """
+    used = {side for source, sides in protocol.lessons for side in (source, *sides)}
+    sizes = {side: [s.size(m) for m in range(len(s))] for side, s in spaces.items() if side in used}
+    notes = _compare_sizes(spaces, sizes, size_tolerance) if protocol.equal_sizes else []
+    shapes = {side: _examined(side, spaces[side], inputs) for side in sizes}
+    _compare_shapes(spaces, shapes)
+    members = range(len(spaces["a"]))
+    learners = {(member, source): sides for member in members for source, sides in protocol.lessons}
+    counts = {}
+    for (member, source), sides in learners.items():
+        index = index_of(spaces[source], member)
+        size, shape = sizes[source][index], shapes[source][index]
+        cuts = [minibatch(spaces[side], member) for side in sides]
+        counts[member, source] = _whole(_asked(samples, samples_per_measure, size, shape), cuts)
+    return Survey(sizes, shapes, counts, learners, (*notes, *_compare_routines(spaces)))
+
+
+def index_of(space: ArchitecturalSpace, member: int) -> int:
+    """The index of a member's network in a space: a space of one member serves every member."""
+    return member if len(space) > 1 else 0
+
+
+def minibatch(space: ArchitecturalSpace, member: int) -> int:
+    """Samples a mini-batch of this member's routine: its setting `minibatch`, else 16."""
+    return int(settings(space.routine_of(member)).get("minibatch", 16))
+
+
+def _examined(side: str, space: ArchitecturalSpace, inputs: Inputs) -> list[Shape]:
+    here = stream(0, Stage.CHECK, side, side, 0, 0, 0)
+    shapes = []
+    for member in range(len(space)):
+        with forked(here):
+            shape = (max(2, minibatch(space, member)), *space.input_shape)
+            shapes.append(examine(space, member, sampled(inputs, shape, generator(here))))
+    return shapes
+
+
+def _compare_sizes(spaces: Spaces, sizes: dict[str, list[float]], tolerance: float) -> list[str]:
+    apart = max(abs(x - y) / max(x, y) for x, y in zip(sizes["a"], sizes["b"], strict=True))
+    if apart == 0:
+        return []
+    a, b = spaces["a"], spaces["b"]
+    lists = f"{a.name} {_listed(sizes['a'])} and {b.name} {_listed(sizes['b'])} {a.unit}"
+    if apart > tolerance:
+        raise ArchabError(
+            f"sizes must be equal at equal index, got {lists}; change the members, add a reference, or allow it by "
+            f"size_tolerance={math.ceil(apart * 100) / 100:g}"
+        )
+    return [f"sizes differ by up to {apart:.1%}: {lists}"]
+
+
+def _compare_shapes(spaces: Spaces, shapes: dict[str, list[Shape]]) -> None:
+    for member, first in enumerate(shapes["a"]):
+        for side, others in shapes.items():
+            other = others[index_of(spaces[side], member)]
+            if other.output != first.output:
+                raise ArchabError(
+                    f"member {member}: an output of {spaces['a'].name} has shape {list(first.output)}, one of "
+                    f"{spaces[side].name} ({side}) {list(other.output)}; both must give the same"
+                )
+
+
+def _compare_routines(spaces: Spaces) -> list[str]:
+    a, b, notes = spaces["a"], spaces["b"], []
+    for name in ("epochs", "minibatch"):
+        values = [[settings(s.routine_of(m)).get(name) for m in range(len(s))] for s in (a, b)]
+        if values[0] != values[1]:
+            notes.append(f"unequal training: {name} is {values[0]} for {a.name} and {values[1]} for {b.name}")
+    return notes
+
+
+def _asked(samples: int | None, per_measure: float | None, size: float, shape: Shape) -> int:
+    if samples is not None:
+        return samples
+    if per_measure is not None:
+        return math.ceil(per_measure * size)
+    return max(FEWEST_SAMPLES, shape.parameters)
+
+
+def _whole(samples: int, minibatches: list[int]) -> int:
+    """The next larger number of samples that is a whole number of every side's mini-batches."""
+    whole = math.lcm(*minibatches)
+    return -(-samples // whole) * whole
+
+
+def _listed(sizes: list[float]) -> str:
+    return "[" + ", ".join(f"{size:g}" for size in sizes) + "]"

@@ -1,0 +1,8 @@
+"""The verdict over finished runs: python scripts/compare.py --space NAME. The same as the command archab-compare."""
+
+import sys
+
+from archab.compare import main
+
+if __name__ == "__main__":
+    sys.exit(main())

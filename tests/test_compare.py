@@ -1,0 +1,271 @@
+"""The comparison command: which runs and tables it reads, what it refuses, and what it leaves in the store."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from archab import results
+from archab.compare import main
+from archab.results import COLUMNS
+from archab.tracking import Store, tracked
+
+ROOT = Path(__file__).parents[1]
+
+
+def rows(seed: int, fingerprint: str = "one", effect: float = -1.0, targets: int = 8, members: int = 2) -> pd.DataFrame:
+    """Rows of a made-up run: A's log errors lie `effect` away from B's."""
+    rng = np.random.default_rng([seed, int(abs(effect) * 1000)])
+    made = []
+    for member in range(members):
+        for draw in range(targets):
+            level = rng.normal(-3, 1)
+            for side, shift in (("a", effect), ("b", 0.0)):
+                nmse = np.exp(level + shift + rng.normal(0, 0.3))
+                made.append([fingerprint, seed, member, f"{seed}-{member}-{draw}", draw, "reference", side, 0, nmse])
+    return pd.DataFrame(made, columns=list(COLUMNS[:9])).assign(train_nmse=0.1, measure=100.0, status="ok")
+
+
+def log(folder: Path, seed: int, table: pd.DataFrame | None, fingerprint: str = "one", lr: str = "0.01") -> str:
+    """A run in the store, as the command line leaves it; without a table it fails."""
+    store = Store.named(None, folder)
+    tags = {
+        "archab.kind": "run",
+        "archab.seed": str(seed),
+        "archab.fingerprint": fingerprint,
+        "archab.names": json.dumps({"a": "new", "b": "old"}),
+        "archab.notes": json.dumps(["Shared learning rate, not tuned."]),
+        "archab.again": "python -m archab -m +space=made",
+    }
+    parameters = {"space.a.routine.lr": lr, "space.b.routine.lr": lr, "targets": 8, "seed": seed}
+    try:
+        with tracked(store, "made", f"seed {seed}", parameters, tags) as tracker:
+            identity = tracker.run_id
+            if table is None:
+                raise RuntimeError("as a run that broke")
+            file = folder / "results.parquet"
+            results.write(table, file)
+            tracker.keep(file)
+    except RuntimeError:
+        pass
+    return identity
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
+
+
+def summaries(folder: Path) -> list:
+    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    identity = client.get_experiment_by_name("made").experiment_id
+    return client.search_runs([identity], "tags.`archab.kind` = 'verdict'")
+
+
+def found(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict:
+    assert main([*arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_finished_seeds_of_a_space_become_one_verdict_and_one_summary_run_that_is_updated(store, capsys):
+    log(store, 0, rows(0))
+    first = found(capsys, "--space", "made")
+    assert (first["verdict"], first["blocks"], first["design"]) == ("a_better", 16, "paired")
+    [summary] = summaries(store)
+    assert "new learns better than old" in summary.data.tags["mlflow.note.content"]
+    assert summary.data.tags["archab.verdict"] == "a_better"
+    assert summary.data.metrics["gmr"] == pytest.approx(first["gmr"])
+    log(store, 1, rows(1))
+    assert found(capsys, "--space", "made")["blocks"] == 32
+    [again] = summaries(store)
+    assert again.info.run_id == summary.info.run_id
+    assert again.data.metrics["seeds"] == 2
+
+
+def test_the_text_says_the_verdict_and_the_shim_is_the_same_command(store, capsys):
+    log(store, 0, rows(0))
+    assert main(["--space", "made"]) == 0
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "new learns better than old: its typical error is" in said
+    assert "Shared learning rate, not tuned." in said
+    shim = subprocess.run(
+        [sys.executable, ROOT / "scripts/compare.py", "--space", "made", "--json"],
+        cwd=store, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert json.loads(shim.stdout)["verdict"] == "a_better"
+
+
+def test_a_rerun_of_a_seed_is_no_new_evidence(store, capsys):
+    log(store, 0, rows(0))
+    log(store, 0, rows(0))
+    assert found(capsys, "--space", "made")["blocks"] == 16
+
+
+def test_seeds_count_in_the_order_of_their_first_start_and_wait_behind_a_hole(store, capsys):
+    log(store, 5, rows(5))
+    log(store, 3, None)
+    log(store, 1, rows(1))
+    waiting = found(capsys, "--space", "made")
+    assert len(waiting["log_e"]) == 8
+    assert waiting["blocks"] == 32
+    assert any("not finished: seed 3" in note for note in waiting["notes"])
+    log(store, 3, rows(3))
+    full = found(capsys, "--space", "made")
+    assert len(full["log_e"]) == 24
+    from archab.evidence.verdict import judge
+
+    together = pd.concat([rows(5), rows(3), rows(1)])
+    assert full["log_e"] == pytest.approx(list(judge(together, order=[5, 3, 1]).log_e))
+
+
+def test_deleted_runs_are_counted(store, capsys):
+    log(store, 0, rows(0))
+    gone = log(store, 1, rows(1))
+    MlflowClient(f"sqlite:///{store / 'mlflow.db'}").delete_run(gone)
+    notes = found(capsys, "--space", "made")["notes"]
+    assert any("deleted from the store: 1" in note for note in notes)
+
+
+def test_several_configurations_are_one_family_and_filters_show_some_of_it(store, capsys):
+    log(store, 0, rows(0))
+    log(store, 0, rows(0, "two", effect=-0.2), "two", lr="0.1")
+    both = found(capsys, "--space", "made")["verdicts"]
+    assert {v["label"] for v in both} == {"routine.lr=0.01", "routine.lr=0.1"}
+    p = {v["label"]: v for v in both}
+    one = found(capsys, "--space", "made", "--where", "routine.lr=1e-2")
+    assert one["p_adjusted"] == pytest.approx(p["routine.lr=0.01"]["p_adjusted"])
+    assert one["p_adjusted"] == pytest.approx(2 * one["p_anytime"])
+    shown = found(capsys, "--space", "made", "--where", "routine.lr=0.01", "--family", "shown")
+    assert shown["p_adjusted"] == pytest.approx(shown["p_anytime"])
+    assert any("1 configurations that are shown of 2" in note for note in shown["notes"])
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_foreign_table_needs_six_columns_and_no_store(store, capsys, suffix):
+    table = rows(0)[["seed", "member", "target", "side", "restart", "nmse"]].assign(
+        side=lambda t: t["side"].str.upper()
+    )
+    file = store / f"table.{suffix}"
+    table.to_csv(file, index=False) if suffix == "csv" else table.to_parquet(file)
+    one = found(capsys, "--table", str(file))
+    assert one["verdict"] == "a_better"
+    assert one["size_ratio"] is None
+    assert not (store / "mlflow.db").exists()
+
+
+def test_cells_without_a_number_are_diverged_students(store, capsys):
+    table = rows(0, effect=0.0, targets=12).assign(nmse=lambda t: t["nmse"].astype(object))
+    table.loc[table["side"].eq("a") & table["draw"].lt(10), "nmse"] = ["nan", "inf", "", "NaN"] * 5
+    table[["seed", "member", "target", "side", "restart", "nmse"]].to_csv("table.csv", index=False)
+    one = found(capsys, "--table", "table.csv")
+    assert one["diverged"] == {"a": 20, "b": 0}
+    assert one["verdict"] == "b_better"
+
+
+def test_fail_on_undecided_exits_3(store, capsys):
+    rows(0, targets=2).to_csv("few.csv", index=False)
+    assert main(["--table", "few.csv", "--fail-on", "undecided"]) == 3
+    assert "Too few targets for any verdict" in capsys.readouterr().out
+    rows(0).to_csv("many.csv", index=False)
+    assert main(["--table", "many.csv", "--fail-on", "undecided"]) == 0
+
+
+def test_watching_prints_the_verdict_anew_when_a_seed_finishes(store):
+    log(store, 0, rows(0))
+    watch = subprocess.Popen(
+        [sys.executable, "-m", "archab.compare", "--space", "made", "--watch", "--json"],
+        cwd=store, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    lines: list[dict] = []
+    reader = threading.Thread(target=lambda: lines.extend(json.loads(line) for line in watch.stdout), daemon=True)
+    reader.start()
+    deadline = time.monotonic() + 60
+    while not lines and time.monotonic() < deadline:
+        time.sleep(0.1)
+    log(store, 1, rows(1))
+    while len(lines) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    watch.terminate()
+    watch.wait()
+    reader.join()
+    watch.stdout.close()
+    assert [line["blocks"] for line in lines] == [16, 32]
+
+
+def broken(**changed: object) -> pd.DataFrame:
+    return rows(0).assign(**changed)
+
+
+TABLES = {
+    "a missing column": (rows(0).drop(columns="nmse"), "no column nmse"),
+    "no rows": (rows(0).iloc[:0], "is empty"),
+    "one side": (rows(0).query("side == 'a'"), "side: only a"),
+    "a student twice": (pd.concat([rows(0), rows(0)]), "twice"),
+    "mixed fingerprints": (pd.concat([rows(0), rows(1, "two")]), "fingerprint"),
+    "a negative error": (broken(nmse=-0.5), "nmse: -0.5"),
+    "a target with one side": (rows(0).iloc[1:], "lacks side a"),
+    "a third side": (broken(side="c"), "side: 'c'"),
+    "words for numbers": (broken(nmse="small"), "'small' is no number"),
+}
+
+
+@pytest.mark.parametrize("case", TABLES)
+def test_a_table_that_cannot_be_judged_is_refused_in_one_message(case, store, capsys):
+    table, said = TABLES[case]
+    table.to_csv("table.csv", index=False)
+    assert main(["--table", "table.csv"]) == 2
+    out, err = capsys.readouterr()
+    assert said in err
+    assert out == ""
+
+
+ARGUMENTS = {
+    "an unreadable file": (("--table", "absent.csv"), "absent.csv: cannot be read"),
+    "an unknown space": (("--space", "nothing"), "--space nothing: no such experiment"),
+    "a filter on the seed": (("--space", "made", "--where", "seed=0"), "takes every seed"),
+    "a filter without a value": (("--space", "made", "--where", "targets"), "KEY=VALUE"),
+    "an unknown key": (("--space", "made", "--where", "routine.rl=1"), "routine.lr"),
+    "a value that is nowhere": (("--space", "made", "--where", "routine.lr=7"), "none of 1 configurations"),
+    "a margin": (("--space", "made", "--margin", "0.9"), "margin=0.9"),
+    "an error rate": (("--space", "made", "--alpha", "2"), "alpha=2"),
+    "a hybrid without a plan": (("--space", "made", "--rule", "hybrid"), "planned"),
+    "a store's folder": (("--space", "made", "--tracking-uri", "sqlite:////absent/x.db"), "there is no folder"),
+}
+
+
+@pytest.mark.parametrize("case", ARGUMENTS)
+def test_arguments_that_make_no_sense_are_refused_in_one_message(case, store, capsys):
+    arguments, said = ARGUMENTS[case]
+    log(store, 0, rows(0))
+    assert main(list(arguments)) == 2
+    out, err = capsys.readouterr()
+    assert said in err
+    assert out == ""
+    assert summaries(store) == []
+
+
+def test_no_finished_run_and_rows_that_are_gone_are_refused(store, capsys):
+    log(store, 0, None)
+    assert main(["--space", "made"]) == 2
+    assert "1 runs there, none of them finished" in capsys.readouterr().err
+    log(store, 1, rows(1))
+    [artifact] = (store / "mlruns").rglob("results.parquet")
+    artifact.unlink()
+    assert main(["--space", "made"]) == 2
+    assert "results.parquet, are gone" in capsys.readouterr().err
+
+
+def test_the_hybrid_and_the_fixed_rule_can_be_asked_for(store, capsys):
+    log(store, 0, rows(0))
+    assert found(capsys, "--space", "made", "--rule", "fixed")["rule"] == "fixed"
+    hybrid = found(capsys, "--space", "made", "--rule", "hybrid", "--planned", "8")
+    assert (hybrid["rule"], hybrid["verdict"]) == ("hybrid", "a_better")
