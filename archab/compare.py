@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -38,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rule = {"rule": given.rule, "alpha": given.alpha, "margin": given.margin, "planned": given.planned}
         for verdicts in _seen(given, rule):
             _show(verdicts, given.json)
+            if given.figures:
+                _draw(verdicts, Path(given.figures))
         if given.fail_on and any(verdict.verdict == given.fail_on for verdict in verdicts):
             return UNDECIDED
     except ArchabError as error:
@@ -177,6 +180,17 @@ def _show(verdicts: "list[Verdict]", as_json: bool) -> None:
         out.print(_family_table(verdicts))
 
 
+def _draw(verdicts: "list[Verdict]", folder: Path) -> None:
+    from archab.evidence.figures import save
+
+    for verdict in verdicts:
+        prefix = f"{re.sub(r'[^A-Za-z0-9.=-]+', '_', verdict.label)}-" if len(verdicts) > 1 else ""
+        try:
+            save(verdict, folder, prefix)
+        except OSError as error:
+            raise ArchabError(f"--figures {folder}: cannot be written ({error.strerror})") from error
+
+
 def _family_table(verdicts: "list[Verdict]") -> Any:
     from rich import box
     from rich.table import Table
@@ -204,6 +218,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--alpha", type=float, default=0.05, help="error rate (default 0.05)")
     parser.add_argument("--margin", type=float, default=1.10, help="ratio of errors that matters (default 1.10)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--figures", metavar="DIR", help="write the figures there, as SVG and PNG")
     parser.add_argument("--fail-on", choices=["undecided"], help="exit 3 where a verdict is this")
     parser.add_argument("--watch", action="store_true", help="print the verdict anew as seeds finish")
     return parser

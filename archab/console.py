@@ -127,18 +127,13 @@ def progress(out: Console, students: float) -> Iterator[Callable[[float], None]]
     yield line
 
 
-def verdict(out: Console, comparison: Comparison, found: Verdict, redrawn: int) -> None:
+def verdict(out: Console, found: Verdict, redrawn: int) -> None:
     """The table of one run, a line a member, and the verdict in words."""
     out.print()
-    out.print(found.to_rich([_label(comparison, member.member) for member in found.members]))
+    out.print(found.to_rich())
     if redrawn:
         out.print(f"  {redrawn} draws of targets were refused, since their outputs did not vary", style="dim")
     out.print(Panel(Text(found.paragraph()), title="verdict", title_align="left"))
-
-
-def _label(comparison: Comparison, member: int) -> str:
-    arguments = comparison.a.members[member]  # type: ignore[index]
-    return ", ".join(f"{k} {v}" for k, v in arguments.items() if isinstance(v, int | float | str)) or str(member)
 
 
 def review(out: Console, command: str, link: str, rows: Path, experiment: str) -> None:

@@ -89,6 +89,7 @@ def configuration(one: Recorded, label: str, store: Store) -> "Configuration":
         label=label,
         rows=tables["results.parquet"],
         names=(names["a"], names["b"]),
+        member_names=json.loads(tags["archab.members"]),
         order=one.order,
         holes=one.holes,
         control=None if tables["control.parquet"].empty else tables["control.parquet"],

@@ -92,7 +92,7 @@ def _tracked(out: "Console", comparison: "Comparison", job: Job, identity: str, 
         _log(tracker, spool, verdict, redrawn)
         tracker.keep_values(job.config, "config.yaml")
         tracker.keep_values(comparison.plan.to_dict(), "plan.json")
-    console.verdict(out, comparison, verdict, redrawn)
+    console.verdict(out, verdict, redrawn)
     console.review(out, job.store.review, job.store.link(tracker.experiment_id), spool.results, job.experiment)
 
 
@@ -153,6 +153,7 @@ def _judge(comparison: "Comparison", table: Any, control: Any, notes: Sequence[s
     return judge(
         table,
         names=(spaces["a"].name, spaces["b"].name),
+        member_names=_member_names(comparison),
         order=[comparison.seed],
         control=control,
         control_name=spaces["reference"].name if "reference" in spaces else "",
@@ -184,6 +185,15 @@ def _notes(comparison: "Comparison") -> list[str]:
     return [tuned, *(f"{note[0].upper()}{note[1:]}." for note in comparison.survey.notes)]
 
 
+def _member_names(comparison: "Comparison") -> list[str]:
+    """What a member is called: side A's own arguments, such as "rank 2"."""
+    plain = [
+        ", ".join(f"{key} {value}" for key, value in member.items() if isinstance(value, int | float | str))
+        for member in comparison.a.arguments
+    ]
+    return [name or f"member {i}" for i, name in enumerate(plain)]
+
+
 def _tags(comparison: "Comparison", job: Job, identity: str, notes: Sequence[str]) -> dict[str, str]:
     from archab import __version__
 
@@ -195,6 +205,7 @@ def _tags(comparison: "Comparison", job: Job, identity: str, notes: Sequence[str
         "archab.protocol": comparison.protocol_name,
         "archab.version": __version__,
         "archab.names": json.dumps({side: space.name for side, space in comparison.spaces.items()}),
+        "archab.members": json.dumps(_member_names(comparison)),
         "archab.notes": json.dumps(list(notes)),
         "archab.again": job.again,
         "mlflow.source.name": "archab",

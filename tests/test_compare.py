@@ -41,6 +41,7 @@ def log(folder: Path, seed: int, table: pd.DataFrame | None, fingerprint: str = 
         "archab.seed": str(seed),
         "archab.fingerprint": fingerprint,
         "archab.names": json.dumps({"a": "new", "b": "old"}),
+        "archab.members": json.dumps(["small", "large"]),
         "archab.notes": json.dumps(["Shared learning rate, not tuned."]),
         "archab.again": "python -m archab -m +space=made",
     }
@@ -97,6 +98,7 @@ def test_the_text_says_the_verdict_and_the_shim_is_the_same_command(store, capsy
     said = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "new learns better than old: its typical error is" in said
     assert "Shared learning rate, not tuned." in said
+    assert "large" in said
     shim = subprocess.run(
         [sys.executable, ROOT / "scripts/compare.py", "--space", "made", "--json"],
         cwd=store, capture_output=True, text=True, check=True,

@@ -19,6 +19,7 @@ class Configuration:
     label: str
     rows: pd.DataFrame
     names: tuple[str, str] = ("A", "B")
+    member_names: Sequence[str] = ()
     order: Sequence[int] | None = None
     holes: Sequence[int] = ()
     control: pd.DataFrame | None = None
@@ -57,7 +58,7 @@ def judge_family(
     note = _family_note(len(assessed), family_size)
     return [
         decide(
-            replace(v, label=c.label, notes=(*v.notes, *note)),
+            replace(v, label=c.label, member_names=tuple(c.member_names), notes=(*v.notes, *note)),
             p_adjusted=float(p),
             family=len(assessed),
             command=c.command,

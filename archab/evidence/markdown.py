@@ -24,8 +24,8 @@ def _one(verdict: Verdict) -> str:
     a, b = verdict.names
     head = f"| member | {_cell(a)} | {_cell(b)} | A against B | p Holm |\n|---|---|---|---|---|\n"
     lines = [
-        f"| {m.member} | {m.typical_a:.2g} | {m.typical_b:.2g} | {_effect(m.gmr, m.ci_low, m.ci_high)} "
-        f"| {words.probability(m.p_holm)} |"
+        f"| {_cell(verdict.member_name(m.member))} | {m.typical_a:.2g} | {m.typical_b:.2g} "
+        f"| {_effect(m.gmr, m.ci_low, m.ci_high)} | {words.probability(m.p_holm)} |"
         for m in verdict.members
     ]
     effect = f"A against B over all members: {_effect(verdict.gmr, verdict.ci_low, verdict.ci_high)}."

@@ -1,7 +1,6 @@
 """What a verdict holds, and how it is said: as a JSON object, a sentence, a paragraph and a table."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -132,6 +131,7 @@ class Verdict:
     students: Counts
     names: tuple[str, str] = ("A", "B")
     label: str = ""
+    member_names: tuple[str, ...] = ()
     p_rule: float = math.nan
     reason: str = ""
     next_step: str = ""
@@ -180,23 +180,27 @@ class Verdict:
         """The margin in words: 1.10 is "10%"."""
         return f"{100 * (self.settings.margin - 1):.3g}%"
 
-    def to_rich(self, labels: Sequence[str] | None = None) -> "Table":
-        """A table with a line per member, for the terminal; `labels` name the members, else their index does."""
+    def member_name(self, member: int) -> str:
+        """What a member is called: the name that was given, else its index."""
+        return self.member_names[member] if member < len(self.member_names) else f"member {member}"
+
+    def to_rich(self) -> "Table":
+        """A table with a line per member, for the terminal."""
         from rich import box
         from rich.table import Table
 
         level = f"{100 * (1 - self.settings.alpha):g}%"
         title = f"A {self.names[0]}   B {self.names[1]}"
-        caption = "error: geometric mean over targets, held out; 1 = a constant. div.: diverged students"
-        table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+        caption = "error: geometric mean over targets, held out; 1 = a constant. div.: diverged. p: Holm"
+        table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, padding=0, show_edge=False)
         table.title_justify = table.caption_justify = "left"
-        table.add_column("member")
-        for name in ("size A", "B", "B/A", "error A", "B", "A vs B", level, "A lower", "div.", "p Holm"):
+        table.add_column("member", no_wrap=True)
+        for name in ("size A", "B", "B/A", "error A", "B", "A vs B", level, "A lower", "div.", "p"):
             table.add_column(name, justify="right", no_wrap=True)
-        for label, m in zip(labels or [str(m.member) for m in self.members], self.members, strict=True):
+        for m in self.members:
             sizes = (f"{m.size_a:,.0f}", f"{m.size_b:,.0f}", f"{m.size_ratio:.2f}")
             table.add_row(
-                label,
+                self.member_name(m.member),
                 *(sizes if math.isfinite(m.size_ratio) else ("–",) * 3),
                 f"{m.typical_a:.2g}",
                 f"{m.typical_b:.2g}",

@@ -28,6 +28,7 @@ def judge(
     margin: float = 1.10,
     planned: int | None = None,
     names: tuple[str, str] = ("A", "B"),
+    member_names: Sequence[str] = (),
     order: Sequence[int] | None = None,
     holes: Sequence[int] = (),
     control: pd.DataFrame | None = None,
@@ -44,6 +45,7 @@ def judge(
         margin: ratio of typical errors from which a difference matters, above 1.
         planned: the hybrid's maximum number of rounds, fixed before the data.
         names: what the sides are called in the text.
+        member_names: what the members are called, by index.
         order: the seeds in the order in which they were first started.
         holes: seeds that were started and have not finished.
         control: students of the reference's own family on the same targets: columns seed, member, target and nmse.
@@ -56,7 +58,8 @@ def judge(
     """
     settings = checked_rule(rule, alpha, margin, planned)
     design = arrange(rows, order, holes)
-    return decide(assess(design, settings, names, control, control_name, notes), command=command)
+    assessed = assess(design, settings, names, control, control_name, notes)
+    return decide(replace(assessed, member_names=tuple(member_names)), command=command)
 
 
 def checked_rule(rule: RuleName, alpha: float, margin: float, planned: int | None) -> Rule:

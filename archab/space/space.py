@@ -69,6 +69,11 @@ class ArchitecturalSpace:
         return len(self.members)
 
     @property
+    def arguments(self) -> list[Mapping[str, Any]]:
+        """The keyword arguments of each member."""
+        return list(self.members)  # type: ignore[arg-type]
+
+    @property
     def unit(self) -> str:
         """What one step of the measure is called."""
         return sizes.UNITS[self.measure] if isinstance(self.measure, str) else "units given by the user"
@@ -83,7 +88,7 @@ class ArchitecturalSpace:
         Raises:
             ArchabError: with the user's own exception as its cause, where the constructor or the prior fails.
         """
-        arguments = self.members[member]  # type: ignore[index]
+        arguments = self.arguments[member]
         try:
             network = self.architecture(**arguments)
         except Exception as error:

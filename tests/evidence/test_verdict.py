@@ -199,7 +199,12 @@ def test_nan_infinity_a_huge_error_and_an_empty_cell_are_one():
     one, *others = (with_cell(cell) for cell in (np.nan, np.inf, "", "NaN"))
     assert all(json.dumps(one) == json.dumps(other) for other in others)
     assert one["diverged"] == one["capped"] == {"a": len(lost), "b": 0}
-    assert with_cell(1e9) | {"diverged": one["diverged"]} == one
+    huge = with_cell(1e9)
+    for shown in (one, huge):
+        shown.pop("diverged")
+        for member in shown["members"]:
+            member.pop("diverged_a")
+    assert huge == one
 
 
 def test_the_json_object_has_the_fixed_names_and_is_valid():
