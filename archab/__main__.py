@@ -1,5 +1,6 @@
 """The command line: python -m archab +space=NAME [key=value …]. Where the parts meet."""
 
+import io
 import json
 import os
 import signal
@@ -32,6 +33,9 @@ def main() -> None:
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)
     signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Unicode is no reason to fail
     try:
         sys.argv[1:] = _with_space(sys.argv[1:])
         with tempfile.TemporaryDirectory(prefix="archab-") as outcomes:
@@ -102,6 +106,8 @@ def _with_space(arguments: list[str]) -> list[str]:
     if any(a in _ASKS_HYDRA or a.split("=")[0] in ("--config-name", "-cn") for a in arguments):
         return arguments
     _parse(arguments)
+    if not os.access(".", os.W_OK) and not any("hydra.run.dir" in a or "hydra.sweep.dir" in a for a in arguments):
+        raise ArchabError(f"{Path.cwd()}: cannot be written, and Hydra keeps its outputs there; give hydra.run.dir=DIR")
     spaces = _spaces(arguments)
     chosen = [a.split("=", 1)[1] for a in arguments if a.startswith("+space=")]
     if not chosen:
@@ -136,6 +142,8 @@ def _spaces(arguments: list[str]) -> list[str]:
         key, _, value = argument.partition("=")
         if key in ("--config-dir", "-cd"):
             folders.append(Path(value or following))
+            if not folders[-1].is_dir():
+                raise ArchabError(f"{key} {folders[-1]}: no such directory")
     return sorted({file.stem for folder in folders for file in (folder / "space").glob("*.yaml")})
 
 

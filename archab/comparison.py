@@ -23,6 +23,7 @@ from archab.survey import Survey, index_of, minibatch, survey
 from archab.target import Source, Targets
 
 CONTROL_STUDENTS = 8
+MOST = {"targets": 10_000_000, "restarts": 1_000_000, "heldout_samples": 10_000_000, "seed": 2**63 - 1}
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,16 @@ class Comparison:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ArchabError(f"{name}={value!r}: at least {least} {unit} is needed")
-        for name in ("samples", "samples_per_measure"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ArchabError(f"{name}={value!r}: more than 0 is needed, or null for the default")
+            if value > MOST[name]:
+                raise ArchabError(f"{name}={value}: at most {MOST[name]:,}")
+        if self.samples is not None and (not isinstance(self.samples, int) or self.samples < 1):
+            raise ArchabError(f"samples={self.samples!r}: a whole number of at least 1, or null for the default")
+        if self.samples_per_measure is not None and not 0 < self.samples_per_measure < math.inf:
+            raise ArchabError(
+                f"samples_per_measure={self.samples_per_measure!r}: more than 0 is needed, or null for the default"
+            )
+        if not hasattr(self.engine, "method") or not callable(self.inputs):
+            raise ArchabError(f"engine={self.engine!r}, inputs={self.inputs!r}: objects such as Auto() and Normal()")
         if not 0 <= self.size_tolerance < 1:
             raise ArchabError(f"size_tolerance={self.size_tolerance}: a share from 0 to below 1 is needed")
         self._check_protocol()

@@ -1,9 +1,11 @@
 """From the composed configuration to objects: the schema of the command line, and who shares what."""
 
+import difflib
 import inspect
+import logging
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,15 +124,30 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
     try:
         plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
-        raise ArchabError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+        raise ArchabError(
+            f"{error.full_key}: {str(error).splitlines()[0]}; give it on the command line or in the space's file"
+        ) from error
     assert isinstance(plain, dict)
     config: dict[str, Any] = {str(key): value for key, value in plain.items()}
-    sides = [config["space"][side] for side in ("a", "b", "reference") if config["space"][side] is not None]
+    named = {f"space.{s}": config["space"][s] for s in ("a", "b", "reference") if config["space"][s] is not None}
+    _refuse_unknown("", config, Run)
+    _refuse_unknown("space.", config["space"], Spaces)
+    for name, side in named.items():
+        _refuse_unknown(f"{name}.", side, Side)
+    sides = list(named.values())
     for key in SHARED:
         shared = config.pop(key)
         for side in sides:
             side[key] = shared if side[key] is None else side[key]
     return config
+
+
+def _refuse_unknown(prefix: str, node: dict[str, Any], schema: type) -> None:
+    known = {field.name for field in fields(schema)}
+    for key in node:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1) or sorted(known)
+            raise ArchabError(f"+{prefix}{key}: no such key, nothing would read it. There is {', '.join(near)}")
 
 
 def comparison(config: dict[str, Any]) -> "Comparison":
@@ -175,6 +192,7 @@ def _bound(key: str, node: object) -> "partial[Any]":
     if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
         raise ArchabError(f"{key}={node!r}: a configuration with _target_, the import path of a class or function")
     target = node["_target_"]
+    logging.getLogger("hydra.utils").setLevel(logging.CRITICAL + 1)  # what it would log is said below
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)
     try:
@@ -188,7 +206,22 @@ def _bound(key: str, node: object) -> "partial[Any]":
     if not callable(function):
         raise ArchabError(f"{key}._target_={target}: is a {type(function).__name__}, no class or function")
     arguments = {name: _nested(f"{key}.{name}", value) for name, value in node.items() if not _hydras(name)}
+    _check_arguments(key, function, arguments)
     return partial(function, **arguments)
+
+
+def _check_arguments(key: str, function: Callable[..., Any], arguments: dict[str, Any]) -> None:
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # some builtins have none
+        return
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        return
+    if wrong := [name for name in arguments if name not in parameters]:
+        raise ArchabError(
+            f"{key}.{wrong[0]}: {function.__name__} takes no such argument, but {', '.join(parameters)}. A node "
+            "that is written over another choice of its group inherits its keys: choose it in the defaults list instead"
+        )
 
 
 def _nested(key: str, value: object) -> object:

@@ -31,9 +31,9 @@ def console() -> Console:
 
 def opening(out: Console, comparison: Comparison, survey: Survey, space: str, question: str) -> None:
     """What is about to be done, before anything is trained."""
-    out.print(f"[bold]archab {__version__} · {space} · seed {comparison.seed}[/bold]")
+    out.print(Text(f"archab {__version__} · {space} · seed {comparison.seed}"), style="bold")
     if question:
-        out.print(question, style="italic")
+        out.print(Text(question), style="italic")
     grid = Table.grid(padding=(0, 2))
     for side, sizes in survey.sizes.items():
         name = Text(comparison.spaces[side].name)

@@ -80,7 +80,8 @@ def _tracked(out: "Console", comparison: "Comparison", job: Job, identity: str, 
     notes = _notes(comparison)
     name = f"{job.space} seed {comparison.seed}"
     with tracked(job.store, job.experiment, name, flat(job.config), _tags(comparison, job, identity, notes)) as tracker:
-        spool.begin(comparison.plan.to_dict())
+        if kept := spool.begin(comparison.plan.to_dict()):
+            out.print(f"  going on from {kept} of {len(comparison.plan.parts)} finished parts")
         with console.progress(out, comparison.students) as advance:
             _train(comparison, identity, spool, tracker, advance)
         table = spool.finish()

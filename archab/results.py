@@ -64,10 +64,20 @@ def frame(rows: Iterable[Row]) -> pd.DataFrame:
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as Parquet, under a temporary name first, so that a file with this name is always whole."""
+    """Write a table as Parquet, under a temporary name first, so that a file with this name is always whole.
+
+    Raises:
+        ArchabError: if it cannot be written.
+    """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    table.to_parquet(unfinished, index=False)
-    unfinished.replace(path)
+    try:
+        table.to_parquet(unfinished, index=False)
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise ArchabError(
+            f"{path}: cannot be written ({error.strerror or error}); what was finished is kept"
+        ) from error
 
 
 def read(path: Path) -> pd.DataFrame:

@@ -27,8 +27,8 @@ class Spool:
         self.results = folder / "results.parquet"
         self._control = folder / "control.parquet"
 
-    def begin(self, plan: dict[str, Any]) -> None:
-        """Start a run by this plan; parts that were made by another plan are put aside."""
+    def begin(self, plan: dict[str, Any]) -> int:
+        """Start a run by this plan; how many parts are there. Those that were made by another plan are put aside."""
         described = json.dumps(plan, indent=1, sort_keys=True)
         kept = self.folder / "plan.json"
         if self._parts.exists() and (not kept.exists() or kept.read_text() != described):
@@ -36,11 +36,18 @@ class Spool:
             self._parts.rename(aside)
         self._parts.mkdir(exist_ok=True)
         kept.write_text(described)
+        return len(list(self._parts.glob("*.parquet")))
 
     def read(self, part: str) -> pd.DataFrame | None:
-        """The rows of a finished part, None where it is not finished."""
+        """The rows of a finished part, None where it is not finished or damaged."""
         file = self._parts / f"{part}.parquet"
-        return results.read(file) if file.exists() else None
+        if not file.exists():
+            return None
+        try:
+            return results.read(file)
+        except ArchabError:
+            file.unlink()
+            return None
 
     def write(self, part: str, rows: pd.DataFrame) -> None:
         """Keep a finished part."""

@@ -115,7 +115,7 @@ def _compare_routines(spaces: Spaces) -> list[str]:
     a, b, notes = spaces["a"], spaces["b"], []
     for name in ("epochs", "minibatch"):
         values = [[settings(s.routine_of(m)).get(name) for m in range(len(s))] for s in (a, b)]
-        if values[0] != values[1]:
+        if values[0] != values[1] and None not in (*values[0], *values[1]):
             notes.append(f"unequal training: {name} is {values[0]} for {a.name} and {values[1]} for {b.name}")
     return notes
 

@@ -51,10 +51,13 @@ class Store:
         chosen = uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
         if chosen.startswith("sqlite:///") and not chosen.startswith("sqlite:////"):
             chosen = f"sqlite:///{folder / chosen.removeprefix('sqlite:///')}"
-        return cls(chosen, folder / "mlruns")
+        place = Path(chosen.removeprefix("sqlite:///")).parent if chosen.startswith("sqlite:///") else folder
+        return cls(chosen, place / "mlruns")
 
     def check(self) -> None:
         """Raise an ArchabError if the store cannot be reached or written; without importing MLflow."""
+        if self.uri == "sqlite://" or ":memory:" in self.uri:
+            raise ArchabError(f"tracking.uri={self.uri}: a store in memory is gone at the end; give a file")
         if self.uri.startswith("sqlite:///"):
             file = Path(self.uri.removeprefix("sqlite:///"))
             if not file.parent.is_dir():
@@ -180,12 +183,11 @@ def tracked(
     Raises:
         ArchabError: if the store refuses it.
     """
-    from mlflow.exceptions import MlflowException
-
     try:
         tracker = _started(store, experiment, run, tags)
-    except (MlflowException, OSError) as error:
-        raise ArchabError(f"tracking.uri={store.uri}: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # of MLflow, SQLAlchemy or the file system
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ArchabError(f"tracking.uri={store.uri}: cannot be used as a store ({said})") from error
     status = "FAILED"
     try:
         _log_parameters(tracker, parameters)

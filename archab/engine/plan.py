@@ -144,6 +144,8 @@ def device_named(name: str) -> torch.device:
     Raises:
         ArchabError: if it is not there.
     """
+    if not isinstance(name, str):
+        raise ArchabError(f"device={name!r}: one of cpu, cuda, cuda:N or auto")
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -23,6 +23,8 @@ def _plain(value: object) -> Hashable:
     match value:
         case None | bool() | int() | float() | complex() | str() | bytes():
             return type(value), value
+        case nn.Parameter():  # a registered one, listed again as torch's recurrent layers do: others are refused
+            return value.shape
         case Tensor():
             return value.dtype, _plain(
                 value.detach().cpu().resolve_conj().numpy()

@@ -79,9 +79,8 @@ def limited(members: Sequence[Member], control_name: str) -> list[str]:
     errors = sorted({f"{m.control:.2g}" for m in held}, key=float)
     reached = errors[0] if len(errors) == 1 else f"{errors[0]} to {errors[-1]}"
     where = f"{'member' if len(held) == 1 else 'members'} {listed([m.member for m in held])}"
-    return [
-        f"Limited by training, not by size: the control ({control_name}) reaches only {reached} on the same targets ({where})."
-    ]
+    control = f"the control ({control_name}) reaches only {reached} on the same targets"
+    return [f"Limited by training, not by size: {control} ({where})."]
 
 
 def _block_scores(students: pd.DataFrame, member: int, side: str) -> st.Array:

@@ -191,7 +191,7 @@ class Verdict:
 
         level = f"{100 * (1 - self.settings.alpha):g}%"
         title = f"A {self.names[0]}   B {self.names[1]}"
-        caption = "error: geometric mean over targets, held out; 1 = a constant. div.: diverged. p: Holm"
+        caption = "error: held out, a target at most 1 (a constant), geometric mean. div.: diverged. p: Holm"
         table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, padding=0, show_edge=False)
         table.title_justify = table.caption_justify = "left"
         table.add_column("member", no_wrap=True)

@@ -1,8 +1,10 @@
 """What one run of a member tells before anything is trained: shapes, memory, and what is wrong."""
 
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -38,7 +40,8 @@ def examine(space: ArchitecturalSpace, member: int, inputs: Tensor) -> Shape:
         ArchabError: where it fails, changes its input, gives no tensor of n real outputs, answers one input in two ways
             in evaluation mode, or depends on a learnable tensor that it did not register.
     """
-    network, where = space.construct(member), f"{space.name}: member {member}"
+    where = f"{space.name}: member {member}"
+    network = _reproducible(space, member, where)
     inputs = fitting(network, inputs)
     given, kept = inputs.clone(), [0]
 
@@ -69,6 +72,23 @@ def examine(space: ArchitecturalSpace, member: int, inputs: Tensor) -> Shape:
         )
     _check_leaves(where, network, trained)
     return _shape(network, first, kept[0])
+
+
+def _reproducible(space: ArchitecturalSpace, member: int, where: str) -> nn.Module:
+    """A network whose constructor and prior are determined by the global generators."""
+    state = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+    network = space.construct(member)
+    torch.set_rng_state(state[0])
+    np.random.set_state(state[1])  # noqa: NPY002
+    random.setstate(state[2])
+    again = dict(space.construct(member).named_parameters())
+    for name, parameter in network.named_parameters():
+        if not torch.equal(parameter, again[name]) and not parameter.isnan().any():
+            raise ArchabError(
+                f"{where}: {name} is drawn from a source that no seed sets; draw from torch's, numpy's or Python's "
+                "global generator, or from one with a fixed seed"
+            )
+    return network
 
 
 def fitting(network: nn.Module, inputs: Tensor) -> Tensor:

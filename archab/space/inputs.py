@@ -1,11 +1,14 @@
 """Distributions of the inputs on which targets are sampled: callables of a shape and a generator."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Generator, Tensor
+
+from archab.errors import ArchabError
 
 
 class Inputs(Protocol):
@@ -22,6 +25,10 @@ class Normal:
     mean: float = 0.0
     std: float = 1.0
 
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.mean) and 0 < self.std < math.inf):
+            raise ArchabError(f"inputs: mean={self.mean}, std={self.std}: a number and a positive one are needed")
+
     def __call__(self, shape: Sequence[int], generator: Generator) -> Tensor:
         """Draw float32 inputs."""
         return torch.randn(*shape, generator=generator) * self.std + self.mean
@@ -34,6 +41,10 @@ class Uniform:
     low: float = -1.0
     high: float = 1.0
 
+    def __post_init__(self) -> None:
+        if not -math.inf < self.low < self.high < math.inf:
+            raise ArchabError(f"inputs: low={self.low}, high={self.high}: low must be below high, and both finite")
+
     def __call__(self, shape: Sequence[int], generator: Generator) -> Tensor:
         """Draw float32 inputs."""
         return torch.rand(*shape, generator=generator) * (self.high - self.low) + self.low
@@ -44,6 +55,10 @@ class Tokens:
     """Independent integers, uniform in 0 … vocabulary − 1, for networks that begin with an embedding."""
 
     vocabulary: int
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.vocabulary, int) or self.vocabulary < 2:
+            raise ArchabError(f"inputs: vocabulary={self.vocabulary}: at least 2 tokens are needed")
 
     def __call__(self, shape: Sequence[int], generator: Generator) -> Tensor:
         """Draw int64 inputs."""

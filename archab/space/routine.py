@@ -110,6 +110,8 @@ def of_member(routine: Routine, member: int, members: int) -> Routine:
     Raises:
         ArchabError: if a list has another length than there are members, or a value is out of range.
     """
+    if missing := _unset(routine):
+        raise ArchabError(f"routine: {', '.join(missing)} has no value and no default; give routine.{missing[0]}=")
     chosen = {}
     for name, value in settings(routine).items():
         if isinstance(value, list):
@@ -130,6 +132,20 @@ def of_member(routine: Routine, member: int, members: int) -> Routine:
     return routine
 
 
+def _unset(routine: Any) -> list[str]:
+    """The hyperparameters of a function, behind network, batches and loss, that have no value.
+
+    Raises:
+        ArchabError: if it was given a value that it does not take.
+    """
+    try:
+        parameters = list(inspect.signature(routine).parameters.values())[3:]
+    except ValueError as error:
+        raise ArchabError(f"routine: {routine} was given arguments that it does not take") from error
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p.name for p in parameters if p.default is inspect.Parameter.empty and p.kind not in variadic]
+
+
 def _number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -144,5 +160,8 @@ _VALID: dict[str, tuple[Callable[[Any], bool], str]] = {
     "minibatch": (_count, "a whole number of at least 1 sample a mini-batch is needed"),
     "clip": (lambda v: v is None or (_number(v) and v > 0), "a positive number, or null for no clipping, is needed"),
     "weight_decay": (lambda v: _number(v) and v >= 0, "a number of at least 0 is needed"),
+    "beta1": (lambda v: _number(v) and 0 <= v < 1, "a number from 0 to below 1 is needed"),
+    "beta2": (lambda v: _number(v) and 0 <= v < 1, "a number from 0 to below 1 is needed"),
+    "eps": (lambda v: _number(v) and v >= 0, "a number of at least 0 is needed"),
     "momentum": (lambda v: _number(v) and 0 <= v < 1, "a number from 0 to below 1 is needed"),
 }

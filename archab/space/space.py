@@ -1,5 +1,6 @@
 """The architectural space: networks of growing size from one family, their prior, measure and training routine."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,27 +44,41 @@ class ArchitecturalSpace:
     name: str = ""
 
     def __post_init__(self) -> None:
-        members = [self.members] if isinstance(self.members, Mapping) else list(self.members)
-        object.__setattr__(self, "members", members)
-        object.__setattr__(self, "input_shape", tuple(self.input_shape))
         object.__setattr__(self, "name", self.name or _name(self.architecture))
-        if not members or not all(isinstance(member, Mapping) for member in members):
-            raise ArchabError(f"{self.name}: members={members!r}: a list of keyword arguments, one a member, is needed")
-        if not all(isinstance(size, int) and size >= 1 for size in self.input_shape):
-            raise ArchabError(f"{self.name}: input_shape={list(self.input_shape)}: sizes of at least 1 are needed")
+        object.__setattr__(self, "members", self._checked_members())
+        object.__setattr__(self, "input_shape", self._checked_shape())
         self._check_measure()
-        for member in range(len(members)):
+        for key in ("architecture", "prior", "routine"):
+            if not callable(value := getattr(self, key)):
+                raise ArchabError(f"{self.name}: {key}={value!r}: something to call is needed")
+        for member in range(len(self)):
             self.routine_of(member)
 
-    def _check_measure(self) -> None:
-        if isinstance(self.measure, str):
-            if self.measure not in sizes.MEASURES:
-                known = ", ".join(sizes.MEASURES)
-                raise ArchabError(f"{self.name}: measure={self.measure}: one of {known}, or one number a member")
-        elif len(self.measure) != len(self) or not all(isinstance(m, int | float) and m > 0 for m in self.measure):
+    def _checked_members(self) -> list[Mapping[str, Any]]:
+        members = [self.members] if isinstance(self.members, Mapping) else self.members
+        if not isinstance(members, Sequence) or not members or not all(isinstance(m, Mapping) for m in members):
             raise ArchabError(
-                f"{self.name}: measure={list(self.measure)}: one positive number for each of {len(self)} members"
+                f"{self.name}: members={self.members!r}: a list of keyword arguments, one mapping a member, is needed"
             )
+        return list(members)
+
+    def _checked_shape(self) -> tuple[int, ...]:
+        shape = self.input_shape
+        if not isinstance(shape, Sequence) or not all(isinstance(size, int) and size >= 1 for size in shape):
+            shown = list(shape) if isinstance(shape, Sequence) else shape
+            raise ArchabError(f"{self.name}: input_shape={shown}: a list of sizes of at least 1 is needed, such as [5]")
+        return tuple(shape)
+
+    def _check_measure(self) -> None:
+        measure = self.measure
+        if isinstance(measure, str) and measure in sizes.MEASURES:
+            return
+        if isinstance(measure, list | tuple) and len(measure) == len(self) and all(map(_is_size, measure)):
+            return
+        raise ArchabError(
+            f"{self.name}: measure={measure}: one of {', '.join(sizes.MEASURES)}, or a list of one positive number for "
+            f"each of {len(self)} members"
+        )
 
     def __len__(self) -> int:
         return len(self.members)
@@ -98,11 +113,15 @@ class ArchitecturalSpace:
         if not isinstance(network, nn.Module):
             raise ArchabError(f"{self.name}: {_name(self.architecture)} gave a {type(network).__name__}, no nn.Module")
         try:
-            self.prior(network)
+            given = self.prior(network)
         except ArchabError:
             raise
         except Exception as error:
             raise ArchabError(f"{self.name}: its prior failed on member {member}: {explain(error)}") from error
+        if given is not None and given is not network:
+            raise ArchabError(
+                f"{self.name}: its prior gives a {type(given).__name__}; it must change the network in place"
+            )
         return network
 
     def skeleton(self, member: int) -> nn.Module:
@@ -135,6 +154,10 @@ class ArchitecturalSpace:
 def explain(error: BaseException) -> str:
     """An exception in one line: its kind and the first line of its message."""
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}".rstrip(": ")
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int | float) and 0 < value < math.inf
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -339,8 +339,8 @@ def test_the_control_says_where_training_is_the_limit():
     first = rows[(rows["side"] == "a") & (rows["draw"] < 4)]
     v = judge(rows, control=first.assign(nmse=first["member"].map(reached)), control_name="full matrices")
     assert [m.limited_by_training for m in v.members] == [True, False]
-    note = "Limited by training, not by size: the control (full matrices) reaches only 0.15 on the same targets (member 0)."
-    assert note in v.notes
+    note = "the control (full matrices) reaches only 0.15 on the same targets (member 0)."
+    assert f"Limited by training, not by size: {note}" in v.notes
     with pytest.raises(ArchabError, match="no column target in the control"):
         judge(rows, control=first.drop(columns="target"))
 
