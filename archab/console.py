@@ -121,7 +121,7 @@ def progress(out: Console, students: float) -> Iterator[Callable[[float], None]]
         if now - last >= LINE_EVERY:
             last = now
             rate = done / (now - started)
-            left = (students - done) / rate
+            left = max(0.0, students - done) / rate
             out.print(f"  {done:,.0f} of {students:,.0f} students, {rate:,.0f} a second, {left:,.0f} s left")
 
     yield line

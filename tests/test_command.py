@@ -157,7 +157,10 @@ REFUSED = {
     "a module": (("+space=n_diagonal", "space.a.architecture._target_=nowhere.Net"), "nowhere.Net: cannot be imported"),
     "a name in a module": (("+space=n_diagonal", "space.a.architecture._target_=torch.nn.Lin"), "torch.nn.Lin"),
     "no target": (("+space=n_diagonal", "prior={}", "~prior._target_"), "prior"),
-    "no class": (("+space=n_diagonal", "space.a.architecture._target_=torch.nn.Linear"), "Linear takes no such argument"),
+    "no class": (
+        ("+space=n_diagonal", "space.a.architecture._target_=torch.nn.Linear"),
+        "Linear takes no such argument",
+    ),
     "input shape": (("+space=n_diagonal", "input_shape=[7]"), "could not be run"),
     "an input shape of zero": (("+space=n_diagonal", "input_shape=[0]"), "input_shape=[0]"),
     "a pattern": (("+space=n_diagonal", "prior=scaled", "prior.factors={absent:2}"), "'absent' matches no parameter"),

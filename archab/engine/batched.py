@@ -49,7 +49,7 @@ class Stack(nn.Module):
         """Shape (R, n, …) to (R, n, …); with `replicates`, these alone."""
 
         def one(learnable: dict[str, Tensor], fixed: dict[str, Tensor], x: Tensor, noise: Tensor) -> Tensor:
-            self.counter.student = noise
+            self.counter.of_student(noise)
             return functional_call(self.one[0], (learnable, fixed), (x,))
 
         learnable = {name: p[replicates] for name, p in zip(self.names, self.learnable, strict=True)}

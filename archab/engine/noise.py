@@ -26,29 +26,43 @@ def _mix(x: Tensor) -> Tensor:
     return x ^ (x >> 16)
 
 
+def _add(key: Tensor, word: Tensor | int) -> Tensor:
+    """The key that a further word makes of a key."""
+    return _mix((key + word * 0x85EBCA6B + 0x27D4EB2F) & _WORD)
+
+
 class Counter:
     """Replaces torch's random layers while it is entered.
 
+    Args:
+        student: see `of_student`.
+
     Attributes:
-        student: an integer of 63 bits that names the student's noise stream, shape () (batched under vmap).
         step: index of the mini-batch.
         site: number of random calls so far in this step.
     """
 
     def __init__(self, student: Tensor) -> None:
-        self.student, self.step, self.site = student, 0, 0
+        self.step, self.site = 0, 0
         self._entered = ExitStack()
+        self.of_student(student)
+
+    def of_student(self, student: Tensor) -> None:
+        """Whose noise comes next: an integer of 63 bits that names its stream, shape () (batched under vmap)."""
+        self._student = student
+        self._key: Tensor | None = None
 
     def next_step(self) -> None:
         """A new mini-batch: sites are counted from the start."""
-        self.step, self.site = self.step + 1, 0
+        self.step, self.site, self._key = self.step + 1, 0, None
 
     def uniform(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
         """Numbers in [0, 1) in multiples of 2^-24, a function of student, step, site and element alone."""
         self.site += 1
-        key = _mix((self.student & _WORD) ^ 0x9E3779B9)
-        for word in (self.student >> 32, self.step, self.site):
-            key = _mix((key + word * 0x85EBCA6B + 0x27D4EB2F) & _WORD)
+        if self._key is None:
+            first = _mix((self._student & _WORD) ^ 0x9E3779B9)
+            self._key = _add(_add(first, self._student >> 32), self.step)
+        key = _add(self._key, self.site)
         element = torch.arange(math.prod(shape), dtype=torch.int64, device=like.device).view(shape)
         # Two rounds: with one, masks of keys that differ in few bits are correlated.
         bits = _mix(_mix((element * 0x9E3779B1 & _WORD) ^ key) + key & _WORD)

@@ -60,10 +60,11 @@ def words(sequence: SeedSequence, count: int) -> list[int]:
 def forked(sequence: SeedSequence) -> Iterator[None]:
     """The global generators of torch, numpy and `random` at the start of a stream; afterwards as they were before."""
     numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002 (constructors may use it)
-    with torch.random.fork_rng(devices=[]):
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.random.fork_rng(devices):
         try:
             seed = _word(sequence)
-            torch.default_generator.manual_seed(seed)
+            torch.manual_seed(seed)
             np.random.seed(seed & 0xFFFFFFFF)  # noqa: NPY002
             random.seed(seed)
             yield
