@@ -92,8 +92,10 @@ def _job(cfg: DictConfig) -> dict[str, str] | None:
 
 def _described(cfg: DictConfig) -> job.Job:
     hydras = HydraConfig.get()
+    folders = [source.path for source in hydras.runtime.config_sources if source.provider == "command-line"]
     typed = [override for override in hydras.overrides.task if not override.startswith("seed=")]
-    return job.Job(resolved(cfg), hydras.runtime.choices.get("space") or "space", typed)
+    again = [*(f"--config-dir={folder}" for folder in folders), *typed]
+    return job.Job(resolved(cfg), hydras.runtime.choices.get("space") or "space", again)
 
 
 def _with_space(arguments: list[str]) -> list[str]:

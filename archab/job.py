@@ -28,7 +28,7 @@ class Job:
     Attributes:
         config: the resolved configuration.
         space: the chosen option of the group `space`.
-        overrides: what was typed, without the seed.
+        overrides: what was typed, without the seed, and with the user's own configuration folder first.
     """
 
     config: dict[str, Any]

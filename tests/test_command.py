@@ -317,6 +317,9 @@ def test_a_users_own_architecture_prior_routine_and_space_run_from_their_folder(
     assert "Traceback" not in ended.stderr
     [run_] = runs(users_folder, "gates").to_dict("records")
     assert run_["params.space.a.prior.factor"] == "3.0"
+    again = run_["tags.archab.again"].split()
+    assert again[:4] == ["python", "-m", "archab", "-m"]
+    assert again[4] == f"--config-dir={users_folder / 'configs'}"
     layers = users_folder / "mine/layers.py"
     layers.write_text(layers.read_text().replace("sigmoid", "tanh"))
     assert run().returncode == 0
