@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import json
+import os
 import re
 import sys
 import time
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; 0, 2 on a mistake, 3 where `--fail-on undecided` applies."""
     given = _parser().parse_args(arguments)
     try:
+        _check(given)
         rule = {"rule": given.rule, "alpha": given.alpha, "margin": given.margin, "planned": given.planned}
         for verdicts in _seen(given, rule):
             _show(verdicts, given.json)
@@ -48,7 +50,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough
     return 0
+
+
+def _check(given: argparse.Namespace) -> None:
+    """Raise an ArchabError where an option could not be heeded; make the folder of the figures."""
+    if given.table and (given.where or given.watch or given.tracking_uri or given.family != "all"):
+        raise ArchabError("--table needs no store: --where, --watch, --family and --tracking-uri go with --space")
+    if given.figures is not None:
+        try:
+            Path(given.figures).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ArchabError(f"--figures {given.figures}: cannot be written ({error.strerror})") from error
 
 
 def _seen(given: argparse.Namespace, rule: dict[str, Any]) -> "Iterator[list[Verdict]]":
@@ -57,7 +72,7 @@ def _seen(given: argparse.Namespace, rule: dict[str, Any]) -> "Iterator[list[Ver
         yield _judged(_from_table(Path(given.table)), rule)
         return
     store = Store.named(given.tracking_uri, Path.cwd())
-    store.check()
+    store.check_there()
     seen = None
     while True:
         found = _found(store, given.space)
@@ -73,13 +88,14 @@ def _seen(given: argparse.Namespace, rule: dict[str, Any]) -> "Iterator[list[Ver
 
 
 def verdict_of(uri: str, experiment: str, fingerprint: str, rule: dict[str, Any]) -> "Verdict":
-    """The verdict on one configuration, over every seed of it that the store holds."""
+    """The verdict on one configuration, over every seed of it in the store, as one of all configurations there."""
     from archab.evidence.family import judge_family
     from archab.history import configuration
 
     store = Store.named(uri, Path.cwd())
-    [one] = [found for found in _found(store, experiment) if found.fingerprint == fingerprint]
-    [verdict] = judge_family([configuration(one, experiment, store)], **rule)
+    found = _found(store, experiment)
+    verdicts = judge_family([configuration(one, one.fingerprint, store) for one in found], **rule)
+    [verdict] = [verdict for verdict in verdicts if verdict.label == fingerprint]
     return verdict
 
 
@@ -137,7 +153,8 @@ def _matches(one: "Recorded", where: Sequence[str], found: "list[Recorded]") -> 
             )
         if all(other.value(key) is None for other in found):
             known = sorted({name for other in found for name in other.names()})
-            near = difflib.get_close_matches(key, known, 3, 0.4) or known[:8]
+            ends = [name for name in known if name.endswith(f".{key}")]
+            near = ends[:3] or difflib.get_close_matches(key, known, 3, 0.4) or known[:8]
             raise ArchabError(f"--where {condition}: no configuration has the key {key}. There are: {', '.join(near)}")
         if not _same(one.value(key), wanted):
             return False
@@ -175,7 +192,9 @@ def _show(verdicts: "list[Verdict]", as_json: bool) -> None:
     out = Console(highlight=False)
     for verdict in verdicts:
         out.print(verdict.to_rich())
-        out.print(Panel(Text(verdict.paragraph()), title=f"{verdict.label}: {verdict.verdict}", title_align="left"))
+        out.print(Panel(Text(verdict.body()), title=f"{verdict.label}: {verdict.verdict}", title_align="left"))
+        if verdict.next_step:
+            out.print(Text(verdict.next_step), soft_wrap=True)
     if len(verdicts) > 1:
         out.print(_family_table(verdicts))
 

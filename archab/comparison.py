@@ -23,7 +23,7 @@ from archab.survey import Survey, index_of, minibatch, survey
 from archab.target import Source, Targets
 
 CONTROL_STUDENTS = 8
-MOST = {"targets": 10_000_000, "restarts": 1_000_000, "heldout_samples": 10_000_000, "seed": 2**63 - 1}
+MOST = {"targets": 10_000_000, "restarts": 1_000_000, "heldout_samples": 10_000_000, "seed": 2**53}
 
 
 @dataclass(frozen=True)

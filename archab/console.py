@@ -133,7 +133,8 @@ def verdict(out: Console, found: Verdict, redrawn: int) -> None:
     out.print(found.to_rich())
     if redrawn:
         out.print(f"  {redrawn} draws of targets were refused, since their outputs did not vary", style="dim")
-    out.print(Panel(Text(found.paragraph()), title="verdict", title_align="left"))
+    out.print(Panel(Text(found.body()), title="verdict", title_align="left"))
+    out.print(Text(found.next_step), soft_wrap=True)
 
 
 def review(out: Console, command: str, link: str, rows: Path, experiment: str) -> None:

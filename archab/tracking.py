@@ -125,7 +125,18 @@ class Store:
 
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
-        return MlflowClient(tracking_uri=self.uri)
+        try:
+            return MlflowClient(tracking_uri=self.uri)
+        except Exception as error:  # of MLflow or SQLAlchemy
+            said = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ArchabError(f"tracking.uri={self.uri}: cannot be used as a store ({said})") from error
+
+    def check_there(self) -> None:
+        """Raise an ArchabError if there is no store yet: to read from, it is not made."""
+        self.check()
+        file = Path(self.uri.removeprefix("sqlite:///"))
+        if self.uri.startswith("sqlite:///") and not file.exists():
+            raise ArchabError(f"tracking.uri={self.uri}: there is no store; it is made by the first run")
 
     @property
     def review(self) -> str:
@@ -185,6 +196,8 @@ def tracked(
     """
     try:
         tracker = _started(store, experiment, run, tags)
+    except ArchabError:
+        raise
     except Exception as error:  # of MLflow, SQLAlchemy or the file system
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise ArchabError(f"tracking.uri={store.uri}: cannot be used as a store ({said})") from error

@@ -81,7 +81,7 @@ class UntilDecided(Sweeper):
 
         verdict = verdict_of(job["store"], job["experiment"], job["fingerprint"], self.rule)
         decided = verdict.verdict != "undecided"
-        print(f"\narchab: after {used} of {self.most} seeds: {verdict.sentence()}")
+        print(f"\narchab: after {used} of {self.most} seeds of this sweep: {verdict.sentence()}")
         if decided:
             print(f"archab: {self.most - used} seeds saved against the fixed plan of {self.most}.")
         sys.stdout.flush()

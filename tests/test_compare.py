@@ -118,6 +118,8 @@ def test_seeds_count_in_the_order_of_their_first_start_and_wait_behind_a_hole(st
     log(store, 1, rows(1))
     waiting = found(capsys, "--space", "made")
     assert len(waiting["log_e"]) == 8
+    main(["--space", "made", "--alpha", "0.001"])
+    assert "run it again: python -m archab -m +space=made 'seed=3'" in capsys.readouterr().out
     assert waiting["blocks"] == 32
     assert any("not finished: seed 3" in note for note in waiting["notes"])
     log(store, 3, rows(3))
@@ -216,6 +218,8 @@ TABLES = {
     "a negative error": (broken(nmse=-0.5), "nmse: -0.5"),
     "a target with one side": (rows(0).iloc[1:], "lacks side a"),
     "a third side": (broken(side="c"), "side: 'c'"),
+    "a size of nothing": (broken(measure=0.0), "measure: a size"),
+    "a seed beyond a table's numbers": (broken(seed=2.0**60), "to 2^53"),
     "words for numbers": (broken(nmse="small"), "'small' is no number"),
 }
 
@@ -230,7 +234,31 @@ def test_a_table_that_cannot_be_judged_is_refused_in_one_message(case, store, ca
     assert out == ""
 
 
+def test_members_that_point_to_opposite_sides_are_named(store, capsys):
+    up, down = rows(0, effect=-2.0, members=1), rows(0, effect=1.0, members=2).query("member == 1")
+    pd.concat([up, down]).to_csv("apart.csv", index=False)
+    notes = found(capsys, "--table", "apart.csv")["notes"]
+    assert any("Members disagree: A is better at 0, B at 1" in note for note in notes)
+
+
+def test_a_store_is_not_made_by_reading_from_it(store, capsys):
+    assert main(["--space", "made"]) == 2
+    assert "there is no store" in capsys.readouterr().err
+    assert not (store / "mlflow.db").exists()
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(store):
+    rows(0).to_csv("table.csv", index=False)
+    command = f"{sys.executable} -m archab.compare --table table.csv --json | true"
+    ended = subprocess.run(command, shell=True, cwd=store, capture_output=True, text=True)
+    assert ended.stderr == ""
+
+
 ARGUMENTS = {
+    "a filter on a table": (("--table", "absent.csv", "--where", "targets=8"), "go with --space"),
+    "a folder that cannot be": (("--space", "made", "--figures", "/proc/absent"), "--figures /proc/absent"),
+    "no store's address": (("--space", "made", "--tracking-uri", "foo"), "foo: cannot be used as a store"),
+    "a short key": (("--space", "made", "--where", "lr=1"), "routine.lr"),
     "an unreadable file": (("--table", "absent.csv"), "absent.csv: cannot be read"),
     "an unknown space": (("--space", "nothing"), "--space nothing: no such experiment"),
     "a filter on the seed": (("--space", "made", "--where", "seed=0"), "takes every seed"),

@@ -9,7 +9,7 @@ def test_a_sweep_ends_when_the_anytime_rule_has_decided(command, tmp_path):
         "targets=8", "samples=64", "space.b.routine.lr=0", "routine@space.b.routine=adamw", "control=false",
     )  # fmt: skip
     assert ended.code == 0, ended.err
-    assert "archab: after 1 of 4 seeds: n-diagonal learns better than LoRA" in ended.out
+    assert "archab: after 1 of 4 seeds of this sweep: n-diagonal learns better than LoRA" in ended.out
     assert "3 seeds saved against the fixed plan of 4" in ended.out
     assert "after 2 of 4" not in ended.out
 
@@ -20,8 +20,8 @@ def test_it_goes_on_to_the_last_seed_while_undecided(command):
         "targets=1", "samples=32", "control=false",
     )  # fmt: skip
     assert ended.code == 0, ended.err
-    assert "after 2 of 3 seeds: Too few targets" in ended.out
-    assert "after 3 of 3 seeds: Too few targets" in ended.out
+    assert "after 2 of 3 seeds of this sweep: Too few targets" in ended.out
+    assert "after 3 of 3 seeds of this sweep: Too few targets" in ended.out
 
 
 @pytest.mark.parametrize("swept", ["seed=1,2", "seed=3", "targets=1,2"])

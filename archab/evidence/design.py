@@ -30,6 +30,7 @@ class Design:
         capped: shape (blocks,): whether a student in it scored at NMSE 1.
         rounds: shape (R,): the differences d_1, d_2, … that the anytime rule reads.
         next_seed: the first seed above all that were started.
+        holes: the seeds that were started and have not finished, in order.
         notes: what a reader must know of order and gaps.
     """
 
@@ -42,6 +43,7 @@ class Design:
     capped: np.ndarray
     rounds: Array
     next_seed: int
+    holes: tuple[int, ...]
     notes: tuple[str, ...]
 
 
@@ -59,6 +61,7 @@ def arrange(rows: pd.DataFrame, order: Sequence[int] | None = None, holes: Seque
     """
     table = students(rows)
     kind = _kind(table)
+    ranked = () if "draw" in table else (_RANKED,)
     table = _with_draws(table, kind)
     key = ["seed", "draw", "member", "source", "target", "side"]
     units = table.groupby(key, as_index=False).agg(y=("y", "mean"), capped=("capped", "max"), restarts=("y", "size"))
@@ -81,8 +84,15 @@ def arrange(rows: pd.DataFrame, order: Sequence[int] | None = None, holes: Seque
         capped=np.bincount(block, cells["capped"]) > 0,
         rounds=rounds,
         next_seed=max(seeds) + 1,
-        notes=(*note, *gaps, *_notes_on_sides(units, kind)),
+        holes=tuple(sorted(set(holes))),
+        notes=(*note, *ranked, *gaps, *_notes_on_sides(units, kind)),
     )
+
+
+_RANKED = (
+    "Draws in the order of the targets' names, for want of a column draw: the anytime rule is valid as long as a seed "
+    "had all its targets before it was looked at."
+)
 
 
 def _kind(table: pd.DataFrame) -> Kind:

@@ -30,7 +30,9 @@ def _one(verdict: Verdict) -> str:
     ]
     effect = f"A against B over all members: {_effect(verdict.gmr, verdict.ci_low, verdict.ci_high)}."
     rest = verdict.paragraph().removeprefix(verdict.sentence()).strip()
-    return "\n\n".join((f"**{verdict.sentence()}**", rest, head + "\n".join(lines), effect))
+    s = verdict.settings
+    rule = f"Rule: {s.name}, error rate {s.alpha:g}, margin {verdict.margin_percent}."
+    return "\n\n".join((f"**{verdict.sentence()}**", rest, head + "\n".join(lines), f"{effect} {rule}"))
 
 
 def _effect(gmr: float, low: float, high: float) -> str:

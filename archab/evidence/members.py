@@ -83,6 +83,18 @@ def limited(members: Sequence[Member], control_name: str) -> list[str]:
     return [f"Limited by training, not by size: {control} ({where})."]
 
 
+def disagreeing(members: Sequence[Member], alpha: float, names: tuple[str, str]) -> list[str]:
+    """The note on members that point to opposite sides, each by its own p after Holm, without the gate."""
+    passed = st.holm([m.p_value for m in members]) <= alpha
+    for_a = [m.member for m, found in zip(members, passed, strict=True) if found and m.theta < 0]
+    for_b = [m.member for m, found in zip(members, passed, strict=True) if found and m.theta > 0]
+    if not (for_a and for_b):
+        return []
+    return [
+        f"Members disagree: {names[0]} is better at {listed(for_a)}, {names[1]} at {listed(for_b)}, each by itself."
+    ]
+
+
 def _block_scores(students: pd.DataFrame, member: int, side: str) -> st.Array:
     own = students[(students["member"] == member) & (students["side"] == side)]
     return own.groupby(["seed", "target"])["y"].mean().to_numpy(dtype=float)

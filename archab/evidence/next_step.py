@@ -23,6 +23,9 @@ def targets_a_block(design: Design) -> int:
 def next_step(verdict: Verdict, ahead: Forecast, have_need: tuple[int, int], command: str) -> str:
     """The sentence that ends an undecided verdict, with the seeds to add; empty where more targets would not help."""
     design = verdict.data
+    if design.holes and verdict.rule != "fixed":
+        seeds = ",".join(map(str, design.holes))
+        return f"Rounds wait for a seed that has not finished; let it finish, or run it again: {command} 'seed={seeds}'"
     have, need = have_need
     planned = verdict.settings.planned or 0
     rounds: int | None = None

@@ -156,9 +156,13 @@ class Verdict:
         return self.reason or f"No winner yet between {a} and {b}."
 
     def paragraph(self) -> str:
-        """The verdict with its range, evidence, sizes, counts, next step and limits, in plain words."""
+        """The verdict with its range, evidence, sizes, counts, limits and next step, in plain words."""
+        return " ".join(part for part in (self.body(), self.next_step) if part)
+
+    def body(self) -> str:
+        """The paragraph without the next step, whose command is better printed on a line of its own."""
         parts = [self.sentence(), self._inside_margin(), self.size_sentence(), self._range(), self._evidence()]
-        parts += [self._lost(), *self.notes, self.next_step]
+        parts += [self._home(), self._lost(), *self.notes]
         return " ".join(part for part in parts if part)
 
     def size_sentence(self) -> str:
@@ -167,7 +171,7 @@ class Verdict:
         if not any(abs(r - 1) > 0.05 for r in ratios):
             return ""
         larger, shown = (self.names[0], [1 / r for r in ratios]) if max(ratios) <= 1 else (self.names[1], ratios)
-        return f"At unequal size: {larger} has {words.factors(shown)} times as many parameters."
+        return f"At unequal size: {larger} has {words.factors(shown)} times the size."
 
     def interval(self) -> tuple[float, float]:
         """The interval of the gmr that belongs to the rule: anytime, else the fixed-n one. NaN where there is none."""
@@ -229,7 +233,7 @@ class Verdict:
         low, high = self.interval()
         if self.blocks < 6 or not (math.isfinite(low) and math.isfinite(high)):
             return ""
-        valid = ", valid however often one looked" if self.rule == "anytime" else ""
+        valid = ", valid however often one looked" if self.rule == "anytime" else " of a single look"
         level = f"{100 * (1 - self.settings.alpha):g}% interval{valid}"
         text = f"Plausible range: {words.span(low, high, self.names)} ({level})."
         if self.verdict != "undecided" or self.reason:
@@ -246,9 +250,19 @@ class Verdict:
         share = EARLY if self.rule == "hybrid" else 1.0
         decides = f"{1 / (share * self.settings.alpha):g} decides"
         text = f"E = {words.evidence(max(self.log_e))} at its highest ({decides})."
+        if self.p_adjusted > self.p_rule * (1 + 1e-9):
+            adjusted = words.probability(self.p_adjusted)
+            return f"{text[:-2]}, for one configuration alone); p after correction for the others: {adjusted}."
         if self.verdict in ("a_better", "b_better") and self.rule == "anytime":
             return f"Decided after {self.stop_at} of {len(self.log_e)} rounds. {text}"
         return text
+
+    def _home(self) -> str:
+        if self.home_advantage is None:
+            return ""
+        h = self.home_advantage
+        interval = f" ({h.ci_low:.2f} to {h.ci_high:.2f})" if math.isfinite(h.ci_low) else ""
+        return f"Home advantage: on targets of its own prior a side's error is {h.gmr:.2f} times smaller{interval}."
 
     def _lost(self) -> str:
         if self.diverged == Counts(0, 0):

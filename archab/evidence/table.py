@@ -9,6 +9,7 @@ from archab.evidence.statistics import score
 REQUIRED = ("seed", "member", "target", "side", "restart", "nmse")
 _INTEGERS = ("seed", "member", "restart", "draw")
 _WORDS = {"side": ("a", "b"), "source": ("a", "b", "reference"), "status": ("ok", "diverged")}
+LARGEST = 2**53  # beyond, a table's numbers no longer tell two integers apart
 _EMPTY = ("", "nan", "na", "none", "null")
 
 
@@ -43,6 +44,8 @@ def students(rows: pd.DataFrame) -> pd.DataFrame:
     for name in ("measure", "order"):
         if name in rows:
             table[name] = _numbers(rows[name])
+    if "measure" in table and ((table["measure"] <= 0) | np.isinf(table["measure"])).any():
+        raise ArchabError("measure: a size is a positive number, or empty where it is not known")
     table["nmse"] = _errors(rows["nmse"])
     if "status" in table:
         table.loc[table["status"] == "diverged", "nmse"] = np.nan
@@ -71,8 +74,10 @@ def _numbers(column: pd.Series) -> pd.Series:
 
 def _integers(column: pd.Series) -> pd.Series:
     values = _numbers(column)
-    if (wrong := ~np.isfinite(values) | (values != values.round()) | (values < 0)).any():
-        raise ArchabError(f"{column.name}: {values[wrong].iloc[0]:g} in row {wrong.argmax()}: 0, 1, 2, … is needed")
+    if (wrong := ~np.isfinite(values) | (values != values.round()) | (values < 0) | (values > LARGEST)).any():
+        raise ArchabError(
+            f"{column.name}: {values[wrong].iloc[0]:g} in row {wrong.argmax()}: 0, 1, 2, … is needed, to 2^53"
+        )
     return values.astype("int64")
 
 

@@ -11,7 +11,7 @@ from archab.errors import ArchabError
 from archab.evidence import sequential, statistics
 from archab.evidence.design import Design, arrange
 from archab.evidence.fixed import NAN, Fixed, estimate_of, fixed
-from archab.evidence.members import describe, limited, size_ratios
+from archab.evidence.members import describe, disagreeing, limited, size_ratios
 from archab.evidence.next_step import more_targets, next_step
 from archab.evidence.outcome import Counts, Decision, Ratio, Rule, RuleName, Verdict
 from archab.evidence.wording import listed, percent
@@ -70,8 +70,8 @@ def checked_rule(rule: RuleName, alpha: float, margin: float, planned: int | Non
     """
     if rule not in ("anytime", "fixed", "hybrid"):
         raise ArchabError(f"rule={rule}: no such rule. There are: anytime, fixed, hybrid")
-    if not 0 < alpha < 0.5:
-        raise ArchabError(f"alpha={alpha:g}: an error rate between 0 and 0.5 is needed, such as 0.05")
+    if not 1e-9 <= alpha < 0.5:
+        raise ArchabError(f"alpha={alpha:g}: an error rate from 1e-9 to below 0.5 is needed, such as 0.05")
     if not 1 < margin < math.inf:
         raise ArchabError(f"margin={margin:g}: a ratio above 1 is needed; 1.10 calls a difference of 10% important")
     if rule == "hybrid" and planned is None:
@@ -130,7 +130,12 @@ def assess(
         members=members,
         home_advantage=_home_advantage(design, settings.alpha),
         more_targets=more_targets(design, whole, settings.alpha),
-        notes=(*_notes(design, whole, settings), *limited(members, control_name), *notes),
+        notes=(
+            *_notes(design, whole, settings),
+            *disagreeing(members, settings.alpha, names),
+            *limited(members, control_name),
+            *notes,
+        ),
         settings=settings,
         names=names,
         data=design,

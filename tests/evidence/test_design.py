@@ -39,7 +39,7 @@ def test_a_shared_target_that_one_member_lacks_stays_in_the_mean_and_makes_no_ro
     np.testing.assert_allclose(design.rounds, [1.5, 1.5])
     # Member 0: mean of −2, 0, 3; member 1: mean of 3, 0.
     assert np.isclose(fixed(design.values, None).estimate.theta, (1 / 3 + 3 / 2) / 2)
-    assert "Draws without a partner or a member: 1." in design.notes[1]
+    assert "Draws without a partner or a member: 1." in design.notes[2]
 
 
 def test_a_round_counts_only_where_every_member_is_in_it():

@@ -328,7 +328,7 @@ def test_sizes_are_printed_and_named_where_they_differ_by_over_five_percent():
     sizes = rows["side"].map({"a": 80, "b": 100}) + 20 * rows["member"] * (rows["side"] == "b")
     larger = judge(rows.assign(measure=sizes), names=("P", "Q"))
     assert larger.size_ratio == (1.25, 1.5)
-    assert larger.size_sentence() == "At unequal size: Q has 1.25 to 1.5 times as many parameters."
+    assert larger.size_sentence() == "At unequal size: Q has 1.25 to 1.5 times the size."
     mirrored = judge(swapped(rows.assign(measure=sizes)), names=("Q", "P"))
     assert mirrored.size_sentence() == larger.size_sentence()
 
