@@ -7,7 +7,7 @@ from archab.engine.randomness import Stage, forked, generator, stream
 from archab.errors import ArchabError
 from archab.protocol import Protocol
 from archab.results import Side
-from archab.space.examine import Shape, examine
+from archab.space.examine import Shape, check_reproducible, examine
 from archab.space.inputs import Inputs
 from archab.space.routine import settings
 from archab.space.space import ArchitecturalSpace
@@ -80,9 +80,14 @@ def _examined(side: str, space: ArchitecturalSpace, inputs: Inputs) -> list[Shap
     here = stream(0, Stage.CHECK, side, side, 0, 0, 0)
     shapes = []
     for member in range(len(space)):
+        where = f"{space.name}: member {member}"
         with forked(here):
+            again = space.construct(member)
+        with forked(here):
+            network = space.construct(member)
+            check_reproducible(where, network, again)
             shape = (max(2, minibatch(space, member)), *space.input_shape)
-            shapes.append(examine(space, member, sampled(inputs, shape, generator(here))))
+            shapes.append(examine(where, network, sampled(inputs, shape, generator(here))))
     return shapes
 
 

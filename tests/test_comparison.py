@@ -185,6 +185,14 @@ def running(forward):
     return against({"architecture": module(forward), "members": {}})
 
 
+def unseeded():
+    network = nn.Linear(3, 3)
+    own = torch.Generator()
+    own.seed()
+    nn.init.normal_(network.weight, generator=own)
+    return network
+
+
 NO_BIAS = {"in_features": 3, "out_features": 3, "bias": False}
 REFUSED = {
     "sizes": (against({"members": NO_BIAS}), r"\[384\].*\[288\]"),
@@ -209,6 +217,8 @@ REFUSED = {
     "in place": (running(in_place), "changes its input"),
     "two answers": (running(random_answers), "two answers"),
     "a tuple": (running(lambda self, x: (self.linear(x),)), "tuple"),
+    "no seed": (against({"architecture": unseeded, "members": {}}), "weight is drawn from a source that no seed sets"),
+    "a prior that replaces": (against({"prior": lambda network: nn.Linear(3, 3)}), "its prior gives a Linear"),
     "no samples": (running(lambda self, x: self.linear(x).sum(0)), "samples give"),
     "integers": (running(lambda self, x: self.linear(x).long()), "int64"),
     "runs": (against({"members": {"in_features": 5, "out_features": 3}}, {"name": "third"}), "could not be run"),

@@ -38,12 +38,12 @@ def why_not_batched(
     if not getattr(routine, "elementwise", False):
         return "its routine is the user's own"
     here = stream(0, Stage.CHECK, "a", "a", member, 0, 0)
+    draws, samples = generator(here), STEPS * minibatch
     with forked(here):
         networks = [space.construct(member) for _ in range(CONSTRUCTIONS)]
+        x = inputs((2, samples, *space.input_shape), draws)
     if len({signature(network) for network in networks}) > 1:
         return "two constructions differ in more than their parameters"
-    draws, samples = generator(here), STEPS * minibatch
-    x = inputs((2, samples, *space.input_shape), draws)
     y = torch.randn(2, samples, *output, generator=draws)
     cohort = Cohort(
         networks=lambda: [],

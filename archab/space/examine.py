@@ -1,16 +1,14 @@
 """What one run of a member tells before anything is trained: shapes, memory, and what is wrong."""
 
-import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from archab.errors import ArchabError
 from archab.space.measure import learnable
-from archab.space.space import ArchitecturalSpace, explain
+from archab.space.space import explain
 
 
 @dataclass(frozen=True)
@@ -33,15 +31,13 @@ class Shape:
     output_bytes: int
 
 
-def examine(space: ArchitecturalSpace, member: int, inputs: Tensor) -> Shape:
-    """Run a freshly drawn network of this member on a mini-batch, shape (n, *input_shape), n >= 2.
+def examine(where: str, network: nn.Module, inputs: Tensor) -> Shape:
+    """Run a freshly drawn network, called `where` in messages, on a mini-batch, shape (n, *input_shape), n >= 2.
 
     Raises:
         ArchabError: where it fails, changes its input, gives no tensor of n real outputs, answers one input in two ways
             in evaluation mode, or depends on a learnable tensor that it did not register.
     """
-    where = f"{space.name}: member {member}"
-    network = _reproducible(space, member, where)
     inputs = fitting(network, inputs)
     given, kept = inputs.clone(), [0]
 
@@ -74,21 +70,19 @@ def examine(space: ArchitecturalSpace, member: int, inputs: Tensor) -> Shape:
     return _shape(network, first, kept[0])
 
 
-def _reproducible(space: ArchitecturalSpace, member: int, where: str) -> nn.Module:
-    """A network whose constructor and prior are determined by the global generators."""
-    state = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
-    network = space.construct(member)
-    torch.set_rng_state(state[0])
-    np.random.set_state(state[1])  # noqa: NPY002
-    random.setstate(state[2])
-    again = dict(space.construct(member).named_parameters())
+def check_reproducible(where: str, network: nn.Module, again: nn.Module) -> None:
+    """Compare two networks that were drawn from one state of the global generators.
+
+    Raises:
+        ArchabError: if a parameter differs, so that no seed would determine it.
+    """
+    others = dict(again.named_parameters())
     for name, parameter in network.named_parameters():
-        if not torch.equal(parameter, again[name]) and not parameter.isnan().any():
+        if not torch.equal(parameter, others[name]) and not parameter.isnan().any():
             raise ArchabError(
                 f"{where}: {name} is drawn from a source that no seed sets; draw from torch's, numpy's or Python's "
                 "global generator, or from one with a fixed seed"
             )
-    return network
 
 
 def fitting(network: nn.Module, inputs: Tensor) -> Tensor:
