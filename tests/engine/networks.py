@@ -1,6 +1,7 @@
 """Networks that fool a batched engine which does not look closely."""
 
 import random
+from types import SimpleNamespace
 
 import torch
 from torch import nn
@@ -15,6 +16,17 @@ class Shared(nn.Module):
 
     def forward(self, x):
         return self.linear(x) * self.constants[0]
+
+
+class Boxed(nn.Module):
+    """Random constants inside an object that no comparison of attributes looks into."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear, self.box = nn.Linear(3, 3), SimpleNamespace(constant=torch.randn(3))
+
+    def forward(self, x):
+        return self.linear(x) * self.box.constant
 
 
 class Buffered(nn.Module):

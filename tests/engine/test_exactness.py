@@ -103,6 +103,7 @@ def test_every_engine_meets_the_same_draws():
 
 BATCHED = ["Buffered", "Padded", "Tied", "Normed", "Counting", "Normalised", "Complex", "Frozen"]
 ALONE = {
+    "Boxed": "batching changes the loss",
     "Shared": "differ in more than their parameters",
     "Chosen": "differ in more than their parameters",
     "Branching": "data-dependent control flow",
