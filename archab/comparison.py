@@ -4,15 +4,17 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import pandas as pd
 from numpy.random import SeedSequence
-from torch import nn
 
+from archab.engine import population
+from archab.engine.check import Sample
 from archab.engine.cohort import Cohort, Outcome
 from archab.engine.plan import Auto, Candidate, Engine, Method, device_named, threads
-from archab.engine.randomness import Stage, forked, stream, tile_size, tiles, words
+from archab.engine.population import Population, interleaved, joined
+from archab.engine.randomness import Stage, stream, tile_size, tiles, words
 from archab.errors import ArchabError
 from archab.protocol import PROTOCOLS, Protocol
 from archab.results import Row, Side, frame
@@ -82,7 +84,7 @@ class Comparison:
             raise ArchabError(
                 f"samples_per_measure={self.samples_per_measure!r}: more than 0 is needed, or null for the default"
             )
-        if not hasattr(self.engine, "method") or not callable(self.inputs):
+        if not hasattr(self.engine, "methods") or not callable(self.inputs):
             raise ArchabError(f"engine={self.engine!r}, inputs={self.inputs!r}: objects such as Auto() and Normal()")
         if not 0 <= self.size_tolerance < 1:
             raise ArchabError(f"size_tolerance={self.size_tolerance}: a share from 0 to below 1 is needed")
@@ -165,7 +167,9 @@ class Comparison:
         Raises:
             ArchabError: as `survey` does.
         """
-        methods = {(side, m): self._method(side, m) for side in _STUDENTS for m in range(len(self.a))}
+        keys = [(side, member) for side in _STUDENTS for member in range(len(self.a))]
+        found = self.engine.methods([self._candidate(*key) for key in keys])
+        methods = dict(zip(keys, found, strict=True))
         lessons = {key: self._lesson(*key, methods) for key in self.survey.learners}
         notes = (*self.survey.notes, *_loops(self.spaces, methods))
         return Plan(self.protocol_name, self.survey.sizes, lessons, tuple(dict.fromkeys(notes)))
@@ -205,7 +209,8 @@ class Comparison:
             return []
         lesson = self.plan.lessons[member, "reference"]
         part = Part(member, "reference", 0, min(CONTROL_STUDENTS, self._draws))
-        targets, method = lesson.source.draw(part.first, part.last), self._method("reference", member)
+        targets = lesson.source.draw(part.first, part.last)
+        [method] = self.engine.methods([replace(self._candidate("reference", member), students=CONTROL_STUDENTS)])
         with threads(method.threads):
             outcome = method.train(self._cohort(lesson, part, "reference", targets, 1, lambda _: None))
         return list(self._rows(part, "reference", targets, 1, outcome))
@@ -221,26 +226,32 @@ class Comparison:
     ) -> Cohort:
         space = self.spaces[side]
         index = index_of(space, part.member)
-        here = list(tiles(part.first, part.last, lesson.source.tile))
+        size = lesson.source.tile
+        here = list(tiles(part.first, part.last, size))
+        make, together = partial(space.construct, index), self.survey.draws[side][index].together
 
         def draws(stage: Stage, tile: int, restart: int) -> SeedSequence:
             return stream(self.seed, stage, part.source, side, part.member, tile, restart)
 
-        def networks() -> list[nn.Module]:
-            drawn: list[list[nn.Module]] = []
-            for restart in range(restarts):
-                drawn.append([])
-                for tile, start, stop in here:
-                    with forked(draws(Stage.STUDENT, tile, restart)):
-                        drawn[-1] += [space.construct(index) for _ in range(stop)][start:]
-            return [network for target in zip(*drawn, strict=True) for network in target]
+        def students() -> Population:
+            def draw(restart: int) -> Population:
+                return joined(
+                    [
+                        population.draw(make, together, size, stop, draws(Stage.STUDENT, tile, restart)).take(
+                            slice(start, stop)
+                        )
+                        for tile, start, stop in here
+                    ]
+                )
+
+            return interleaved([draw(restart) for restart in range(restarts)])
 
         noise = [
             [word for tile, start, stop in here for word in words(draws(Stage.NOISE, tile, restart), stop)[start:]]
             for restart in range(restarts)
         ]
         return Cohort(
-            networks=networks,
+            students=students,
             noise=[word for target in zip(*noise, strict=True) for word in target],
             routine=space.routine_of(index),
             minibatch=minibatch(space, index),
@@ -273,11 +284,15 @@ class Comparison:
                 status="diverged" if diverged else "ok",
             )
 
-    def _method(self, side: str, member: int) -> Method:
-        space = self.spaces[side]
+    def _candidate(self, side: str, member: int) -> Candidate:
+        """What the engine decides on one side's students of a member by."""
+        space, known = self.spaces[side], self.survey
         index = index_of(space, member)
-        shape, cut = self.survey.shapes[side][index], minibatch(space, index)
-        return self.engine.method(Candidate(space, index, shape, cut, self.inputs, device_named(self.device)))
+        routine, cut, shape = space.routine_of(index), minibatch(space, index), known.shapes[side][index]
+        sample = Sample(space, index, cut, self.inputs, shape.output, device_named(self.device))
+        lessons = {source: n for (m, source), n in known.samples.items() if m == member}
+        steps = sum(n // cut for n in lessons.values()) // len(lessons) * getattr(routine, "epochs", 1)
+        return Candidate(sample, shape, len(lessons) * self._draws * self.restarts, steps)
 
     def _lesson(self, member: int, source: str, methods: dict[tuple[Side, int], Method]) -> Lesson:
         known, space = self.survey, self.spaces[source]
@@ -290,7 +305,8 @@ class Comparison:
         chunk = max(1, min(methods[side, member].chunk for side in sides) // self.restarts)
         edges = range(0, self._draws, chunk)
         parts = tuple(Part(member, source, first, min(first + chunk, self._draws)) for first in edges)
-        where = Source(space, index, member, source, self.inputs, samples, self.heldout_samples, tile, self.seed)
+        drawn = known.draws[source][index]
+        where = Source(space, index, member, source, self.inputs, samples, self.heldout_samples, tile, self.seed, drawn)
         return Lesson(where, {side: methods[side, member] for side in sides}, parts)
 
 

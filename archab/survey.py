@@ -2,7 +2,9 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
+from archab.engine.population import Draws, answer_together, why_not_together
 from archab.engine.randomness import Stage, forked, generator, stream
 from archab.errors import ArchabError
 from archab.protocol import Protocol
@@ -27,6 +29,7 @@ class Survey:
         shapes: what else is known of every member, by side.
         samples: training samples a target, by member and source.
         learners: the sides whose students learn them.
+        draws: how networks of every member are drawn and answer, by side.
         notes: sizes and routines that differ.
     """
 
@@ -34,6 +37,7 @@ class Survey:
     shapes: dict[str, list[Shape]]
     samples: dict[tuple[int, str], int]
     learners: dict[tuple[int, str], tuple[Side, ...]]
+    draws: dict[str, list[Draws]]
     notes: tuple[str, ...]
 
 
@@ -53,7 +57,9 @@ def survey(
     used = {side for source, sides in protocol.lessons for side in (source, *sides)}
     sizes = {side: [s.size(m) for m in range(len(s))] for side, s in spaces.items() if side in used}
     notes = _compare_sizes(spaces, sizes, size_tolerance) if protocol.equal_sizes else []
-    shapes = {side: _examined(side, spaces[side], inputs) for side in sizes}
+    found = {side: _examined(side, spaces[side], inputs) for side in sizes}
+    shapes = {side: [shape for shape, _ in members] for side, members in found.items()}
+    draws = {side: [how for _, how in members] for side, members in found.items()}
     _compare_shapes(spaces, shapes)
     members = range(len(spaces["a"]))
     learners = {(member, source): sides for member in members for source, sides in protocol.lessons}
@@ -63,7 +69,7 @@ def survey(
         size, shape = sizes[source][index], shapes[source][index]
         cuts = [minibatch(spaces[side], member) for side in sides]
         counts[member, source] = _whole(_asked(samples, samples_per_measure, size, shape), cuts)
-    return Survey(sizes, shapes, counts, learners, (*notes, *_compare_routines(spaces)))
+    return Survey(sizes, shapes, counts, learners, draws, (*notes, *_compare_routines(spaces)))
 
 
 def index_of(space: ArchitecturalSpace, member: int) -> int:
@@ -76,19 +82,23 @@ def minibatch(space: ArchitecturalSpace, member: int) -> int:
     return int(settings(space.routine_of(member)).get("minibatch", 16))
 
 
-def _examined(side: str, space: ArchitecturalSpace, inputs: Inputs) -> list[Shape]:
+def _examined(side: str, space: ArchitecturalSpace, inputs: Inputs) -> list[tuple[Shape, Draws]]:
     here = stream(0, Stage.CHECK, side, side, 0, 0, 0)
-    shapes = []
+    found = []
     for member in range(len(space)):
         where = f"{space.name}: member {member}"
         with forked(here):
             again = space.construct(member)
         with forked(here):
-            network = space.construct(member)
+            network, other = space.construct(member), space.construct(member)
             check_reproducible(where, network, again)
             shape = (max(2, minibatch(space, member)), *space.input_shape)
-            shapes.append(examine(where, network, sampled(inputs, shape, generator(here))))
-    return shapes
+            x = sampled(inputs, (2, *shape), generator(here))
+            examined = examine(where, network, x[0])
+        make = partial(space.construct, member)
+        together = why_not_together(make, here) is None
+        found.append((examined, Draws(together, together and answer_together([network, other], x))))
+    return found
 
 
 def _compare_sizes(spaces: Spaces, sizes: dict[str, list[float]], tolerance: float) -> list[str]:

@@ -1,14 +1,16 @@
 """Targets: functions to approximate, drawn as networks from a prior, with their training and held-out samples."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+import numpy as np
 import torch
 from numpy.random import SeedSequence
-from torch import Tensor, nn
+from torch import Tensor
 
-from archab.engine.cohort import EVALUATION_SAMPLES
+from archab.engine.population import Draws, Population, answers, draw
 from archab.engine.randomness import Stage, forked, generator, stream, tiles
 from archab.errors import ArchabError
 from archab.space.examine import fitting
@@ -51,6 +53,7 @@ class Source:
         samples, heldout: numbers of training and of held-out samples.
         tile: targets a tile.
         seed: the run's seed.
+        draws: how its networks are drawn and answer.
     """
 
     space: ArchitecturalSpace
@@ -62,6 +65,7 @@ class Source:
     heldout: int
     tile: int
     seed: int
+    draws: Draws
 
     def draw(self, first: int, last: int) -> Targets:
         """The targets first … last − 1.
@@ -69,86 +73,91 @@ class Source:
         Raises:
             ArchabError: if a target's outputs stay constant or non-finite in 20 draws.
         """
-        drawn = [self._tile(tile, start, stop) for tile, start, stop in tiles(first, last, self.tile)]
-        tensors = {name: torch.cat([getattr(t, name) for t in drawn]) for name in _TENSORS}
-        return Targets(tuple(n for t in drawn for n in t.names), redrawn=sum(t.redrawn for t in drawn), **tensors)
+        return _joined([self._tile(tile, start, stop) for tile, start, stop in tiles(first, last, self.tile)])
 
     def order(self, first: int, last: int, epoch: int) -> Tensor:
         """The order in which students meet the training samples of these targets, shape (last − first, samples)."""
-        return torch.cat(
-            [
-                torch.rand(self.tile, self.samples, generator=generator(self._stream(Stage.ORDER, tile, epoch)))[
-                    start:stop
-                ].argsort(1)
-                for tile, start, stop in tiles(first, last, self.tile)
-            ]
-        )
+        drawn = [
+            # Row after row, so that those of more targets extend these.
+            np.random.default_rng(self._stream(Stage.ORDER, tile, epoch)).permuted(
+                np.tile(np.arange(self.samples), (stop, 1)), axis=1
+            )[start:]
+            for tile, start, stop in tiles(first, last, self.tile)
+        ]
+        return torch.from_numpy(np.concatenate(drawn))
 
     def _tile(self, tile: int, start: int, stop: int) -> Targets:
         """The positions start … stop − 1 of a tile; those that fail are taken from the tile's next attempt."""
-        missing, redrawn = list(range(start, stop)), 0
-        found: dict[int, tuple[str, dict[str, Tensor]]] = {}
+        missing, at = torch.arange(start, stop), list[Tensor]()
+        found: list[Targets] = []
         for attempt in range(ATTEMPTS):
-            with forked(self._stream(Stage.TARGET, tile, attempt)):
-                networks = [self.space.construct(self.index) for _ in range(missing[-1] + 1)]
-            here = generator(self._stream(Stage.INPUTS, tile, attempt))
-            shape = tuple(self.space.input_shape)
-            with forked(self._stream(Stage.INPUTS, tile, attempt)):
-                inputs = sampled(self.inputs, (self.tile, self.samples, *shape), here)
-                heldout = sampled(self.inputs, (self.tile, self.heldout, *shape), here)
-            for position in missing:
-                # Copies, so that what is kept does not keep the whole tile.
-                target = _target(networks[position], inputs[position].clone(), heldout[position].clone())
-                if target is not None:
-                    found[position] = target
-            missing = [position for position in missing if position not in found]
-            redrawn += len(missing)
-            if not missing:
-                break
-        else:
-            raise ArchabError(
-                f"the prior of {self.space.name}, member {self.index}, gave no target whose outputs vary in {ATTEMPTS} "
-                f"draws (a scale above {SMALLEST_SCALE:g} and finite is needed)"
-            )
-        chosen = [found[position] for position in range(start, stop)]
-        tensors = {name: torch.stack([t[name] for _, t in chosen]) for name in _TENSORS}
-        return Targets(tuple(name for name, _ in chosen), redrawn=redrawn, **tensors)
+            drawn, whole = self._attempt(tile, attempt, missing)
+            found.append(drawn)
+            at.append(missing[whole])
+            missing = missing[~whole]
+            if not len(missing):
+                return _joined(found, torch.cat(at).argsort() if attempt else None)
+        raise ArchabError(
+            f"the prior of {self.space.name}, member {self.index}, gave no target whose outputs vary in {ATTEMPTS} "
+            f"draws (a scale above {SMALLEST_SCALE:g} and finite is needed)"
+        )
+
+    def _attempt(self, tile: int, attempt: int, positions: Tensor) -> tuple[Targets, Tensor]:
+        """One draw of these positions of a tile: those whose outputs vary, and which of the positions they are."""
+        make, here = partial(self.space.construct, self.index), self._stream(Stage.TARGET, tile, attempt)
+        networks = draw(make, self.draws.together, self.tile, int(positions[-1]) + 1, here).take(positions)
+        inputs, heldout = self._inputs(tile, attempt, positions)
+        outputs, heldout_outputs = (answers(networks, x, self.draws.answering) for x in (inputs, heldout))
+        mean = outputs.mean(1, keepdim=True)
+        scale = (outputs - mean).square().flatten(1).mean(1).sqrt()
+        whole = (scale >= SMALLEST_SCALE) & scale.isfinite() & heldout_outputs.flatten(1).isfinite().all(1)
+        outputs, heldout_outputs = (
+            fitting(networks.network, (y - mean) / scale.view(-1, *[1] * (y.dim() - 1)))
+            for y in (outputs, heldout_outputs)
+        )
+        samples = inputs, outputs, heldout, heldout_outputs
+        if not whole.all():
+            networks = networks.take(whole.nonzero().flatten())
+            inputs, outputs, heldout, heldout_outputs = (t[whole] for t in samples)
+        names = tuple(_identities(networks, inputs, heldout))
+        return Targets(names, inputs, outputs, heldout, heldout_outputs, int((~whole).sum())), whole
+
+    def _inputs(self, tile: int, attempt: int, positions: Tensor) -> tuple[Tensor, Tensor]:
+        stream, shape = self._stream(Stage.INPUTS, tile, attempt), tuple(self.space.input_shape)
+        draws = generator(stream)
+        with forked(stream):
+            inputs = sampled(self.inputs, (self.tile, self.samples, *shape), draws)[positions]
+            return inputs, sampled(self.inputs, (self.tile, self.heldout, *shape), draws)[positions]
 
     def _stream(self, stage: Stage, tile: int, k: int) -> SeedSequence:
         return stream(self.seed, stage, self.side, self.side, self.member, tile, k)
 
 
-_TENSORS = ("inputs", "outputs", "heldout_inputs", "heldout_outputs")
+def _identities(networks: Population, *inputs: Tensor) -> Iterator[str]:
+    """A hash of each target's weights and inputs."""
+    if networks.modules:
+        states = [[*n.parameters(), *n.buffers()] for n in networks.modules]
+    else:
+        states = [list(row) for row in zip(*networks.tensors.values(), strict=True)]
+    for state, *given in zip(states, *inputs, strict=True):
+        digest = hashlib.blake2b(digest_size=8)
+        for tensor in (*state, *given):
+            digest.update(tensor.detach().contiguous().flatten().view(torch.uint8).numpy())
+        yield digest.hexdigest()
 
 
-def _target(network: nn.Module, inputs: Tensor, heldout: Tensor) -> tuple[str, dict[str, Tensor]] | None:
-    """Identity and samples of one target, None where its outputs do not vary."""
-    outputs, heldout_outputs = answers(network, inputs), answers(network, heldout)
-    mean = outputs.mean(0)
-    scale = (outputs - mean).square().mean().sqrt()
-    if not SMALLEST_SCALE <= float(scale) < float("inf") or not bool(heldout_outputs.isfinite().all()):
-        return None
-    samples = {
-        "inputs": inputs,
-        "outputs": fitting(network, (outputs - mean) / scale),
-        "heldout_inputs": heldout,
-        "heldout_outputs": fitting(network, (heldout_outputs - mean) / scale),
-    }
-    return _identity(network, inputs, heldout), samples
-
-
-def answers(network: nn.Module, inputs: Tensor) -> Tensor:
-    """A target's outputs in evaluation mode, in float64, computed in passes of 512 samples."""
-    network.eval()
-    with torch.no_grad():
-        return torch.cat([network(chunk).double() for chunk in fitting(network, inputs).split(EVALUATION_SAMPLES)])
-
-
-def _identity(network: nn.Module, *inputs: Tensor) -> str:
-    digest = hashlib.blake2b(digest_size=8)
-    for tensor in (*network.parameters(), *network.buffers(), *inputs):
-        digest.update(tensor.detach().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+def _joined(parts: list[Targets], order: Tensor | None = None) -> Targets:
+    """Several runs of targets as one, rearranged."""
+    names = [name for part in parts for name in part.names]
+    inputs, outputs, heldout, heldout_outputs = (
+        torch.cat([getattr(part, key) for part in parts])
+        for key in ("inputs", "outputs", "heldout_inputs", "heldout_outputs")
+    )
+    whole = Targets(tuple(names), inputs, outputs, heldout, heldout_outputs, sum(part.redrawn for part in parts))
+    if order is None:
+        return whole
+    samples = (whole.inputs[order], whole.outputs[order], whole.heldout_inputs[order], whole.heldout_outputs[order])
+    return Targets(tuple(names[i] for i in order.tolist()), *samples, whole.redrawn)
 
 
 def sampled(inputs: Inputs, shape: Sequence[int], generator: torch.Generator) -> Tensor:

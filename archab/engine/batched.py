@@ -1,21 +1,19 @@
 """Many students at once: R networks of one shape as one module with a replicate axis, by `torch.func.vmap`."""
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
-from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
-from torch.nn import functional as F
 
 from archab.engine import loop
-from archab.engine.cohort import EVALUATION_SAMPLES, Batches, Cohort, MeanSquaredError, Outcome, normalised_error
+from archab.engine.batching import batching
+from archab.engine.cohort import Batches, Cohort, MeanSquaredError, Outcome, normalised_error
 from archab.engine.noise import Counter
-from archab.engine.signature import signature
+from archab.engine.population import Population
+from archab.engine.randomness import EVALUATION_SAMPLES
 from archab.errors import ArchabError
 from archab.space.examine import fitting
 from archab.space.space import explain
@@ -25,20 +23,23 @@ class Stack(nn.Module):
     """R networks as one: every parameter and buffer, the inputs and the outputs have a replicate axis first.
 
     Args:
-        networks: R networks that differ in nothing but the values of their parameters and buffers.
+        population: R networks that differ in nothing but the values of their parameters and buffers.
+        device: where they train.
         noise: what names the noise stream of each, 63 bits.
         counter: the dropout counter that is active while they train.
     """
 
-    def __init__(self, networks: list[nn.Module], noise: Tensor, counter: Counter) -> None:
+    replicated = True  # its parameters have a replicate axis: a norm is each replicate's own
+
+    def __init__(self, population: Population, device: torch.device, noise: list[int], counter: Counter) -> None:
         super().__init__()
-        states = [{**dict(n.named_parameters()), **dict(n.named_buffers())} for n in networks]
-        stacked = {name: torch.stack([s[name].detach() for s in states]) for name in states[0]}
-        self.names = [name for name, p in networks[0].named_parameters() if p.requires_grad]
+        stacked = {name: tensor.to(device, copy=True) for name, tensor in population.tensors.items()}
+        network = population.network.to(device)
+        self.names = [name for name, p in network.named_parameters() if p.requires_grad]
         self.learnable = nn.ParameterList(stacked.pop(name) for name in self.names)
         self.fixed = stacked
-        self.noise, self.counter = noise, counter
-        self.one = [networks[0]]  # in a list, so that its own parameters are not registered here
+        self.noise, self.counter = torch.tensor(noise, device=device), counter
+        self.one = [network]  # in a list, so that its own parameters are not registered here
 
     def train(self, mode: bool = True) -> "Stack":
         """Training or evaluation mode, of all R."""
@@ -61,38 +62,40 @@ def trainer(evaluated: int) -> Callable[[Cohort], Outcome]:
     """A trainer of cohorts that scores at most `evaluated` students at once."""
 
     def train(cohort: Cohort) -> Outcome:
-        networks = cohort.networks()
-        if len({signature(network) for network in networks}) > 1:
+        students = cohort.students()
+        if students.modules:
             warnings.warn(
-                f"students of {type(networks[0]).__name__} differ in more than their parameters; the loop trains them",
+                f"students of {type(students.network).__name__} differ in more than their parameters; "
+                "the loop trains them",
                 stacklevel=2,
             )
-            return loop.train(replace(cohort, networks=lambda: networks))
-        stack, loss = fit(cohort, networks)
+            return loop.train(replace(cohort, students=lambda: students))
+        stack, loss = fit(cohort, students)
         with batching(), stack.counter:
             return _score(cohort, stack, loss, evaluated)
 
     return train
 
 
-def fit(cohort: Cohort, networks: list[nn.Module]) -> tuple[Stack, MeanSquaredError]:
-    """Train the networks together.
+def fit(cohort: Cohort, students: Population) -> tuple[Stack, MeanSquaredError]:
+    """Train the students together.
 
     Raises:
         ArchabError: where the routine or the networks fail, although they passed the engine's check.
     """
     device, restarts = cohort.device, cohort.restarts
     counter, loss = Counter(torch.tensor(0)), MeanSquaredError(axis=1)
-    stack = Stack([n.to(device) for n in networks], torch.tensor(cohort.noise, device=device), counter)
-    inputs, outputs = (fitting(networks[0], t).to(device) for t in (cohort.inputs, cohort.outputs))
-    target = (torch.arange(len(networks), device=device) // restarts).unsqueeze(1)
+    stack = Stack(students, device, cohort.noise, counter)
+    inputs, outputs = (fitting(students.network, t).to(device) for t in (cohort.inputs, cohort.outputs))
+    target = (torch.arange(len(students), device=device) // restarts).unsqueeze(1)
     epochs = getattr(cohort.routine, "epochs", 1)
     batches = Batches(
         take=lambda at: (inputs[target, at], outputs[target, at]),
         order=lambda epoch: cohort.order(epoch).to(device).repeat_interleave(restarts, 0),
         minibatch=cohort.minibatch,
+        samples=inputs.shape[1],
         counter=counter,
-        epoch_done=lambda: cohort.advance(len(networks) / epochs),
+        epoch_done=lambda: cohort.advance(len(students) / epochs),
     )
     with batching(), counter:
         stack.train()
@@ -100,8 +103,8 @@ def fit(cohort: Cohort, networks: list[nn.Module]) -> tuple[Stack, MeanSquaredEr
             cohort.routine(stack, batches, loss)
         except Exception as error:
             raise ArchabError(
-                f"{len(networks)} students of {type(networks[0]).__name__} could not be trained together, although two "
-                f"could: {explain(error)}. engine=loop trains them one by one"
+                f"{len(students)} students of {type(students.network).__name__} could not be trained together, "
+                f"although a few could: {explain(error)}. engine=loop trains them one by one"
             ) from error
     return stack, loss
 
@@ -133,22 +136,3 @@ def evaluated_at_once(memory: int, step_bytes: int, output_bytes: int, minibatch
     """Students to score at once within `memory` bytes, if a pass over 512 samples needs what training needs."""
     one = (step_bytes * EVALUATION_SAMPLES) // minibatch + output_bytes * EVALUATION_SAMPLES
     return max(1, memory // max(1, one))
-
-
-@contextmanager
-def batching() -> Iterator[None]:
-    """What a `Stack` runs under: torch's embedding put right, and no word about operations without a batching rule."""
-    with warnings.catch_warnings(), patch.object(F, "embedding", _embedding):
-        warnings.filterwarnings("ignore", message="There is a performance drop")
-        yield
-
-
-_torchs_embedding = F.embedding
-
-
-def _embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None, *rest: Any, **named: Any) -> Tensor:
-    """`F.embedding`; torch 2.13's batching rule forgets that the padding row does not learn."""
-    if padding_idx is not None:
-        padding = torch.arange(len(weight), device=weight.device) == padding_idx % len(weight)
-        weight = torch.where(padding.unsqueeze(1), weight.detach(), weight)
-    return _torchs_embedding(input, weight, None, *rest, **named)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from archab.engine.noise import Counter
+from archab.engine.population import Population
+from archab.engine.randomness import EVALUATION_SAMPLES
 from archab.space.routine import Routine
-
-EVALUATION_SAMPLES = 512  # a constant, since a network may mix the samples of a batch
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Cohort:
     """Students of one side and member that learn a run of T targets, `restarts` students each.
 
     Attributes:
-        networks: draws the T × restarts students from their prior, those of one target side by side.
+        students: draws the T × restarts students from their prior, those of one target side by side.
         noise: what names each student's stream of dropout and other noise, 63 bits each.
         routine: how each of them trains.
         minibatch: samples a mini-batch.
@@ -30,7 +30,7 @@ class Cohort:
         advance: called with the number of students (or the part of one) that has been trained since the last call.
     """
 
-    networks: Callable[[], list[nn.Module]]
+    students: Callable[[], Population]
     noise: list[int]
     routine: Routine
     minibatch: int
@@ -57,18 +57,22 @@ Trainer = Callable[[Cohort], Outcome]
 
 
 class Batches:
-    """The mini-batches of one epoch after another: each pass over it is an epoch."""
+    """The mini-batches of one epoch after another: each pass over it is an epoch, its length the steps of one."""
 
     def __init__(
         self,
         take: Callable[[Tensor], tuple[Tensor, Tensor]],
         order: Callable[[int], Tensor],
         minibatch: int,
+        samples: int,
         counter: Counter,
         epoch_done: Callable[[], None],
     ) -> None:
         self._take, self._order, self._minibatch, self._counter = take, order, minibatch, counter
-        self._epoch, self._epoch_done = 0, epoch_done
+        self._epoch, self._epoch_done, self._steps = 0, epoch_done, -(-samples // minibatch)
+
+    def __len__(self) -> int:
+        return self._steps
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         order = self._order(self._epoch)
@@ -113,6 +117,11 @@ def normalised_error(predict: Callable[[Tensor], Tensor], inputs: Tensor, output
             wanted = outputs.narrow(axis, start, length)
             error = predict(inputs.narrow(axis, start, length)).double() - wanted.double()
             total = total + error.square().flatten(axis).sum(axis)
-        flat = outputs.double().flatten(axis + 1) if outputs.dim() > axis + 1 else outputs.double().unsqueeze(-1)
-        variance = flat.var(axis, correction=0).mean(-1)
+        variance = variances(outputs, axis)
     return total / outputs[0].numel() / variance if axis else total / outputs.numel() / variance
+
+
+def variances(outputs: Tensor, axis: int = 1) -> Tensor:
+    """Mean variance of the output coordinates, in float64, over the samples on `axis`, one entry a target."""
+    flat = outputs.double().flatten(axis + 1) if outputs.dim() > axis + 1 else outputs.double().unsqueeze(-1)
+    return flat.var(axis, correction=0).mean(-1)

@@ -19,7 +19,7 @@ def train(cohort: Cohort) -> Outcome:
     """Train and score the students of a cohort one by one."""
     order = cache(cohort.order)
     outcomes = []
-    for student, network in enumerate(cohort.networks()):
+    for student, network in enumerate(cohort.students().networks()):
         loss = fit(cohort, student, network.to(cohort.device), order)
         outcomes.append(_score(cohort, student // cohort.restarts, network, loss))
         cohort.advance(1.0)
@@ -41,6 +41,7 @@ def fit(cohort: Cohort, student: int, network: nn.Module, order: Callable[[int],
         take=lambda at: (inputs[at], outputs[at]),
         order=lambda epoch: order(epoch)[target].to(device),
         minibatch=cohort.minibatch,
+        samples=inputs.shape[0],
         counter=counter,
         epoch_done=lambda: None,
     )

@@ -1,23 +1,35 @@
 """Which engine trains a member's students, and how many at once: by configuration and shapes, never by a timing."""
 
-from collections.abc import Iterator
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from ctypes import CDLL
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
 
-from archab.engine import batched, loop
-from archab.engine.check import why_not_batched
+from archab.engine import batched, compiled, compiler, loop
+from archab.engine.check import Sample, why_not_batched, why_not_compiled
 from archab.engine.cohort import Trainer
+from archab.engine.compiled import Compiled as Program
+from archab.engine.lanes import LANES
+from archab.engine.program import Source
+from archab.engine.rules import NoRule
+from archab.engine.trace import Untraceable
 from archab.errors import ArchabError
-from archab.space.examine import Shape
-from archab.space.inputs import Inputs
-from archab.space.space import ArchitecturalSpace
+from archab.space.examine import Shape, fitting
+from archab.space.routine import Descent
 
-AT_ONCE = 512  # eager vmap gains nothing from more (measured on n_diagonal), and an interrupted run loses a chunk
-LARGE = 250_000  # learnable parameters of a student from which batching stopped paying (1.2 times at dim 256, depth 4)
+AT_ONCE = 512  # students whose rows are written together: what an interrupted run loses
+LARGE = 250_000  # learnable parameters of a student from which eager batching stopped paying (dim 256, depth 4)
 LOOP_CHUNK = 16  # students after which the loop's rows are written
+# A program costs about as much as this many batched steps of eager vmap: both grow with the operations of a step.
+COMPILED_FROM = 150
+
+log = logging.getLogger("archab")
 
 
 @dataclass(frozen=True)
@@ -25,7 +37,7 @@ class Method:
     """How the students of one side and member train.
 
     Attributes:
-        engine: `vmap` or `loop`.
+        engine: `compiled`, `vmap` or `loop`.
         chunk: students whose rows are written together.
         threads: torch's threads while they train.
         why: why the loop, where another engine was asked for; empty otherwise.
@@ -40,91 +52,162 @@ class Method:
 
     def to_dict(self) -> dict[str, Any]:
         """What is written down before the first student trains."""
-        return {key: value for key, value in asdict(self).items() if key != "train"}
+        return {"engine": self.engine, "chunk": self.chunk, "threads": self.threads, "why": self.why}
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """What an engine decides from: one member of one side, on one device."""
+    """What an engine decides from.
 
-    space: ArchitecturalSpace
-    member: int
+    Attributes:
+        sample: a few students of one member of one side, on one device.
+        shape: what is known of them.
+        students: how many of them this run trains.
+        steps: steps that each of them takes.
+    """
+
+    sample: Sample
     shape: Shape
-    minibatch: int
-    inputs: Inputs
-    device: torch.device
+    students: int
+    steps: int
 
 
 class Engine(Protocol):
     """A choice of the group `engine`."""
 
-    def method(self, candidate: Candidate) -> Method:
-        """How this candidate's students train."""
+    def methods(self, candidates: Sequence[Candidate]) -> list[Method]:
+        """How the students of each candidate train."""
 
 
 @dataclass(frozen=True)
-class Vmap:
-    """Students of one member at once, by `torch.func.vmap`, where that gives the loop's results; else the loop.
+class _Choice:
+    """What all engines share.
 
     Attributes:
         memory: MiB for the state of the students that train at once.
-        chunk: students at once; null for as many as fit, up to 512.
+        chunk: students at once, and whose rows are written together; null for as many as fit, up to 512.
     """
 
     memory: int = 1024
     chunk: int | None = None
 
     def __post_init__(self) -> None:
-        _check(self.memory, self.chunk)
+        if not isinstance(self.memory, int) or self.memory < 1:
+            raise ArchabError(f"engine.memory={self.memory!r}: at least 1 MiB is needed")
+        if self.chunk is not None and (not isinstance(self.chunk, int) or self.chunk < 1):
+            raise ArchabError(f"engine.chunk={self.chunk!r}: at least 1 student at once, or null for as many as fit")
 
-    def method(self, candidate: Candidate) -> Method:
-        """Batched where the engine's check passes."""
-        with threads(1):
-            why = why_not_batched(
-                candidate.space,
-                candidate.member,
-                candidate.minibatch,
-                candidate.inputs,
-                candidate.shape.output,
-                candidate.device,
-            )
-        if why is not None:
-            return Loop(self.memory, self.chunk).method(candidate, why)
-        shape, memory = candidate.shape, self.memory * 2**20
-        chunk = self.chunk or max(1, min(AT_ONCE, memory // shape.step_bytes))
-        evaluated = batched.evaluated_at_once(memory, shape.step_bytes, shape.output_bytes, candidate.minibatch)
-        return Method("vmap", chunk, _threads(shape), train=batched.trainer(evaluated))
-
-
-@dataclass(frozen=True)
-class Loop:
-    """One student after another; `chunk` is the number of students whose rows are written together."""
-
-    memory: int = 1024
-    chunk: int | None = None
-
-    def __post_init__(self) -> None:
-        _check(self.memory, self.chunk)
-
-    def method(self, candidate: Candidate, why: str = "") -> Method:
-        """The loop."""
+    def _loop(self, candidate: Candidate, why: str = "") -> Method:
         return Method("loop", self.chunk or LOOP_CHUNK, _threads(candidate.shape), why)
 
+    def _vmap(self, candidate: Candidate) -> Method:
+        """Batched where the engine's check passes."""
+        with threads(1):
+            why = why_not_batched(candidate.sample)
+        if why is not None:
+            return self._loop(candidate, why)
+        shape, memory = candidate.shape, self.memory * 2**20
+        evaluated = batched.evaluated_at_once(memory, shape.step_bytes, shape.output_bytes, candidate.sample.minibatch)
+        return Method("vmap", self._chunk(shape), _threads(shape), train=batched.trainer(evaluated))
+
+    def _chunk(self, shape: Shape) -> int:
+        return self.chunk or max(1, min(AT_ONCE, self.memory * 2**20 // shape.step_bytes))
+
 
 @dataclass(frozen=True)
-class Auto:
-    """Batched where it pays: the loop for networks so large that one of them fills the machine."""
+class Loop(_Choice):
+    """One student after another; `chunk` is the number of students whose rows are written together."""
 
-    memory: int = 1024
-    chunk: int | None = None
+    def methods(self, candidates: Sequence[Candidate]) -> list[Method]:
+        """The loop for all."""
+        return [self._loop(candidate) for candidate in candidates]
 
-    def __post_init__(self) -> None:
-        _check(self.memory, self.chunk)
 
-    def method(self, candidate: Candidate) -> Method:
-        """`Vmap`'s method for small networks, `Loop`'s for large ones."""
-        engine = Loop if candidate.shape.parameters >= LARGE else Vmap
-        return engine(self.memory, self.chunk).method(candidate)
+@dataclass(frozen=True)
+class Vmap(_Choice):
+    """Students of one member at once, by `torch.func.vmap`, where that gives the loop's results; else the loop."""
+
+    def methods(self, candidates: Sequence[Candidate]) -> list[Method]:
+        """Batched where the engine's check passes."""
+        return [self._vmap(candidate) for candidate in candidates]
+
+
+@dataclass(frozen=True)
+class Compiled(_Choice):
+    """Each family's step as a program of its own, where its check passes; else as `Auto` does without it."""
+
+    def methods(self, candidates: Sequence[Candidate]) -> list[Method]:
+        """Compiled in parallel."""
+        programs = _programs([c if self._wanted(c) else None for c in candidates])
+        return [self._method(c, program) for c, program in zip(candidates, programs, strict=True)]
+
+    def _wanted(self, candidate: Candidate) -> bool:
+        return LANES * candidate.shape.step_bytes <= self.memory * 2**20
+
+    def _method(self, candidate: Candidate, program: Program | None) -> Method:
+        if program is not None:
+            chunk = self.chunk or max(LANES, self._chunk(candidate.shape) // LANES * LANES)
+            return Method("compiled", chunk, 1, train=compiled.trainer(program))
+        return self._loop(candidate) if candidate.shape.parameters >= LARGE else self._vmap(candidate)
+
+
+@dataclass(frozen=True)
+class Auto(Compiled):
+    """Compiled where a run is long enough to pay for it; else batched, or for large networks the loop."""
+
+    def _wanted(self, candidate: Candidate) -> bool:
+        batched_steps = candidate.steps * -(-candidate.students // AT_ONCE)
+        return super()._wanted(candidate) and batched_steps >= COMPILED_FROM
+
+
+def _programs(candidates: Sequence[Candidate | None]) -> list[Program | None]:
+    """The programs of those that can be compiled, each of which has passed its check."""
+    if not any(candidates) or compiler.compiler() is None:
+        return [None] * len(candidates)
+    workers = cores()
+    with threads(1), ThreadPoolExecutor(workers) as pool:
+        made: dict[str, Future[CDLL]] = {}
+        sources: list[Source | None] = []
+        for candidate in candidates:
+            sources.append(source := None if candidate is None else _source(candidate))
+            if source is not None and source.text not in made:
+                made[source.text] = pool.submit(compiler.load, source.text)
+        return [
+            None if c is None or source is None else _checked(c, source, made[source.text], workers)
+            for c, source in zip(candidates, sources, strict=True)
+        ]
+
+
+def _source(candidate: Candidate) -> Source | None:
+    sample = candidate.sample
+    routine = sample.space.routine_of(sample.member)
+    if not isinstance(routine, Descent) or sample.device.type != "cpu" or not sample.alike:
+        return None
+    network, cohort = sample.networks[0], sample.cohort(1)
+    try:
+        return compiled.write(network, routine, *(fitting(network, t[0]) for t in (cohort.inputs, cohort.outputs)))
+    except (NoRule, Untraceable) as reason:
+        log.debug("%s, member %d, is not compiled: %s", sample.space.name, sample.member, reason)
+        return None
+
+
+def _checked(candidate: Candidate, source: Source, made: "Future[CDLL]", workers: int) -> Program | None:
+    sample = candidate.sample
+    try:
+        program = Program(source, made.result(), workers)
+        why = why_not_compiled(sample, program)
+    except (compiler.CompilationFailed, OSError, ArchabError) as error:
+        why = str(error)
+    if why is None:
+        return program
+    log.debug("%s, member %d, is not compiled: %s", sample.space.name, sample.member, why)
+    return None
+
+
+def cores() -> int:
+    """Cores that this process may use: those that it may run on, or fewer if torch was told so."""
+    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(torch.get_num_threads(), mine))
 
 
 @contextmanager
@@ -167,10 +250,3 @@ def _threads(shape: Shape) -> int:
     # At the small operations of small networks threads wait for each other, and for any other process on the machine: a
     # busy neighbour made two threads 20 times slower than one, which is at most 1.4 times slower than two.
     return torch.get_num_threads() if shape.parameters >= LARGE else 1
-
-
-def _check(memory: int, chunk: int | None) -> None:
-    if not isinstance(memory, int) or memory < 1:
-        raise ArchabError(f"engine.memory={memory!r}: at least 1 MiB is needed")
-    if chunk is not None and (not isinstance(chunk, int) or chunk < 1):
-        raise ArchabError(f"engine.chunk={chunk!r}: at least 1 student at once, or null for as many as fit")

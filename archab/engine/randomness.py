@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.random import SeedSequence
 
+EVALUATION_SAMPLES = 512  # a constant, since a network may mix the samples of a batch
 TILE_TARGETS = 512
 TILE_BYTES = 32 * 2**20
 

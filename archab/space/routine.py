@@ -2,11 +2,13 @@
 
 A routine owns its loop and its optimiser. Each pass over `batches` is one epoch, in a fresh order. `loss` is the mean
 squared error of each network, summed over the networks that train together: a routine must neither average over them
-nor couple them. Those that come with archab act on each element of each parameter alone: R networks may train as one.
+nor couple them. Those that come with archab also give their step in formulas, so that it can be compiled.
 """
 
 import inspect
-from collections.abc import Callable, Iterable
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Protocol
@@ -16,7 +18,17 @@ from torch import Tensor, nn
 
 from archab.errors import ArchabError
 
-Batches = Iterable[tuple[Tensor, Tensor]]
+
+class Batches(Protocol):
+    """The mini-batches of an epoch, as pairs of inputs and outputs; a fresh order at each pass."""
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """One epoch."""
+
+    def __len__(self) -> int:
+        """Its number of steps."""
+
+
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -32,68 +44,170 @@ class Routine(Protocol):
 
 
 @dataclass(frozen=True)
-class AdamW:
-    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) with gradient values clipped at `clip`, if not null."""
+class Descent(ABC):
+    """What the routines of archab share: gradients clipped by value or by norm, and a schedule of the learning rate.
+
+    Attributes:
+        lr: the learning rate, the highest where there is a schedule.
+        epochs: passes over the training samples.
+        minibatch: samples a mini-batch.
+        clip: bound of each gradient's absolute value; null for none.
+        clip_norm: bound of the norm of a network's whole gradient; null for none.
+        schedule: `constant`, or to 0 by `linear` or `cosine` (Loshchilov and Hutter 2017, arXiv:1608.03983, eq. 5).
+        warmup: share of the steps in which the learning rate grows linearly to `lr`.
+        weight_decay: see the routine.
+    """
 
     lr: float = 1e-3
     epochs: int = 3
     minibatch: int = 16
     clip: float | None = 1.0
-    weight_decay: float = 1e-2
-    beta1: float = 0.9
-    beta2: float = 0.999
-    eps: float = 1e-8
-    elementwise: ClassVar[bool] = True
-
-    def __call__(self, network: nn.Module, batches: Batches, loss: Loss) -> None:
-        """Train for `epochs` passes over the mini-batches."""
-        parameters = list(network.parameters())
-        # Torch's one-kernel step; it knows no complex numbers.
-        fused = all(p.is_floating_point() for p in parameters)
-        betas = (self.beta1, self.beta2)
-        descend = torch.optim.AdamW(parameters, self.lr, betas, self.eps, self.weight_decay, fused=fused)
-        _descend(network, batches, loss, descend, self.epochs, self.clip)
-
-
-@dataclass(frozen=True)
-class SGD:
-    """Stochastic gradient descent with (Nesterov) momentum and gradient values clipped at `clip`, if not null."""
-
-    lr: float = 1e-2
-    epochs: int = 3
-    minibatch: int = 16
-    clip: float | None = 1.0
-    momentum: float = 0.0
-    nesterov: bool = False
+    clip_norm: float | None = None
+    schedule: str = "constant"
+    warmup: float = 0.0
     weight_decay: float = 0.0
     elementwise: ClassVar[bool] = True
 
     def __call__(self, network: nn.Module, batches: Batches, loss: Loss) -> None:
         """Train for `epochs` passes over the mini-batches."""
-        descend = torch.optim.SGD(
-            network.parameters(), self.lr, self.momentum, weight_decay=self.weight_decay, nesterov=self.nesterov
+        optimiser = self._optimiser(list(network.parameters()))
+        rates = iter(self.rates(self.epochs * len(batches)))
+        for _ in range(self.epochs):
+            for inputs, outputs in batches:
+                optimiser.zero_grad()
+                loss(network(inputs), outputs).backward()
+                _clip(network, self.clip, self.clip_norm)
+                optimiser.param_groups[0]["lr"] = next(rates)
+                optimiser.step()
+
+    def rates(self, steps: int) -> list[float]:
+        """The learning rate of each step."""
+        up = round(self.warmup * steps)
+        down = [(t - up) / (steps - up) for t in range(up, steps)]
+        after = {
+            "constant": [1.0 for _ in down],
+            "linear": [1 - t for t in down],
+            "cosine": [(1 + math.cos(math.pi * t)) / 2 for t in down],
+        }
+        return [self.lr * share for share in [*((t + 1) / up for t in range(up)), *after[self.schedule]]]
+
+    @abstractmethod
+    def _optimiser(self, parameters: list[Tensor]) -> torch.optim.Optimizer: ...
+
+    @property
+    @abstractmethod
+    def moments(self) -> int:
+        """How many numbers the optimiser keeps for each parameter, all 0 at first."""
+
+    @abstractmethod
+    def numbers(self, steps: int) -> Tensor:
+        """What `update` takes at each step beside parameter, gradient and moments; float64, shape (steps, numbers)."""
+
+    @abstractmethod
+    def update(self, parameter: Tensor, gradient: Tensor, moments: list[Tensor], numbers: list[Tensor]) -> list[Tensor]:
+        """One step of the optimiser in formulas: the new parameter, then the new moments.
+
+        Each element is treated alone; by this a step is compiled, whatever the number of students and parameters. The
+        last number is the bound of the gradient's absolute value.
+        """
+
+    @property
+    def _bound(self) -> float:
+        return math.inf if self.clip is None else self.clip
+
+
+@dataclass(frozen=True)
+class Adam(Descent):
+    """Adam (Kingma and Ba 2015, arXiv:1412.6980); `weight_decay` is added to the gradient."""
+
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+    decoupled: ClassVar[bool] = False
+
+    moments = 2
+
+    def _optimiser(self, parameters: list[Tensor]) -> torch.optim.Optimizer:
+        kind = torch.optim.AdamW if self.decoupled else torch.optim.Adam
+        # Torch's one-kernel step; it knows no complex numbers.
+        fused = all(p.is_floating_point() for p in parameters)
+        return kind(parameters, self.lr, (self.beta1, self.beta2), self.eps, self.weight_decay, fused=fused)
+
+    def numbers(self, steps: int) -> Tensor:
+        t, rates = torch.arange(1, steps + 1, dtype=torch.float64), torch.tensor(self.rates(steps), dtype=torch.float64)
+        first, second = 1 - self.beta1**t, 1 - self.beta2**t
+        decay = 1 - rates * self.weight_decay if self.decoupled else torch.full_like(rates, self.weight_decay)
+        fixed = (self.eps, 1 - self.beta1, self.beta2, 1 - self.beta2, self._bound)
+        return torch.stack([decay, rates / first, second.rsqrt(), *(torch.full_like(rates, n) for n in fixed)], 1)
+
+    def update(self, parameter: Tensor, gradient: Tensor, moments: list[Tensor], numbers: list[Tensor]) -> list[Tensor]:
+        decay, rate, scale, eps, new1, old2, new2, bound = numbers
+        mean, square = moments
+        gradient = torch.minimum(torch.maximum(gradient, -bound), bound)
+        if not self.decoupled:
+            gradient = gradient + decay * parameter
+        mean = mean + (gradient - mean) * new1
+        square = square * old2 + gradient * gradient * new2
+        kept = parameter * decay if self.decoupled else parameter
+        return [kept - rate * mean / (square.sqrt() * scale + eps), mean, square]
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101): `weight_decay` shrinks the parameters themselves."""
+
+    weight_decay: float = 1e-2
+    decoupled: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class SGD(Descent):
+    """Stochastic gradient descent with (Nesterov) momentum; `weight_decay` is added to the gradient."""
+
+    lr: float = 1e-2
+    momentum: float = 0.0
+    nesterov: bool = False
+
+    @property
+    def moments(self) -> int:
+        return int(self.momentum > 0)
+
+    def _optimiser(self, parameters: list[Tensor]) -> torch.optim.Optimizer:
+        return torch.optim.SGD(
+            parameters, self.lr, self.momentum, weight_decay=self.weight_decay, nesterov=self.nesterov
         )
-        _descend(network, batches, loss, descend, self.epochs, self.clip)
+
+    def numbers(self, steps: int) -> Tensor:
+        rates = torch.tensor(self.rates(steps), dtype=torch.float64)
+        fixed = (self.weight_decay, self.momentum, self._bound)
+        return torch.stack([rates, *(torch.full_like(rates, n) for n in fixed)], 1)
+
+    def update(self, parameter: Tensor, gradient: Tensor, moments: list[Tensor], numbers: list[Tensor]) -> list[Tensor]:
+        rate, decay, momentum, bound = numbers
+        gradient = torch.minimum(torch.maximum(gradient, -bound), bound) + decay * parameter
+        if not moments:
+            return [parameter - rate * gradient]
+        run = moments[0] * momentum + gradient
+        return [parameter - rate * (gradient + run * momentum if self.nesterov else run), run]
 
 
-def _descend(
-    network: nn.Module, batches: Batches, loss: Loss, optimiser: torch.optim.Optimizer, epochs: int, clip: float | None
-) -> None:
-    for _ in range(epochs):
-        for inputs, outputs in batches:
-            optimiser.zero_grad()
-            loss(network(inputs), outputs).backward()
-            if clip is not None:
-                _clip(network, clip)
-            optimiser.step()
-
-
-def _clip(network: nn.Module, value: float) -> None:
-    for parameter in network.parameters():
-        if parameter.grad is not None:
-            # A complex number is a pair of reals, as for torch's optimisers.
-            gradient = torch.view_as_real(parameter.grad) if parameter.is_complex() else parameter.grad
+def _clip(network: nn.Module, value: float | None, norm: float | None) -> None:
+    # A complex number is a pair of reals, as for torch's optimisers.
+    gradients = [
+        torch.view_as_real(p.grad) if p.is_complex() else p.grad for p in network.parameters() if p.grad is not None
+    ]
+    if norm is not None:
+        replicated = getattr(network, "replicated", False)
+        squares = sum(g.square().flatten(1).sum(1) if replicated else g.square().sum() for g in gradients)
+        scale = (norm / (torch.as_tensor(squares).sqrt() + 1e-6)).clamp(max=1.0)
+        for gradient in gradients:
+            gradient.mul_(scale.view(-1, *[1] * (gradient.dim() - 1)) if replicated else scale)
+    if value is not None:
+        for gradient in gradients:
             gradient.clamp_(-value, value)
+
+
+SCHEDULES = ("constant", "linear", "cosine")
 
 
 def settings(routine: Any) -> dict[str, Any]:
@@ -159,6 +273,9 @@ _VALID: dict[str, tuple[Callable[[Any], bool], str]] = {
     "epochs": (_count, "a whole number of at least 1 epoch is needed"),
     "minibatch": (_count, "a whole number of at least 1 sample a mini-batch is needed"),
     "clip": (lambda v: v is None or (_number(v) and v > 0), "a positive number, or null for no clipping, is needed"),
+    "clip_norm": (lambda v: v is None or (_number(v) and v > 0), "a positive number, or null for none, is needed"),
+    "schedule": (lambda v: v in SCHEDULES, f"one of {', '.join(SCHEDULES)}"),
+    "warmup": (lambda v: _number(v) and 0 <= v < 1, "a share of the steps from 0 to below 1 is needed"),
     "weight_decay": (lambda v: _number(v) and v >= 0, "a number of at least 0 is needed"),
     "beta1": (lambda v: _number(v) and 0 <= v < 1, "a number from 0 to below 1 is needed"),
     "beta2": (lambda v: _number(v) and 0 <= v < 1, "a number from 0 to below 1 is needed"),

@@ -1,0 +1,200 @@
+"""Many students at once in a program of their own: each number of their step is a vector over 16 students."""
+
+import copy
+import ctypes
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from archab.engine.cohort import Cohort, Outcome, variances
+from archab.engine.lanes import LANES
+from archab.engine.population import Population
+from archab.engine.program import Slot, Source, Update, generate
+from archab.engine.signature import signature
+from archab.engine.trace import Untraceable, elementwise, trace
+from archab.errors import ArchabError
+from archab.space.examine import fitting
+from archab.space.routine import Descent
+from archab.space.space import explain
+
+ALIGNED = 64
+NUMPY = {torch.float32: np.float32, torch.float64: np.float64, torch.int64: np.int64, torch.int32: np.int32}
+NUMPY |= {torch.bool: np.int32}
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A program and the routine that it follows."""
+
+    source: Source
+    library: ctypes.CDLL
+    threads: int
+
+
+class Block:
+    """The state of R students in blocks of 16, and the calls of their program."""
+
+    def __init__(self, program: Compiled, population: Population, noise: list[int]) -> None:
+        self.program, self.students = program, len(noise)
+        self.blocks = -(-self.students // LANES)
+        self.state = _aligned(self.blocks * program.source.state).reshape(self.blocks, program.source.state)
+        self._works = [_aligned(program.source.work) for _ in range(max(1, min(program.threads, self.blocks)))]
+        for name, tensor in population.tensors.items():
+            self.put(name, tensor)
+        self.put("student", torch.tensor(noise))
+
+    def put(self, name: str, values: Tensor) -> None:
+        """Set a tensor of every student, shape (R, …); lanes without a student get the last one's."""
+        slot = self._slot(name)
+        values = values.to(torch.int32).neg() if values.dtype == torch.bool else values
+        padded = torch.cat([values, values[-1:].expand(self.blocks * LANES - len(values), *values.shape[1:])])
+        slot[...] = padded.detach().numpy().reshape(self.blocks, LANES, -1).transpose(0, 2, 1)
+
+    def get(self, name: str) -> np.ndarray:
+        """A tensor of every student, shape (R, elements)."""
+        return self._slot(name).transpose(0, 2, 1).reshape(self.blocks * LANES, -1)[: self.students]
+
+    def gradient(self, name: str) -> np.ndarray:
+        """The gradient of the last step, of the students of the first block; shape (R, elements)."""
+        window = _window(self._works[0][None], self.program.source.gradients[name])
+        return window[0].transpose(1, 0)[: self.students]
+
+    def answers(self, inputs: Tensor, like: Tensor) -> Tensor:
+        """Outputs in evaluation mode, of the shape and type of `like`; each student on inputs of its own."""
+        found = torch.empty(self.blocks * LANES, *like.shape[1:], dtype=like.dtype)
+        given = inputs.to(like.dtype) if inputs.is_floating_point() else inputs
+        self.call("answer", torch.arange(self.students), given.contiguous(), inputs.shape[1], found)
+        return found[: self.students]
+
+    def _slot(self, name: str) -> np.ndarray:
+        return _window(self.state, self.program.source.slots[name])
+
+    def call(self, function: str, targets: Tensor, *arguments: Any) -> None:
+        """Call a function of the program on all blocks, spread over threads; it lets go of Python's lock.
+
+        Raises:
+            ArchabError: where an index was outside of the axis that it pointed into.
+        """
+        lanes = torch.cat([targets, targets[-1:].expand(self.blocks * LANES - len(targets))]).contiguous()
+        run = getattr(self.program.library, function)
+        given = [_pointer(a) for a in arguments]
+
+        def some(part: tuple[int, int, np.ndarray]) -> int:
+            first, last, work = part
+            state = ctypes.c_void_p(self.state.ctypes.data)
+            return int(run(state, _pointer(work), _pointer(lanes), *given, ctypes.c_long(first), ctypes.c_long(last)))
+
+        share = -(-self.blocks // len(self._works))
+        parts = [
+            (k * share, min((k + 1) * share, self.blocks), work)
+            for k, work in enumerate(self._works)
+            if k * share < self.blocks
+        ]
+        if len(parts) == 1:
+            outside = some(parts[0])
+        else:
+            with ThreadPoolExecutor(len(parts)) as pool:
+                outside = max(pool.map(some, parts))
+        if outside:
+            raise ArchabError("an index pointed outside of its axis while students trained: more tokens than rows?")
+
+
+def trainer(program: Compiled) -> Callable[[Cohort], Outcome]:
+    """A trainer of cohorts by a program."""
+
+    def train(cohort: Cohort) -> Outcome:
+        block = fit(cohort, program, cohort.students())
+        nmse = _errors(block, cohort, cohort.heldout_inputs, cohort.heldout_outputs)
+        train_nmse = _errors(block, cohort, cohort.inputs, cohort.outputs)
+        whole = np.isfinite(nmse) & np.isfinite(train_nmse) & np.isfinite(block.get("total")[:, 0])
+        for name in program.source.learnable:
+            whole &= np.isfinite(block.get(name)).all(1)
+        return Outcome(np.where(whole, nmse, np.nan), np.where(whole, train_nmse, np.nan), ~whole)
+
+    return train
+
+
+def fit(cohort: Cohort, program: Compiled, population: Population) -> Block:
+    """Train the students, an epoch a call."""
+    block = Block(program, population, cohort.noise)
+    routine = cohort.routine
+    assert isinstance(routine, Descent)
+    inputs, outputs = (fitting(population.network, t).contiguous() for t in (cohort.inputs, cohort.outputs))
+    targets = torch.arange(block.students) // cohort.restarts
+    samples = inputs.shape[1]
+    steps = samples // cohort.minibatch
+    numbers = _numbers(routine, routine.epochs * steps).to(program.source.dtype)
+    for epoch in range(routine.epochs):
+        here = numbers[epoch * steps : (epoch + 1) * steps].contiguous()
+        order = cohort.order(epoch).contiguous()
+        block.call("train", targets, inputs, outputs, order, here, samples, epoch * steps, steps)
+        cohort.advance(block.students / routine.epochs)
+    return block
+
+
+def write(network: nn.Module, routine: Descent, inputs: Tensor, outputs: Tensor) -> Source:
+    """The program of a family, from one network and one mini-batch in the network's precision.
+
+    Raises:
+        Untraceable: if the network is more than its graph.
+        NoRule: if an operation of the graph has no rule.
+    """
+    before, traced_network = signature(network), copy.deepcopy(network)
+    try:
+        traced = trace(traced_network, inputs, outputs)
+        if signature(traced_network) != before:
+            raise Untraceable("its attributes change as it trains")
+        probe = _numbers(routine, 1)
+        dtype = next(iter(network.parameters())).dtype
+        norm = routine.clip_norm is not None
+        graph = elementwise(routine.update, dtype, routine.moments, probe.shape[1] - norm)
+    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+        raise Untraceable(explain(error)) from error
+    return generate(traced, Update(graph, routine.moments, probe.shape[1], norm), inputs, outputs)
+
+
+def _numbers(routine: Descent, steps: int) -> Tensor:
+    """What each step takes: the bound of the gradient's norm, if there is one, then the routine's own numbers."""
+    numbers = routine.numbers(steps)
+    if routine.clip_norm is None:
+        return numbers
+    return torch.cat([torch.full((steps, 1), routine.clip_norm, dtype=numbers.dtype), numbers], 1)
+
+
+def _errors(block: Block, cohort: Cohort, inputs: Tensor, outputs: Tensor) -> np.ndarray:
+    """NMSE of every student."""
+    targets = torch.arange(block.students) // cohort.restarts
+    dtype = block.program.source.dtype
+    samples = inputs.shape[1]
+    given = (inputs.to(dtype) if inputs.is_floating_point() else inputs).contiguous()
+    total = torch.zeros(block.blocks * LANES, dtype=torch.float64)
+    block.call("score", targets, given, outputs.to(dtype).contiguous(), samples, total)
+    variance = variances(outputs)[targets]
+    return (total[: block.students] / outputs[0].numel() / variance).numpy()
+
+
+def _window(memory: np.ndarray, slot: Slot) -> np.ndarray:
+    """A tensor in memory of shape (blocks, bytes), as (blocks, elements, lanes)."""
+    dtype = np.dtype(NUMPY[slot.dtype])
+    size = math.prod(slot.shape) * LANES * dtype.itemsize
+    return memory[:, slot.start : slot.start + size].view(dtype).reshape(len(memory), -1, LANES)
+
+
+def _aligned(size: int) -> np.ndarray:
+    memory = np.zeros(size + ALIGNED, np.uint8)
+    start = -memory.ctypes.data % ALIGNED
+    return memory[start : start + size]
+
+
+def _pointer(argument: Any) -> Any:
+    if isinstance(argument, Tensor):
+        return ctypes.c_void_p(argument.data_ptr())
+    if isinstance(argument, np.ndarray):
+        return ctypes.c_void_p(argument.ctypes.data)
+    return ctypes.c_long(argument)

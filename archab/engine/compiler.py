@@ -1,0 +1,130 @@
+"""C++ to machine code: the compiler of this machine, and what it has made, kept between runs."""
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+FLAGS = [
+    *("-std=c++17", "-O3", "-march=native", "-mprefer-vector-width=512"),
+    *("-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd"),  # NaN keeps its meaning: no -ffast-math
+    *("-fPIC", "-shared", "-w"),
+]
+KEPT = 256 * 2**20  # bytes of programs that are kept
+DIGEST = hashlib.sha256().digest_size
+
+
+class CompilationFailed(Exception):
+    """What the compiler said."""
+
+
+@cache
+def compiler() -> str | None:
+    """The C++ compiler: `CXX`, else g++, where there is one that knows what programs need."""
+    found = shutil.which(os.environ.get("CXX") or "g++")
+    if found is None:
+        return None
+    probe = "typedef float V __attribute__((vector_size(64))); V f(V a, V b) { return a > b ? a : b; }"
+    command = [found, *FLAGS, "-x", "c++", "-o", os.devnull, "-"]
+    with suppress(OSError, subprocess.TimeoutExpired):
+        if subprocess.run(command, input=probe.encode(), capture_output=True, timeout=30).returncode == 0:
+            return found
+    return None
+
+
+def load(source: str) -> ctypes.CDLL:
+    """A program, compiled unless it is kept.
+
+    Raises:
+        CompilationFailed: with the compiler's first line.
+    """
+    folder = store()
+    file = folder / f"{_key(source)}.so"
+    if not _whole(file):
+        _compile(source, file)
+        _prune(folder)
+    with suppress(OSError):
+        os.utime(file)
+    return ctypes.CDLL(str(file))
+
+
+@cache
+def store() -> Path:
+    """Where programs are kept: `archab` in `XDG_CACHE_HOME`, if it is this user's alone; else a folder of this process.
+
+    Code is loaded from here, so that nobody else may write it.
+    """
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "archab"
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+        if status.st_uid == os.getuid() and not status.st_mode & 0o022 and os.access(folder, os.W_OK):
+            return folder
+    return Path(tempfile.mkdtemp(prefix="archab-"))
+
+
+@cache
+def _machine() -> str:
+    """All that shapes machine code beside its source: compiler, flags and processor."""
+    said = subprocess.run([str(compiler()), "--version"], capture_output=True, text=True).stdout
+    processor = platform.processor() + platform.machine()
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        processor += next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return "\n".join([said, *FLAGS, processor])
+
+
+def _key(source: str) -> str:
+    return hashlib.sha256(f"{_machine()}\n{source}".encode()).hexdigest()[:32]
+
+
+def _whole(file: Path) -> bool:
+    """Whether a program is there as it was written: its digest stands behind it."""
+    try:
+        held = file.read_bytes()
+    except OSError:
+        return False
+    return hashlib.sha256(held[:-DIGEST]).digest() == held[-DIGEST:]
+
+
+def _compile(source: str, file: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+        made = Path(folder) / "program.so"
+        command = [str(compiler()), *FLAGS, "-x", "c++", "-o", str(made), "-", *_libraries()]
+        said = subprocess.run(command, input=source.encode(), capture_output=True)
+        if said.returncode:
+            lines = [line for line in said.stderr.decode(errors="replace").splitlines() if "error" in line]
+            raise CompilationFailed((lines or ["the compiler failed"])[0])
+        with made.open("ab") as end:
+            end.write(hashlib.sha256(made.read_bytes()).digest())
+        made.replace(file)
+
+
+def _libraries() -> list[str]:
+    return ["-lmvec", "-lm"] if platform.libc_ver()[0] == "glibc" and platform.machine() == "x86_64" else ["-lm"]
+
+
+def _prune(folder: Path) -> None:
+    """Forget what was not used for longest."""
+    kept = 0
+    for size, file in _newest_first(folder):
+        kept += size
+        if kept > KEPT:
+            file.unlink(missing_ok=True)
+
+
+def _newest_first(folder: Path) -> Iterator[tuple[int, Path]]:
+    files = []
+    for file in folder.glob("*.so"):
+        with suppress(OSError):
+            status = file.stat()
+            files.append((status.st_mtime, status.st_size, file))
+    for _, size, file in sorted(files, reverse=True):
+        yield size, file

@@ -1,0 +1,73 @@
+// What every generated program ends with: the loops over blocks of LANES students and over their samples. Rows of
+// samples are those of a student's target; all arrays are contiguous, and `targets` has an entry a student.
+
+template <long N, class T>
+static inline void put(T* lanes, const T* row) {
+  for (long i = 0; i < N; i++) lanes[i * LANES] = row[i];
+}
+
+extern "C" int score(char* state, char* w, const long* targets, const Given* inputs, const Wanted* outputs, long samples,
+                     double* errors, long first, long last) {
+  int outside = 0;
+  for (long block = first; block < last; block++) {
+    const long* target = targets + block * LANES;
+    Vec<double> total = {};
+    for (long start = 0; start < samples; start += BATCH) {
+      long here = samples - start < BATCH ? samples - start : BATCH;
+      for (long b = 0; b < BATCH; b++)
+        for (int l = 0; l < LANES; l++) {
+          long row = target[l] * samples + start + (b < here ? b : here - 1);
+          put<IN>((Given*)(w + X_AT) + b * IN * LANES + l, inputs + row * IN);
+          put<OUT>((Wanted*)(w + Y_AT) + b * OUT * LANES + l, outputs + row * OUT);
+        }
+      predict(w, state + block * STATE, nullptr, 0, &outside);
+      Vec<Wanted>*found = (Vec<Wanted>*)(w + P_AT), *wanted = (Vec<Wanted>*)(w + Y_AT);
+      for (long i = 0; i < here * OUT; i++) {
+        Vec<double> error = to<Vec<double>>(found[i]) - to<Vec<double>>(wanted[i]);
+        total += error * error;
+      }
+    }
+    for (int l = 0; l < LANES; l++) errors[block * LANES + l] = total[l];
+  }
+  return outside;
+}
+
+extern "C" int answer(char* state, char* w, const long* targets, const Given* inputs, long samples, Wanted* answers,
+                      long first, long last) {
+  int outside = 0;
+  for (long block = first; block < last; block++) {
+    const long* target = targets + block * LANES;
+    for (long start = 0; start < samples; start += BATCH) {
+      long here = samples - start < BATCH ? samples - start : BATCH;
+      for (long b = 0; b < BATCH; b++)
+        for (int l = 0; l < LANES; l++) {
+          long row = target[l] * samples + start + (b < here ? b : here - 1);
+          put<IN>((Given*)(w + X_AT) + b * IN * LANES + l, inputs + row * IN);
+        }
+      predict(w, state + block * STATE, nullptr, 0, &outside);
+      const Wanted* found = (const Wanted*)(w + P_AT);
+      for (int l = 0; l < LANES; l++)
+        for (long i = 0; i < here * OUT; i++)
+          answers[((block * LANES + l) * samples + start) * OUT + i] = found[i * LANES + l];
+    }
+  }
+  return outside;
+}
+
+extern "C" int train(char* state, char* w, const long* targets, const Given* inputs, const Wanted* outputs,
+                     const long* order, const Number* numbers, long samples, long at, long steps, long first, long last) {
+  int outside = 0;
+  for (long block = first; block < last; block++) {
+    const long* target = targets + block * LANES;
+    for (long t = 0; t < steps; t++) {
+      for (long b = 0; b < BATCH; b++)
+        for (int l = 0; l < LANES; l++) {
+          long row = target[l] * samples + order[target[l] * samples + t * BATCH + b];
+          put<IN>((Given*)(w + X_AT) + b * IN * LANES + l, inputs + row * IN);
+          put<OUT>((Wanted*)(w + Y_AT) + b * OUT * LANES + l, outputs + row * OUT);
+        }
+      step(w, state + block * STATE, numbers + t * NUMBERS, at + t + 1, &outside);
+    }
+  }
+  return outside;
+}

@@ -1,0 +1,148 @@
+// What every generated program begins with: a vector holds one number of each of LANES students.
+#include <cmath>
+#include <cstdint>
+
+constexpr int LANES = 16;
+template <class T>
+using Vec __attribute__((vector_size(sizeof(T) * LANES))) = T;
+typedef Vec<int> Mask;  // a boolean: 0 or -1 in every lane
+
+// glibc's vector mathematics, which its headers show to -ffast-math alone.
+#if defined(__GLIBC__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+extern "C" {
+#define VECTORISED(f)                                              \
+  __attribute__((__simd__("notinbranch"))) float f##f(float) noexcept; \
+  __attribute__((__simd__("notinbranch"))) double f(double) noexcept;
+VECTORISED(exp) VECTORISED(log) VECTORISED(sin) VECTORISED(cos)
+#if __GLIBC_PREREQ(2, 35)
+VECTORISED(tanh) VECTORISED(erf) VECTORISED(expm1) VECTORISED(log1p) VECTORISED(atan) VECTORISED(sinh) VECTORISED(cosh)
+#endif
+}
+#endif
+
+template <class T> struct Scalar { typedef T type; };
+template <> struct Scalar<Vec<float>> { typedef float type; };
+template <> struct Scalar<Vec<double>> { typedef double type; };
+template <> struct Scalar<Vec<long>> { typedef long type; };
+template <> struct Scalar<Vec<int>> { typedef int type; };
+template <> struct Scalar<Vec<unsigned>> { typedef unsigned type; };
+
+#define EVERY(expression)                                  \
+  ({                                                       \
+    X y;                                                   \
+    _Pragma("omp simd") for (int l = 0; l < LANES; l++) y[l] = expression; \
+    y;                                                     \
+  })
+#define FUNCTION(name)                                                                      \
+  static inline float name##_(float x) { return std::name(x); }                             \
+  static inline double name##_(double x) { return std::name(x); }                           \
+  static inline Vec<float> name##_(Vec<float> x) { typedef Vec<float> X; return EVERY(name##f(x[l])); } \
+  static inline Vec<double> name##_(Vec<double> x) { typedef Vec<double> X; return EVERY(name(x[l])); }
+FUNCTION(exp) FUNCTION(log) FUNCTION(sin) FUNCTION(cos) FUNCTION(tanh) FUNCTION(erf) FUNCTION(expm1) FUNCTION(log1p)
+FUNCTION(sqrt) FUNCTION(floor) FUNCTION(ceil) FUNCTION(trunc) FUNCTION(rint) FUNCTION(atan) FUNCTION(sinh) FUNCTION(cosh)
+
+template <class X> static inline X up(typename Scalar<X>::type s) { return s - X{}; }  // x - 0 keeps the sign of -0
+template <> inline float up<float>(float s) { return s; }
+template <> inline double up<double>(double s) { return s; }
+template <> inline long up<long>(long s) { return s; }
+template <> inline int up<int>(int s) { return s; }
+
+static inline Mask mask(Vec<int> m) { return m; }
+static inline Mask mask(Vec<long> m) { return __builtin_convertvector(m, Mask); }
+static inline int mask(bool m) { return -int(m); }
+
+static inline Vec<float> sel(Mask m, Vec<float> a, Vec<float> b) { return m ? a : b; }
+static inline Vec<int> sel(Mask m, Vec<int> a, Vec<int> b) { return m ? a : b; }
+static inline Vec<double> sel(Mask m, Vec<double> a, Vec<double> b) { return __builtin_convertvector(m, Vec<long>) ? a : b; }
+static inline Vec<long> sel(Mask m, Vec<long> a, Vec<long> b) { return __builtin_convertvector(m, Vec<long>) ? a : b; }
+template <class X> static inline X sel(int m, X a, X b) { return m ? a : b; }
+
+template <class To, class From> static inline To to(From x) {
+  if constexpr (sizeof(From) >= LANES) return __builtin_convertvector(x, To);
+  else return To(x);
+}
+
+// NaN goes through, as in torch.
+template <class X> static inline X relu_(X x) { return sel(mask(x < X{}), X{}, x); }
+template <class X> static inline X max_(X a, X b) { return sel(mask(a > b) | mask(a != a), a, b); }
+template <class X> static inline X min_(X a, X b) { return sel(mask(a < b) | mask(a != a), a, b); }
+template <class X> static inline X bound_low(X x, X low) { return sel(mask(x < low), low, x); }
+template <class X> static inline X bound_high(X x, X high) { return sel(mask(x > high), high, x); }
+template <class X> static inline X abs_(X x) { return sel(mask(x < X{}), -x, x + X{}); }
+template <class X> static inline X sign_(X x) {
+  X one = up<X>(1);
+  return sel(mask(x > X{}), one, sel(mask(x < X{}), -one, x));
+}
+template <class X> static inline X sigmoid_(X x) { return 1 / (1 + exp_(-x)); }
+template <class X> static inline X softplus_(X x, X beta, X threshold) {
+  return sel(mask(x * beta > threshold), x, log1p_(exp_(x * beta)) / beta);
+}
+template <class X> static inline X pow_(X x, X p) {
+  if constexpr (sizeof(X) >= LANES) return EVERY(std::pow(x[l], p[l]));
+  else return std::pow(x, p);
+}
+template <class X> static inline X floordiv_(X a, X b) {  // of integers
+  X q = a / b;
+  return q - sel(mask((a % b) != X{}) & mask((a < X{}) != (b < X{})), up<X>(1), X{});
+}
+template <class X> static inline X fmod_(X a, X b) { return a - b * floor_(a / b); }
+
+// Dropout's hash of student, step, site and element, as in archab/engine/noise.py.
+template <class X> static inline X mix(X x) {
+  x = (x ^ (x >> 16)) * 0x7FEB352Du;
+  x = (x ^ (x >> 15)) * 0x846CA68Bu;
+  return x ^ (x >> 16);
+}
+static inline Vec<unsigned> add_word(Vec<unsigned> key, Vec<unsigned> word) { return mix(key + word * 0x85EBCA6Bu + 0x27D4EB2Fu); }
+static inline Vec<unsigned> key_of(Vec<long> student, long step, unsigned site) {
+  Vec<unsigned> low = __builtin_convertvector(student, Vec<unsigned>), high = __builtin_convertvector(student >> 32, Vec<unsigned>);
+  Vec<unsigned> zero = {};
+  return add_word(add_word(add_word(mix(low ^ 0x9E3779B9u), high), zero + (unsigned)step), zero + site);
+}
+template <class X> static inline X uniform_(Vec<unsigned> key, unsigned element) {
+  Vec<unsigned> bits = mix(mix((element * 0x9E3779B1u) ^ key) + key) >> 8;
+  return __builtin_convertvector(__builtin_convertvector(bits, Vec<int>), X) * typename Scalar<X>::type(1.0 / 16777216);
+}
+
+// An index into an axis of n: negative ones count from its end; others outside are reported, and read at 0.
+static inline long wrap(long i, long n, int* outside) {
+  if (i < 0) i += n;
+  if (i < 0 || i >= n) { *outside = 1; return 0; }
+  return i;
+}
+
+// out[i, j] = sum over k of a[i, k] b[k, j], in tiles of I × J that stay in registers.
+template <int I, int J, long K, long A0, long A1, long B0, long B1, long O0, long O1, class X>
+static inline void tile(const X* a, const X* b, X* out) {
+  X sum[I][J] = {};
+  for (long k = 0; k < K; k++) {
+    X row[I];
+#pragma GCC unroll 16
+    for (int i = 0; i < I; i++) row[i] = a[i * A0 + k * A1];
+#pragma GCC unroll 16
+    for (int j = 0; j < J; j++) {
+      X column = b[k * B0 + j * B1];
+#pragma GCC unroll 16
+      for (int i = 0; i < I; i++) sum[i][j] += row[i] * column;
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < I; i++)
+#pragma GCC unroll 16
+    for (int j = 0; j < J; j++) out[i * O0 + j * O1] = sum[i][j];
+}
+template <int I, int J, long M, long N, long K, long A0, long A1, long B0, long B1, long O0, long O1, class X>
+static inline void matmul(const X* a, const X* b, X* out) {
+  long i = 0;
+  for (; i + I <= M; i += I) {
+    long j = 0;
+    for (; j + J <= N; j += J) tile<I, J, K, A0, A1, B0, B1, O0, O1>(a + i * A0, b + j * B1, out + i * O0 + j * O1);
+    if constexpr (N % J != 0) tile<I, N % J, K, A0, A1, B0, B1, O0, O1>(a + i * A0, b + j * B1, out + i * O0 + j * O1);
+  }
+  if constexpr (M % I != 0) {
+    long j = 0;
+    for (; j + J <= N; j += J) tile<M % I, J, K, A0, A1, B0, B1, O0, O1>(a + i * A0, b + j * B1, out + i * O0 + j * O1);
+    if constexpr (N % J != 0)
+      tile<M % I, N % J, K, A0, A1, B0, B1, O0, O1>(a + i * A0, b + j * B1, out + i * O0 + j * O1);
+  }
+}

@@ -1,0 +1,271 @@
+"""One family's training and evaluation as a C++ source: kernels, memory, and the loops over students and steps."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from archab.engine.lanes import BYTES, LANES, Apply, Buffer, C, Kernel, Reduce, View, contiguous, number
+from archab.engine.rules import NoRule, Program
+from archab.engine.trace import Traced
+
+ALIGNED = 64
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where a tensor of one block of students is: `start` in bytes, numbers of `dtype` with the lanes last."""
+
+    start: int
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A program and what must be known to call it.
+
+    Attributes:
+        text: its C++.
+        slots: by name: a network's tensors, `student`, `total` (the sum of the losses) and the moments.
+        state: bytes of a block's state.
+        work: bytes of a thread's workspace.
+        learnable: names of what is learnt.
+        gradients: where in the workspace the gradient of each is after a step.
+        dtype: its type.
+    """
+
+    text: str
+    slots: dict[str, Slot]
+    state: int
+    work: int
+    learnable: list[str]
+    gradients: dict[str, Slot]
+    dtype: torch.dtype
+
+
+@dataclass(frozen=True)
+class Update:
+    """An optimiser's update of one element.
+
+    Attributes:
+        graph: parameter, gradient, moments and numbers to the new parameter and moments.
+        moments: how many moments it keeps.
+        numbers: how many numbers it takes at each step, the same for all elements.
+        norm: whether the gradient's norm over a student's parameters is bounded, by the first of the numbers.
+    """
+
+    graph: fx.GraphModule
+    moments: int
+    numbers: int
+    norm: bool
+
+
+def generate(traced: Traced, update: Update, inputs: Tensor, outputs: Tensor) -> Source:
+    """The program of one family.
+
+    Args:
+        traced: its graphs.
+        update: how it learns.
+        inputs, outputs: one mini-batch, for its shapes and types.
+
+    Raises:
+        NoRule: where an operation, or a type, has no rule.
+    """
+    state = _State()
+    example = _placeholders(traced.predict)
+    names = [*traced.learnable, *traced.fixed, *traced.buffers]
+    tensors = dict(zip(names, example, strict=False))
+    learnable = sum(tensors[n].numel() for n in traced.learnable)
+    dtypes = {tensors[n].dtype for n in traced.learnable}
+    if len(dtypes) != 1 or (dtype := dtypes.pop()) not in (torch.float32, torch.float64):
+        raise NoRule(f"learnable numbers of type {', '.join(map(str, dtypes)) or dtype}")
+    state.run("parameters", dtype, traced.learnable, tensors)
+    held = {name: state.view(name) for name in traced.learnable}
+    held |= {name: state.one(name, tensors[name]) for name in (*traced.fixed, *traced.buffers)}
+    x, y, answers = _window(inputs, "X_AT"), _window(outputs, "Y_AT"), _window(outputs, "P_AT")
+    places = {"X_AT": 0, "Y_AT": _up(x.buffer.bytes)}
+    places["P_AT"] = places["Y_AT"] + _up(y.buffer.bytes)
+    places["G_AT"] = places["P_AT"] + _up(answers.buffer.bytes)
+    gradient = View(Buffer(dtype, True, learnable, "(w + G_AT)"), (learnable,), (1,))
+    base = places["G_AT"] + _up(gradient.buffer.bytes)
+    stepping, predicting = Program(), Program()
+    slopes = _step(stepping, state, traced, update, held, x, y, gradient)
+    [prediction] = predicting.run(traced.predict, [*(held[n] for n in names), x])
+    predicting.write(predicting.settled(prediction, None), answers)
+    step, step_work = _functions("step", stepping, base)
+    predict, predict_work = _functions("predict", predicting, base)
+    sizes = {"BATCH": len(inputs), "IN": inputs[0].numel(), "OUT": outputs[0].numel(), "STATE": state.bytes}
+    types = {"Number": dtype, "Given": inputs.dtype, "Wanted": outputs.dtype}
+    constants = {**sizes, **places, "NUMBERS": update.numbers}
+    heads = [f"constexpr long {name} = {value};" for name, value in constants.items()]
+    heads += [f"typedef {C[kind]} {name};" for name, kind in types.items()]
+    text = "\n".join([_FILES["lanes.h"], *heads, step, predict, _FILES["drive.h"]])
+    slopes = {name: replace(slot, start=slot.start + places["G_AT"]) for name, slot in slopes.items()}
+    return Source(text, state.slots, state.bytes, max(step_work, predict_work), traced.learnable, slopes, dtype)
+
+
+def _step(
+    program: Program,
+    state: "_State",
+    traced: Traced,
+    update: Update,
+    held: dict[str, View],
+    x: View,
+    y: View,
+    gradient: View,
+) -> dict[str, Slot]:
+    """A step of one block: gradients, new buffers, the loss, and the update of all learnable numbers in one loop.
+
+    Gives the places of the gradients in their buffer.
+    """
+    student = state.one("student", torch.zeros((), dtype=torch.int64))
+    total = state.one("total", torch.zeros((), dtype=y.dtype))
+    at = View(Buffer(torch.int64, False, 1, "(&at)"), (), ())
+    (learnable,), dtype = gradient.shape, gradient.dtype
+    places, start = [], 0
+    for name in traced.learnable:
+        places.append(View(gradient.buffer, held[name].shape, contiguous(held[name].shape), start))
+        start += math.prod(held[name].shape)
+    names = [*traced.learnable, *traced.fixed, *traced.buffers]
+    found = program.run(traced.step, [*(held[n] for n in names), x, y, student, at], places)
+    n = len(traced.learnable)
+    gradients, after, loss = found[:n], found[n:-1], found[-1]
+    for value, place in zip(gradients, places, strict=True):
+        if not (isinstance(value, View) and value.buffer is place.buffer):
+            program.write(program.settled(program.value(value, dtype), None), place)
+    new = [
+        program.stored(program.value(v, held[name].dtype), lanes=True)
+        for v, name in zip(after, traced.buffers, strict=True)
+    ]
+    for value, name in zip(new, traced.buffers, strict=True):
+        program.write(value, held[name])
+    program.write(Apply("(({0}) + ({1}))", (total, program.stored(loss)), (), (), y.dtype, True), total)
+    numbers: list[Any] = [
+        View(Buffer(dtype, False, update.numbers, "numbers"), (), (), k) for k in range(update.numbers)
+    ]
+    slope: Any = gradient
+    if update.norm:
+        square = View(Buffer(dtype, True, 1), (), ())
+        program.add(Reduce(gradient, (0,), square, "{{}}", "{a} + {x} * {x}", "sqrt_({a})"), square)
+        bound = Apply("min_(({1}) / (({0}) + up<{X}>(1e-6)), up<{X}>(1))", (square, numbers[0]), (), (), dtype, True)
+        scale = program.copied(bound, (), (), True)
+        slope = Apply("(({0}) * ({1}))", (gradient, scale), (learnable,), (1,), dtype, True)
+        numbers = numbers[1:]
+    everything = state.whole("parameters", learnable, dtype)
+    moments = [state.whole(f"moment{k}", learnable, dtype) for k in range(update.moments)]
+    single = Program(single=True)
+    single._names = program._names
+    news = single.run(update.graph, [everything, slope, *moments, *numbers])
+    for value, place in zip(news, [everything, *moments], strict=True):
+        single.write(single.value(value, dtype), place)
+    program.kernels += single.kernels
+    width = BYTES[C[dtype]] * LANES
+    return {n: Slot(p.offset * width, dtype, p.shape) for n, p in zip(traced.learnable, places, strict=True)}
+
+
+def _window(tensor: Tensor, at: str) -> View:
+    """A mini-batch of every student, at a fixed place in the workspace."""
+    shape = tuple(tensor.shape)
+    return View(Buffer(tensor.dtype, True, tensor.numel(), f"(w + {at})"), shape, contiguous(shape))
+
+
+def _placeholders(graph: fx.GraphModule) -> list[Any]:
+    return [node.meta["val"] for node in graph.graph.nodes if node.op == "placeholder"]
+
+
+class _State:
+    """What a block of students keeps from step to step."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self.slots: dict[str, Slot] = {}
+        self._views: dict[str, View] = {}
+
+    def run(self, name: str, dtype: torch.dtype, names: Sequence[str], tensors: dict[str, Any]) -> None:
+        """Tensors one behind the other, so that one loop runs over all."""
+        start = self.bytes
+        for each in names:
+            self.one(each, tensors[each])
+        size = (self.bytes - start) // (BYTES[C[dtype]] * LANES)
+        self._views[name] = View(Buffer(dtype, True, size, f"(s + {start})"), (size,), (1,))
+
+    def one(self, name: str, tensor: Any) -> View:
+        """A tensor of its own."""
+        if tensor.dtype not in C:
+            raise NoRule(f"numbers of type {tensor.dtype}")
+        shape = tuple(tensor.shape)
+        buffer = Buffer(tensor.dtype, True, tensor.numel(), f"(s + {self.bytes})")
+        self.slots[name] = Slot(self.bytes, tensor.dtype, shape)
+        self.bytes += _up(buffer.bytes)
+        self._views[name] = View(buffer, shape, contiguous(shape))
+        return self._views[name]
+
+    def view(self, name: str) -> View:
+        """A tensor that is there."""
+        return self._views[name]
+
+    def whole(self, name: str, elements: int, dtype: torch.dtype) -> View:
+        """As many numbers as are learnt."""
+        if name in self._views:
+            return self._views[name]
+        return self.one(name, torch.empty(elements, dtype=dtype, device="meta"))
+
+
+def _up(size: int) -> int:
+    return -(-size // ALIGNED) * ALIGNED
+
+
+def _functions(name: str, program: Program, base: int) -> tuple[str, int]:
+    """The kernels as functions, a function `name` that calls them in order, and the workspace that they need."""
+    starts, used = _placed(program.kernels, base)
+    lines = []
+    for buffer, table in program.constants:
+        values = ", ".join(number(v, buffer.dtype) for v in table.flatten().tolist())
+        lines.append(f"static const {C[buffer.dtype]} {name}_{buffer.home}[] = {{{values}}};")
+    constants = {buffer for buffer, _ in program.constants}
+    for i, kernel in enumerate(program.kernels):
+        named: dict[Buffer, str] = {}
+
+        def of(buffer: Buffer, named: dict[Buffer, str] = named) -> str:
+            if buffer in constants:
+                return f"{name}_{buffer.home}"
+            return named.setdefault(buffer, f"b{len(named)}")
+
+        code = kernel.code(of)
+        heads = [f"{b.type}* {n} = ({b.type}*){b.home or f'(w + {starts[b]})'};" for b, n in named.items()]
+        lines.append(f"static void {name}{i}(char* w, char* s, const Number* numbers, long at, int* outside) {{")
+        lines += [f"  {head}" for head in heads] + [f"  {code}", "}"]
+    calls = " ".join(f"{name}{i}(w, s, numbers, at, outside);" for i in range(len(program.kernels)))
+    lines.append(f"static void {name}(char* w, char* s, const Number* numbers, long at, int* outside) {{ {calls} }}")
+    return "\n".join(lines), used
+
+
+def _placed(kernels: Sequence[Kernel], base: int) -> tuple[dict[Buffer, int], int]:
+    """A place in the workspace for every buffer, where no other lives at the same time; first fit."""
+    life: dict[Buffer, list[int]] = {}
+    for i, kernel in enumerate(kernels):
+        for buffer in kernel.touched():
+            if not buffer.home:
+                life.setdefault(buffer, [i, i])[1] = i
+    starts: dict[Buffer, int] = {}
+    living: list[Buffer] = []
+    top = base
+    for buffer, (born, _) in sorted(life.items(), key=lambda item: item[1][0]):
+        living = [b for b in living if life[b][1] >= born]
+        start = base
+        for other in sorted(living, key=starts.__getitem__):
+            if start + _up(buffer.bytes) <= starts[other]:
+                break
+            start = max(start, starts[other] + _up(other.bytes))
+        starts[buffer] = start
+        living.append(buffer)
+        top = max(top, start + _up(buffer.bytes))
+    return starts, top
+
+
+_FILES = {name: (Path(__file__).parent / name).read_text() for name in ("lanes.h", "drive.h")}

@@ -1,0 +1,192 @@
+"""One student's training step and its evaluation as flat graphs of small operations, traced once a family."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor, fx, nn
+from torch._decomp import decomposition_table
+from torch.func import functional_call, functionalize, grad, grad_and_value
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.nn import functional as F
+
+from archab.engine.noise import Counter
+from archab.engine.rules import RULES
+
+
+class Untraceable(Exception):
+    """Why a network cannot be traced; another engine trains it."""
+
+
+@dataclass(frozen=True)
+class Traced:
+    """Two graphs of one network.
+
+    Attributes:
+        learnable, fixed, buffers: names of its tensors, in the order of the graphs' first inputs.
+        step: learnable, fixed, buffers, inputs, outputs, student and step to gradients, new buffers and the loss.
+        predict: learnable, fixed, buffers and inputs to predictions in evaluation mode.
+    """
+
+    learnable: list[str]
+    fixed: list[str]
+    buffers: list[str]
+    step: fx.GraphModule
+    predict: fx.GraphModule
+
+
+def trace(network: nn.Module, inputs: Tensor, outputs: Tensor) -> Traced:
+    """Trace a network on one mini-batch, inputs (n, …) and outputs (n, …), in the precision that they have.
+
+    Raises:
+        Untraceable: where torch cannot, or the network holds what no graph shows.
+    """
+    learnable = {name: p.detach() for name, p in network.named_parameters() if p.requires_grad}
+    fixed = {name: p.detach() for name, p in network.named_parameters() if not p.requires_grad}
+    buffers = {name: b.detach() for name, b in network.named_buffers()}
+
+    def step(
+        learnable: dict[str, Tensor],
+        fixed: dict[str, Tensor],
+        buffers: dict[str, Tensor],
+        inputs: Tensor,
+        outputs: Tensor,
+        student: Tensor,
+        at: Tensor,
+    ) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        def loss(learnable: dict[str, Tensor]) -> tuple[Tensor, list[Tensor]]:
+            after = {name: b.clone() for name, b in buffers.items()}
+            predictions = functional_call(network, ({**learnable, **fixed}, after), (inputs,))
+            return (predictions - outputs).square().mean(), list(after.values())
+
+        with _Traced(student, at):
+            gradients, (value, after) = grad_and_value(loss, has_aux=True)(learnable)
+        return [gradients[name] for name in learnable], after, value
+
+    def predict(
+        learnable: dict[str, Tensor], fixed: dict[str, Tensor], buffers: dict[str, Tensor], inputs: Tensor
+    ) -> Tensor:
+        def predictions(zero: Tensor) -> tuple[Tensor, Tensor]:
+            with quiet:
+                return zero, functional_call(network, ({**learnable, **fixed}, buffers), (inputs,))
+
+        # Under autograd, as in a step: recurrent layers are then opened before their writes are made functional.
+        return grad(predictions, has_aux=True)(torch.zeros_like(inputs, dtype=torch.float32).sum())[1]
+
+    word = torch.zeros((), dtype=torch.int64)
+    quiet = Counter(word)
+    network.train()
+    stepping = _flat(step, learnable, fixed, buffers, inputs, outputs, word, torch.zeros_like(word))
+    network.eval()
+    predicting = _flat(predict, learnable, fixed, buffers, inputs)
+    network.train()
+    return Traced(list(learnable), list(fixed), list(buffers), stepping, predicting)
+
+
+def elementwise(update: Any, dtype: torch.dtype, moments: int, numbers: int) -> fx.GraphModule:
+    """The graph of an optimiser's update of one element: parameter, gradient, moments and numbers to its new state."""
+    # Each a tensor of its own, or they would be one input.
+    p, g, *rest = (torch.zeros((), dtype=dtype) for _ in range(2 + moments + numbers))
+
+    def of_four(p: Tensor, g: Tensor, moments: list[Tensor], numbers: list[Tensor]) -> list[Tensor]:
+        return update(p, g, moments, numbers)
+
+    return _flat(of_four, p, g, rest[:moments], rest[moments:])
+
+
+def _flat(function: Any, *arguments: Any) -> fx.GraphModule:
+    try:
+        with _plain_operations():
+            traced = make_fx(
+                functionalize(function, remove="mutations"),
+                decomposition_table=_table(),
+                tracing_mode="fake",
+                _allow_non_fake_inputs=True,
+            )(*arguments)
+    except Exception as error:
+        raise Untraceable(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}") from error
+    traced.graph.eliminate_dead_code()
+    return traced
+
+
+@cache
+def _table() -> dict[Any, Any]:
+    """Torch's decompositions into small operations, of those that have no rule and are no composites (of C++)."""
+
+    def composite(op: Any) -> bool:
+        return isinstance(op, torch._ops.OpOverload) and torch._C._dispatch_has_kernel_for_dispatch_key(
+            op.name(), "CompositeImplicitAutograd"
+        )
+
+    return {op: rule for op, rule in decomposition_table.items() if op not in RULES and not composite(op)}
+
+
+@contextmanager
+def _plain_operations() -> Iterator[None]:
+    """Convolutions as matrix products, and none of torch's library kernels, which no decomposition opens."""
+    convolutions: Any = dict.fromkeys(("conv1d", "conv2d", "conv3d"), _convolution)
+    with warnings.catch_warnings(), ExitStack() as entered:
+        warnings.filterwarnings("ignore", message="TF32 acceleration")
+        entered.enter_context(patch.multiple(F, **convolutions))
+        entered.enter_context(torch.backends.mkldnn.flags(enabled=False))
+        yield
+
+
+def _convolution(
+    inputs: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] | str = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+) -> Tensor:
+    """A convolution of any dimension, as a sum of matrix products over the positions of its kernel."""
+    kernel = weight.shape[2:]
+    axes = len(kernel)
+    strides, dilations = _each(stride, axes), _each(dilation, axes)
+    reach = [d * (k - 1) for d, k in zip(dilations, kernel, strict=True)]
+    if padding == "same":
+        ends = [(r // 2, r - r // 2) for r in reach]
+    else:
+        ends = [(p, p) for p in _each(0 if isinstance(padding, str) else padding, axes)]
+    unbatched = inputs.dim() == axes + 1
+    padded = F.pad(inputs[None] if unbatched else inputs, [p for end in reversed(ends) for p in end])
+    sizes = [(n - r - 1) // s + 1 for n, r, s in zip(padded.shape[2:], reach, strides, strict=True)]
+    samples, channels = padded.shape[:2]
+    total: Any = 0
+    for position in product(*map(range, kernel)):
+        window: Any = tuple(
+            slice(k * d, k * d + (n - 1) * s + 1, s)
+            for k, d, n, s in zip(position, dilations, sizes, strides, strict=True)
+        )
+        seen = padded[(slice(None), slice(None), *window)].reshape(samples, groups, channels // groups, -1)
+        place: Any = (..., *position)
+        total = total + weight[place].reshape(groups, -1, channels // groups) @ seen
+    total = total.reshape(samples, len(weight), *sizes)
+    if bias is not None:
+        total = total + bias.reshape(-1, *[1] * axes)
+    return total[0] if unbatched else total
+
+
+def _each(value: int | Sequence[int], axes: int) -> list[int]:
+    return [value] * axes if isinstance(value, int) else list(value) * (axes // len(value))
+
+
+class _Traced(Counter):
+    """A counter whose numbers are one operation of the graph, `archab.uniform`."""
+
+    def __init__(self, student: Tensor, at: Tensor) -> None:
+        super().__init__(student)
+        self._at = at
+
+    def uniform(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        self.site += 1
+        dtype = like.dtype if like.is_floating_point() else torch.float32
+        return torch.ops.archab.uniform(self._student, self._at, self.site, list(shape), dtype)
