@@ -313,7 +313,6 @@ def test_a_users_own_architecture_prior_routine_and_space_run_from_their_folder(
     ended = run()
     assert ended.returncode == 0, ended.stderr
     assert "Does a sharp gate learn better?" in ended.stdout
-    assert "its routine is the user's own" in ended.stdout
     assert "Traceback" not in ended.stderr
     [run_] = runs(users_folder, "gates").to_dict("records")
     assert run_["params.space.a.prior.factor"] == "3.0"

@@ -1,16 +1,18 @@
 """The comparison against independent truth: closed-form optima, shared draws, and refusals before training."""
 
+import re
 import warnings
 from functools import partial
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import family
+from conftest import family, in_double
 from torch import nn
 
 from archab import ArchitecturalSpace, Comparison
-from archab.engine.plan import Vmap
+from archab.engine.plan import Auto, Loop, Vmap
 from archab.errors import ArchabError
 from archab.results import COLUMNS
 from archab.space.architectures import deep
@@ -127,25 +129,60 @@ def test_samples_follow_the_measure_and_are_rounded_up_to_whole_mini_batches():
     assert size == 70
 
 
-def test_a_users_routine_in_plain_pytorch_trains_one_student_after_another():
-    seen = []
+def adagrad(network, batches, loss, lr=0.05, epochs=2, minibatch=8, after=lambda network: None):
+    optimiser = torch.optim.Adagrad(network.parameters(), lr=lr)
+    for _ in range(epochs):
+        for inputs, outputs in batches:
+            optimiser.zero_grad()
+            loss(network(inputs), outputs).backward()
+            after(network)
+            optimiser.step()
 
-    def routine(network, batches, loss, lr=0.05, epochs=2, minibatch=8):
-        optimiser = torch.optim.Adagrad(network.parameters(), lr=lr)
-        for _ in range(epochs):
-            for inputs, outputs in batches:
-                seen.append(len(inputs))
-                optimiser.zero_grad()
-                loss(network(inputs), outputs).backward()
-                optimiser.step()
 
-    side = family("dense", routine=partial(routine, lr=[0.1]))
-    comparison = Comparison(side, side, targets=1, samples=32)
-    assert "the user's own" in comparison.plan.notes[0]
-    with pytest.warns(UserWarning, match="one student after another"):
-        rows = comparison.table()
-    assert seen == [8] * (2 * 2 * 4)
-    assert (rows["status"] == "ok").all()
+def alone_and_by_default(routine):
+    side = family("dense", prior=in_double, routine=routine)
+    alone, default = (Comparison(side, side, targets=2, samples=32, engine=e) for e in (Loop(), Auto()))
+    engines = {m.engine for lesson in default.plan.lessons.values() for m in lesson.methods.values()}
+    return alone.table(), default.table(), engines, default.plan.notes
+
+
+def test_a_users_routine_in_plain_pytorch_trains_students_together_where_it_does_not_couple_them():
+    alone, together, engines, notes = alone_and_by_default(partial(adagrad, lr=[0.1]))
+    assert engines == {"vmap"}
+    assert not notes
+    np.testing.assert_allclose(together["nmse"], alone["nmse"], rtol=1e-12)
+    assert (alone["status"] == "ok").all()
+
+
+def bounded(network):
+    nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+
+
+class Stop(Exception):
+    pass
+
+
+def stopping(network, batches, loss, epochs=3):
+    """Stops at a loss that only students of large outputs reach."""
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.01)
+    for _ in range(epochs):
+        for inputs, outputs in batches:
+            optimiser.zero_grad()
+            value = loss(network(inputs), outputs)
+            if value.item() > 50:
+                return
+            value.backward()
+            optimiser.step()
+
+
+@pytest.mark.filterwarnings("ignore:.*one student after another")
+@pytest.mark.parametrize("routine", [partial(adagrad, after=bounded), stopping])
+def test_a_users_routine_that_couples_students_gets_the_loop_and_one_warning(routine):
+    alone, default, engines, notes = alone_and_by_default(routine)
+    assert engines == {"loop"}
+    assert len(notes) == 1
+    assert re.search("one student after another: its routine .*", notes[0])
+    np.testing.assert_array_equal(default["nmse"], alone["nmse"])
 
 
 def space(**given):

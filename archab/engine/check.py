@@ -93,9 +93,12 @@ def why_not_batched(sample: Sample) -> str | None:
         )
     students = sample.networks[:STUDENTS]
     try:
-        return _difference(cohort, [_in_double(copy.deepcopy(n)) for n in students], 1e-9)
+        why = _difference(cohort, [_in_double(copy.deepcopy(n)) for n in students], 1e-9)
     except (ArchabError, RuntimeError, TypeError):
-        return _difference(cohort, students, 1e-4)
+        why = _difference(cohort, [copy.deepcopy(n) for n in students], 1e-4)
+    if why is None or isinstance(cohort.routine, Descent):
+        return why
+    return f"its routine does not train students together as it does alone ({why})"
 
 
 def why_not_compiled(sample: Sample, program: Compiled) -> str | None:
@@ -126,7 +129,8 @@ def why_not_compiled(sample: Sample, program: Compiled) -> str | None:
                 wanted = torch.stack([n(fitting(n, x)) for n, x in zip(again, cohort.inputs, strict=True)])
             found["its outputs in evaluation mode"] = untouched.answers(cohort.inputs, wanted), wanted
         for name, _ in networks[0].named_buffers():
-            found[name] = block.get(name), torch.stack([dict(n.named_buffers())[name] for n in networks]).flatten(1)
+            alone = [dict(n.named_buffers())[name] for n in networks]
+            found[name] = block.get(name), torch.stack(alone).view(STUDENTS, -1)
         for name, (values, wanted) in found.items():
             least = 1e-3 * largest if name.startswith("the gradient") else 1e-3
             scale = max(float(wanted.double().abs().nan_to_num(0).max()) if wanted.numel() else 1.0, least)

@@ -15,15 +15,14 @@ from torch import Tensor, nn
 from archab.engine.cohort import Cohort, Outcome, variances
 from archab.engine.lanes import LANES
 from archab.engine.population import Population
-from archab.engine.program import Slot, Source, Update, generate
-from archab.engine.signature import signature
+from archab.engine.program import ALIGNED, Slot, Source, Update, generate
+from archab.engine.signature import attributes
 from archab.engine.trace import Untraceable, elementwise, trace
 from archab.errors import ArchabError
 from archab.space.examine import fitting
 from archab.space.routine import Descent
 from archab.space.space import explain
 
-ALIGNED = 64
 NUMPY = {torch.float32: np.float32, torch.float64: np.float64, torch.int64: np.int64, torch.int32: np.int32}
 NUMPY |= {torch.bool: np.int32}
 
@@ -145,10 +144,10 @@ def write(network: nn.Module, routine: Descent, inputs: Tensor, outputs: Tensor)
         Untraceable: if the network is more than its graph.
         NoRule: if an operation of the graph has no rule.
     """
-    before, traced_network = signature(network), copy.deepcopy(network)
+    before, traced_network = attributes(network), copy.deepcopy(network)
     try:
         traced = trace(traced_network, inputs, outputs)
-        if signature(traced_network) != before:
+        if attributes(traced_network) != before:
             raise Untraceable("its attributes change as it trains")
         probe = _numbers(routine, 1)
         dtype = next(iter(network.parameters())).dtype

@@ -13,10 +13,12 @@ from functools import cache
 from pathlib import Path
 
 FLAGS = [
-    *("-std=c++17", "-O3", "-march=native", "-mprefer-vector-width=512"),
-    *("-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd"),  # NaN keeps its meaning: no -ffast-math
-    *("-fPIC", "-shared", "-w"),
+    *("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math"),  # NaN keeps its meaning
+    *("-fno-strict-aliasing", "-fPIC", "-shared", "-w"),  # one memory holds values of several types
 ]
+# What clang does not know. GCC 12 takes kernels for pure functions, and leaves out their calls, where it has rewritten
+# the addresses that they write to.
+GNU = ["-mprefer-vector-width=512", "-fopenmp-simd", "-fno-ipa-pure-const", "-fno-ipa-modref"]
 KEPT = 256 * 2**20  # bytes of programs that are kept
 DIGEST = hashlib.sha256().digest_size
 
@@ -26,16 +28,18 @@ class CompilationFailed(Exception):
 
 
 @cache
-def compiler() -> str | None:
-    """The C++ compiler: `CXX`, else g++, where there is one that knows what programs need."""
+def compiler() -> list[str] | None:
+    """The command of the C++ compiler: `CXX`, else g++, where there is one that knows what programs need."""
     found = shutil.which(os.environ.get("CXX") or "g++")
     if found is None:
         return None
     probe = "typedef float V __attribute__((vector_size(64))); V f(V a, V b) { return a > b ? a : b; }"
-    command = [found, *FLAGS, "-x", "c++", "-o", os.devnull, "-"]
-    with suppress(OSError, subprocess.TimeoutExpired):
-        if subprocess.run(command, input=probe.encode(), capture_output=True, timeout=30).returncode == 0:
-            return found
+    for flags in ([*FLAGS, *GNU], FLAGS):
+        command = [found, *flags, "-x", "c++", "-"]
+        with suppress(OSError, subprocess.TimeoutExpired):
+            ended = subprocess.run([*command, "-o", os.devnull], input=probe.encode(), capture_output=True, timeout=30)
+            if ended.returncode == 0:
+                return command
     return None
 
 
@@ -73,12 +77,13 @@ def store() -> Path:
 @cache
 def _machine() -> str:
     """All that shapes machine code beside its source: compiler, flags and processor."""
-    said = subprocess.run([str(compiler()), "--version"], capture_output=True, text=True).stdout
+    command = compiler() or []
+    said = subprocess.run([*command[:1], "--version"], capture_output=True, text=True).stdout
     processor = platform.processor() + platform.machine()
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         processor += next((line for line in lines if line.startswith(("flags", "Features"))), "")
-    return "\n".join([said, *FLAGS, processor])
+    return "\n".join([said, *command, processor])
 
 
 def _key(source: str) -> str:
@@ -97,7 +102,7 @@ def _whole(file: Path) -> bool:
 def _compile(source: str, file: Path) -> None:
     with tempfile.TemporaryDirectory(dir=file.parent) as folder:
         made = Path(folder) / "program.so"
-        command = [str(compiler()), *FLAGS, "-x", "c++", "-o", str(made), "-", *_libraries()]
+        command = [*(compiler() or []), "-o", str(made), *_libraries()]
         said = subprocess.run(command, input=source.encode(), capture_output=True)
         if said.returncode:
             lines = [line for line in said.stderr.decode(errors="replace").splitlines() if "error" in line]

@@ -81,6 +81,14 @@ template <class X> static inline X pow_(X x, X p) {
   if constexpr (sizeof(X) >= LANES) return EVERY(std::pow(x[l], p[l]));
   else return std::pow(x, p);
 }
+template <class X> static inline X atan2_(X y, X x_) {
+  if constexpr (sizeof(X) >= LANES) { X x = y; return EVERY(std::atan2(x[l], x_[l])); }
+  else return std::atan2(y, x_);
+}
+template <class X> static inline X remainder_(X a, X b) {  // with the sign of a, as C's fmod
+  if constexpr (sizeof(X) >= LANES) { X x = a; return EVERY(std::fmod(x[l], b[l])); }
+  else return std::fmod(a, b);
+}
 template <class X> static inline X floordiv_(X a, X b) {  // of integers
   X q = a / b;
   return q - sel(mask((a % b) != X{}) & mask((a < X{}) != (b < X{})), up<X>(1), X{});

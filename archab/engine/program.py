@@ -13,7 +13,7 @@ from archab.engine.lanes import BYTES, LANES, Apply, Buffer, C, Kernel, Reduce, 
 from archab.engine.rules import NoRule, Program
 from archab.engine.trace import Traced
 
-ALIGNED = 64
+ALIGNED = 128  # the largest vector, of 16 numbers of 8 bytes
 
 
 @dataclass(frozen=True)
@@ -190,18 +190,24 @@ class _State:
         """Tensors one behind the other, so that one loop runs over all."""
         start = self.bytes
         for each in names:
-            self.one(each, tensors[each])
+            self._placed(each, tensors[each])
         size = (self.bytes - start) // (BYTES[C[dtype]] * LANES)
         self._views[name] = View(Buffer(dtype, True, size, f"(s + {start})"), (size,), (1,))
+        self.bytes = _up(self.bytes)
 
     def one(self, name: str, tensor: Any) -> View:
         """A tensor of its own."""
+        view = self._placed(name, tensor)
+        self.bytes = _up(self.bytes)
+        return view
+
+    def _placed(self, name: str, tensor: Any) -> View:
         if tensor.dtype not in C:
             raise NoRule(f"numbers of type {tensor.dtype}")
         shape = tuple(tensor.shape)
         buffer = Buffer(tensor.dtype, True, tensor.numel(), f"(s + {self.bytes})")
         self.slots[name] = Slot(self.bytes, tensor.dtype, shape)
-        self.bytes += _up(buffer.bytes)
+        self.bytes += buffer.bytes
         self._views[name] = View(buffer, shape, contiguous(shape))
         return self._views[name]
 

@@ -75,6 +75,7 @@ class Program:
         self.constants: list[tuple[Buffer, Tensor]] = []
         self.single = single
         self._made: dict[Buffer, int] = {}
+        self._homes: dict[Local, View] = {}
         self._names = count()
         self._destinations: dict[fx.Node, View] = {}
 
@@ -104,9 +105,10 @@ class Program:
                     found[node] = getattr(graph, node.target).detach()
                 case "call_function":
                     arguments, named = fx.node.map_arg((tuple(node.args), dict(node.kwargs)), found.__getitem__)
-                    found[node] = self._operate(node, arguments, named)
                     if node.target is A.copy_.default:
-                        found[node.args[0]] = found[node]
+                        found[node] = self._written(found, *arguments[:2])
+                    else:
+                        found[node] = self._operate(node, arguments, named)
         return [found[node] for node in outputs]
 
     def _operate(self, node: fx.Node, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
@@ -123,6 +125,36 @@ class Program:
         if _is_view(operation):
             return self._seen(node, arguments[0])
         raise NoRule(f"{operation}")
+
+    def _written(self, found: dict[fx.Node, Any], to: Any, x: Any) -> View:
+        """`copy_` into a tensor or a part of it: what sees that tensor sees it written from now on."""
+        if isinstance(to, Tensor):
+            memory = to.untyped_storage()
+            same = [
+                (n, v)
+                for n, v in found.items()
+                if isinstance(v, Tensor) and v.untyped_storage().data_ptr() == memory.data_ptr()
+            ]
+            seen = [(n, tuple(v.shape), tuple(v.stride()), int(v.storage_offset())) for n, v in same]
+            elements = memory.nbytes() // to.element_size()
+            before: Value = self.value(to.as_strided((elements,), (1,), 0), to.dtype)
+            place = tuple(to.shape), tuple(to.stride()), int(to.storage_offset())
+        else:
+            view = self.stored(to)
+            seen = [
+                (n, v.shape, v.strides, v.offset if isinstance(v, View) else 0)
+                for n, v in found.items()
+                if (isinstance(v, Local) and v is to) or (isinstance(v, View) and v.buffer is view.buffer)
+            ]
+            elements = view.buffer.elements
+            before = View(view.buffer, (elements,), (1,))
+            place = view.shape, view.strides, view.offset
+        buffer = Buffer(to.dtype, True, elements)
+        self.write(before, View(buffer, (elements,), (1,)))
+        written = View(buffer, *place)
+        self.write(self.stored(self.value(x, to.dtype)), written)
+        found.update({n: View(buffer, *where) for n, *where in seen})
+        return written
 
     def _constant(self, node: fx.Node, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """A value that no input changes, computed now."""
@@ -207,7 +239,8 @@ class Program:
         seen = node.meta["val"] if seen is None else seen
         if node in self._destinations:
             return self._destinations[node]
-        return View(Buffer(dtype, lanes, seen.numel()), tuple(seen.shape), tuple(seen.stride()))
+        shape, strides, offset = tuple(seen.shape), tuple(seen.stride()), int(seen.storage_offset())
+        return View(Buffer(dtype, lanes, _extent(shape, strides, offset)), shape, strides, offset)
 
     def add(self, kernel: Kernel, *outs: View) -> None:
         """A kernel that writes these windows."""
@@ -221,6 +254,10 @@ class Program:
         seen = node.meta["val"]
         strides = tuple(seen.stride()) if tuple(seen.shape) == shape else contiguous(shape)
         value = Apply(text, arguments, shape, strides, dtype, any(a.lanes for a in arguments))
+        if tuple(seen.shape) == shape and _extent(shape, strides, int(seen.storage_offset())) != seen.numel():
+            out = self.fresh(node, dtype, value.lanes)
+            self.write(self.settled(value, None), out)
+            return out
         if len(node.users) == 1 and next(iter(node.users)).op != "output" and not self.single:
             return value
         return self._local(self._loop_of(value), value, strides)
@@ -239,13 +276,13 @@ class Program:
         return local
 
     def _kept(self, local: Local) -> View:
-        for name, view in local.loop.stores:
-            if name == local.name and view.buffer.home == "":
-                return view
-        view = View(Buffer(local.dtype, local.lanes, math.prod(local.shape)), local.shape, local.strides)
-        local.loop.stores.append((local.name, view))
-        self._made[view.buffer] = self.kernels.index(local.loop)
-        return view
+        """A local in memory, laid out as torch would."""
+        if local not in self._homes:
+            view = View(Buffer(local.dtype, local.lanes, math.prod(local.shape)), local.shape, local.strides)
+            local.loop.stores.append((local.name, view))
+            self._made[view.buffer] = self.kernels.index(local.loop)
+            self._homes[local] = view
+        return self._homes[local]
 
     def _loop_of(self, value: Apply) -> Loop:
         """The loop that already holds what a value reads, if it can be computed there; else a new one at the end."""
@@ -265,6 +302,11 @@ class Program:
         if isinstance(leaf, Local):
             return leaf.loop is loop or self.kernels.index(leaf.loop) < here
         return not isinstance(leaf, View) or self._made.get(leaf.buffer, -1) < here
+
+
+def _extent(shape: Shape, strides: Shape, offset: int) -> int:
+    """Elements of the memory that a window needs."""
+    return offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True)) + 1 if math.prod(shape) else 0
 
 
 def _flat(arguments: Any) -> list[Any]:
@@ -333,12 +375,20 @@ _ARITHMETIC: dict[Any, str] = {
     A.sigmoid_backward.default: "{0} * ({1} * (1 - {1}))",
     **{getattr(A, name).default: name + "_({0})" for name in _FUNCTIONS.split()},
     A.round.default: "rint_({0})",
+    A.atan2.default: "atan2_({0}, {1})",
+    A.fmod.Tensor: "remainder_({0}, {1})",
+}
+_ARITHMETIC |= {
+    getattr(P, name).default: text
+    for op, text in list(_ARITHMETIC.items())
+    if hasattr(P, name := op.__name__.split(".")[0])
 }
 _COMPARISONS: dict[Any, str] = {
     getattr(getattr(A, name), kind): "mask(({0}) " + sign + " ({1}))"
     for name, sign in {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}.items()
     for kind in ("Tensor", "Scalar")
 }
+_COMPARISONS |= {getattr(P, op.__name__.split(".")[0]).default: _COMPARISONS[op] for op in list(_COMPARISONS)}
 _LOGICAL: dict[Any, str] = {
     A.logical_and.default: "{0} & {1}",
     A.logical_or.default: "{0} | {1}",
@@ -355,14 +405,20 @@ def _parenthesised(text: str) -> str:
 
 @rule(*_ARITHMETIC)
 def arithmetic(program: Program, node: fx.Node, *arguments: Any) -> Value:
-    dtype = node.meta["val"].dtype
+    dtype, text = node.meta["val"].dtype, _ARITHMETIC[node.target]
+    if dtype == torch.bool:
+        text = {"{0} * {1}": "{0} & {1}"}.get(text, text)
+        if not any(sign in text for sign in "&|^~"):
+            raise NoRule(f"{node.target} of booleans")
     values = [program.value(a, dtype) for a in arguments]
-    return program.pointwise(node, _parenthesised(_ARITHMETIC[node.target]), dtype, *values)
+    return program.pointwise(node, _parenthesised(text), dtype, *values)
 
 
 @rule(A.add.Tensor, A.sub.Tensor, A.add.Scalar, A.sub.Scalar)
 def add(program: Program, node: fx.Node, x: Any, y: Any, alpha: float = 1) -> Value:
     dtype = node.meta["val"].dtype
+    if dtype == torch.bool:
+        raise NoRule(f"{node.target} of booleans")
     sign = "+" if node.target in (A.add.Tensor, A.add.Scalar) else "-"
     text = f"({{0}}) {sign} ({{1}})" + ("" if alpha == 1 else " * ({2})")
     extra = [] if alpha == 1 else [Literal(alpha, dtype)]
@@ -454,12 +510,9 @@ def copy(program: Program, node: fx.Node, x: Any, *_: Any, **__: Any) -> Value:
     return program.pointwise(node, "{0}", dtype, program.value(x, dtype))
 
 
-@rule(A.copy_.default, A.copy.default)
-def copy_into(program: Program, node: fx.Node, to: Any, x: Any, *_: Any) -> Value:
-    if isinstance(to, View) and math.prod(to.shape) != to.buffer.elements:
-        raise NoRule("a copy into a window")
-    dtype = node.meta["val"].dtype
-    return program.pointwise(node, "{0}", dtype, program.value(x, dtype))
+@rule(A.copy.default)
+def copied(program: Program, node: fx.Node, _: Any, x: Any, *__: Any) -> Value:
+    return copy(program, node, x)
 
 
 @rule(torch.ops.archab.uniform.default)
@@ -518,12 +571,12 @@ def product(program: Program, node: fx.Node, x: Any, dims: Any = None, **_: Any)
     return _reduced(program, node, value, _dims(dims, len(value.shape)), "up<{X}>(1)", "{a} * {x}", "{a}")
 
 
-@rule(P.amax.default, P.amin.default)
+@rule(P.amax.default, P.amin.default, A.max.default, A.min.default)
 def extreme(program: Program, node: fx.Node, x: Any, dims: Any = None, **_: Any) -> Value:
     dtype = node.meta["val"].dtype
     if not dtype.is_floating_point:
         raise NoRule("the extreme of integers")
-    start, function = ("-INFINITY", "max_") if node.target is P.amax.default else ("INFINITY", "min_")
+    start, function = ("-INFINITY", "max_") if node.target in (P.amax.default, A.max.default) else ("INFINITY", "min_")
     value = program.value(x, dtype)
     dims = _dims(dims, len(value.shape))
     return _reduced(program, node, value, dims, f"up<{{X}}>({start})", f"{function}({{a}}, {{x}})", "{a}")
@@ -551,30 +604,32 @@ def whether(program: Program, node: fx.Node, x: Any, dims: Any = None, keepdim: 
 
 @rule(A.max.dim, A.min.dim)
 def extreme_and_where(program: Program, node: fx.Node, x: Any, dim: int, keepdim: bool = False) -> tuple[View, View]:
-    view = program.stored(x, lanes=True)
-    best, where = (
-        View(Buffer(dtype, True, seen.numel()), tuple(seen.shape), tuple(seen.stride()))
-        for dtype, seen in zip((view.dtype, torch.int64), node.meta["val"], strict=True)
-    )
+    return _extreme_and_where(program, program.stored(x, lanes=True), dim, node.target is A.max.dim, keepdim)
+
+
+def _extreme_and_where(program: Program, view: View, dim: int, largest: bool, keepdim: bool) -> tuple[View, View]:
+    """The first of the largest or smallest along an axis, and its index; NaN counts as extreme."""
     dim %= len(view.shape)
-    start = _dropped(view, dim)
-    flat = [v if len(v.shape) < len(view.shape) else _dropped(v, dim) for v in (best, where)]
-    sign = ">" if node.target is A.max.dim else "<"
+    start, sign = _dropped(view, dim), ">" if largest else "<"
+    best, where = (
+        View(Buffer(dtype, True, math.prod(start.shape)), start.shape, contiguous(start.shape))
+        for dtype in (view.dtype, torch.int64)
+    )
 
     def body(text: Text, names: list[str]) -> list[str]:
-        at = _place(start, names)
-        source, kind = text.name(view.buffer), text.type(view.dtype)
+        source, at = text.name(view.buffer), _place(start, names)
         return [
-            f"{kind} a = {source}[{at}]; Vec<long> w = {{}};",
+            f"{text.type(view.dtype)} a = {source}[{at}]; Vec<long> w = {{}};",
             f"for (long k = 1; k < {view.shape[dim]}; k++) {{",
-            f"{kind} x = {source}[{at} + k * {view.strides[dim]}];",
+            f"{text.type(view.dtype)} x = {source}[{at} + k * {view.strides[dim]}];",
             f"Mask m = (mask(x {sign} a) | mask(x != x)) & mask(a == a);",
             "a = sel(m, x, a); w = sel(m, up<Vec<long>>(k), w); }",
-            f"{text.name(best.buffer)}[{_place(flat[0], names)}] = a;",
-            f"{text.name(where.buffer)}[{_place(flat[1], names)}] = w;",
+            f"{text.name(best.buffer)}[{_place(best, names)}] = a;",
+            f"{text.name(where.buffer)}[{_place(where, names)}] = w;",
         ]
 
     program.add(Raw(start.shape, (view, best, where), body), best, where)
+    best, where = (v.through(lambda t: t.unsqueeze(dim)) if keepdim else v for v in (best, where))
     return best, where
 
 
@@ -585,6 +640,13 @@ def _dropped(view: View, dim: int) -> View:
 
 def _but(sizes: Shape, dim: int) -> Shape:
     return sizes[:dim] + sizes[dim + 1 :]
+
+
+@rule(A.argmax.default, A.argmin.default)
+def place_of_extreme(program: Program, node: fx.Node, x: Any, dim: int | None = None, keepdim: bool = False) -> View:
+    if dim is None:
+        raise NoRule("the place of an extreme over all axes")
+    return _extreme_and_where(program, program.stored(x, lanes=True), dim, node.target is A.argmax.default, keepdim)[1]
 
 
 @rule(A.cumsum.default)
@@ -672,6 +734,16 @@ def cat(program: Program, node: fx.Node, tensors: list[Any], dim: int = 0) -> Vi
     return out
 
 
+@rule(P.rev.default)
+def flip(program: Program, node: fx.Node, x: Any, dims: list[int]) -> View:
+    view, dims = program.stored(x), [d % len(x.shape) for d in dims]
+    last = sum((view.shape[d] - 1) * view.strides[d] for d in dims)
+    strides = tuple(-s if d in dims else s for d, s in enumerate(view.strides))
+    out = program.fresh(node, view.dtype, view.lanes)
+    program.write(replace(view, strides=strides, offset=view.offset + last), out)
+    return out
+
+
 @rule(A.constant_pad_nd.default)
 def pad(program: Program, node: fx.Node, x: Any, ends: list[int], filled: float = 0) -> Value:
     value = program.value(x, node.meta["val"].dtype)
@@ -739,6 +811,18 @@ def _index(program: Program, view: View, indices: list[Any], other: View, assign
 
     written = other if assign.startswith("{out}") else view
     program.add(Raw(shape, (view, other, *places), body), written)
+
+
+@rule(P.as_strided_scatter.default, A.as_strided_scatter.default)
+def strided_scatter(
+    program: Program, node: fx.Node, x: Any, source: Any, size: Any, stride: Any, offset: int | None = None
+) -> View:
+    seen = node.meta["val"]
+    out = program.fresh(node, seen.dtype, True)
+    program.write(program.value(x, seen.dtype), out)
+    window = View(out.buffer, tuple(size), tuple(stride), offset or 0)
+    program.write(program.stored(program.value(source, seen.dtype)), window)
+    return out
 
 
 @rule(A.gather.default)

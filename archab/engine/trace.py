@@ -1,5 +1,6 @@
 """One student's training step and its evaluation as flat graphs of small operations, traced once a family."""
 
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -131,9 +132,10 @@ def _table() -> dict[Any, Any]:
 def _plain_operations() -> Iterator[None]:
     """Convolutions as matrix products, and none of torch's library kernels, which no decomposition opens."""
     convolutions: Any = dict.fromkeys(("conv1d", "conv2d", "conv3d"), _convolution)
+    pools: Any = dict.fromkeys(("avg_pool1d", "avg_pool2d", "avg_pool3d"), _average_pool)
     with warnings.catch_warnings(), ExitStack() as entered:
         warnings.filterwarnings("ignore", message="TF32 acceleration")
-        entered.enter_context(patch.multiple(F, **convolutions))
+        entered.enter_context(patch.multiple(F, one_hot=_one_hot, **convolutions, **pools))
         entered.enter_context(torch.backends.mkldnn.flags(enabled=False))
         yield
 
@@ -148,9 +150,9 @@ def _convolution(
     groups: int = 1,
 ) -> Tensor:
     """A convolution of any dimension, as a sum of matrix products over the positions of its kernel."""
-    kernel = weight.shape[2:]
+    kernel = list(weight.shape[2:])
     axes = len(kernel)
-    strides, dilations = _each(stride, axes), _each(dilation, axes)
+    dilations = _each(dilation, axes)
     reach = [d * (k - 1) for d, k in zip(dilations, kernel, strict=True)]
     if padding == "same":
         ends = [(r // 2, r - r // 2) for r in reach]
@@ -158,21 +160,58 @@ def _convolution(
         ends = [(p, p) for p in _each(0 if isinstance(padding, str) else padding, axes)]
     unbatched = inputs.dim() == axes + 1
     padded = F.pad(inputs[None] if unbatched else inputs, [p for end in reversed(ends) for p in end])
-    sizes = [(n - r - 1) // s + 1 for n, r, s in zip(padded.shape[2:], reach, strides, strict=True)]
     samples, channels = padded.shape[:2]
     total: Any = 0
+    for position, seen in _windows(padded, kernel, _each(stride, axes), dilations):
+        place: Any = (..., *position)
+        each = weight[place].reshape(groups, -1, channels // groups)
+        total = total + each @ seen.reshape(samples, groups, channels // groups, -1)
+    total = total.reshape(samples, len(weight), *seen.shape[2:])
+    if bias is not None:
+        total = total + bias.reshape(-1, *[1] * axes)
+    return total[0] if unbatched else total
+
+
+def _one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """`F.one_hot`, without a look at the values."""
+    if num_classes < 0:
+        raise NotImplementedError("one_hot without a number of classes")
+    return (tensor.unsqueeze(-1) == torch.arange(num_classes, device=tensor.device)).long()
+
+
+def _average_pool(
+    inputs: Tensor,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None = None,
+    padding: int | Sequence[int] = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """Average pooling, as a sum over the positions of its kernel."""
+    axes = 1 if isinstance(kernel_size, int) and inputs.dim() == 2 else inputs.dim() - 2
+    kernel = _each(kernel_size, axes)
+    if ceil_mode or not count_include_pad or inputs.dim() != axes + 2:
+        raise NotImplementedError("pooling of whole windows, padding counted, of batches")
+    padded = F.pad(inputs, [p for end in reversed(_each(padding, axes)) for p in (end, end)])
+    strides = _each(kernel_size if stride is None else stride, axes)
+    total: Any = sum(seen for _, seen in _windows(padded, kernel, strides, [1] * axes))
+    return total / (divisor_override or math.prod(kernel))
+
+
+def _windows(
+    padded: Tensor, kernel: list[int], strides: list[int], dilations: list[int]
+) -> Iterator[tuple[tuple[int, ...], Tensor]]:
+    """What each position of a kernel sees, shape (n, channels, …), as the kernel moves over all places."""
+    sizes = [
+        (n - d * (k - 1) - 1) // s + 1 for n, k, s, d in zip(padded.shape[2:], kernel, strides, dilations, strict=True)
+    ]
     for position in product(*map(range, kernel)):
         window: Any = tuple(
             slice(k * d, k * d + (n - 1) * s + 1, s)
             for k, d, n, s in zip(position, dilations, sizes, strides, strict=True)
         )
-        seen = padded[(slice(None), slice(None), *window)].reshape(samples, groups, channels // groups, -1)
-        place: Any = (..., *position)
-        total = total + weight[place].reshape(groups, -1, channels // groups) @ seen
-    total = total.reshape(samples, len(weight), *sizes)
-    if bias is not None:
-        total = total + bias.reshape(-1, *[1] * axes)
-    return total[0] if unbatched else total
+        yield position, padded[(slice(None), slice(None), *window)]
 
 
 def _each(value: int | Sequence[int], axes: int) -> list[int]:

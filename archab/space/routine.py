@@ -66,7 +66,6 @@ class Descent(ABC):
     schedule: str = "constant"
     warmup: float = 0.0
     weight_decay: float = 0.0
-    elementwise: ClassVar[bool] = True
 
     def __call__(self, network: nn.Module, batches: Batches, loss: Loss) -> None:
         """Train for `epochs` passes over the mini-batches."""

@@ -143,11 +143,11 @@ def test_the_reason_for_the_loop_is_said_once(name):
 
 
 def test_the_padding_row_of_a_batched_embedding_does_not_learn():
-    from archab.engine import batched
+    from archab.engine import batched, population
     from archab.engine.cohort import Cohort
 
-    nets = [networks.Padded() for _ in range(2)]
-    before = torch.stack([n.embedding.weight.detach().clone() for n in nets])
+    nets = population.of([networks.Padded() for _ in range(2)])
+    before = nets.tensors["embedding.weight"].clone()
     x, y = torch.randint(4, (2, 32, 5)), torch.randn(2, 32, 2)
     cohort = Cohort(
         lambda: nets, [1, 2], SGD(lr=0.1), 16, x, y, x, y, lambda _: torch.arange(32).expand(2, -1), 1,
