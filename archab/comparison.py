@@ -210,10 +210,17 @@ class Comparison:
         lesson = self.plan.lessons[member, "reference"]
         part = Part(member, "reference", 0, min(CONTROL_STUDENTS, self._draws))
         targets = lesson.source.draw(part.first, part.last)
-        [method] = self.engine.methods([replace(self._candidate("reference", member), students=CONTROL_STUDENTS)])
+        method = self._controls[index_of(self.spaces["reference"], member)]
         with threads(method.threads):
             outcome = method.train(self._cohort(lesson, part, "reference", targets, 1, lambda _: None))
         return list(self._rows(part, "reference", targets, 1, outcome))
+
+    @cached_property
+    def _controls(self) -> list[Method]:
+        """How the students of the control train, by member of the reference."""
+        members = range(len(self.spaces["reference"]))
+        candidates = [replace(self._candidate("reference", m), students=CONTROL_STUDENTS) for m in members]
+        return self.engine.methods(candidates)
 
     def _cohort(
         self,

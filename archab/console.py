@@ -57,7 +57,7 @@ def engines(out: Console, comparison: Comparison, plan: Plan) -> None:
     for side in ("a", "b"):
         names = sorted({method.engine for s, method in methods if s == side})
         at_once = max(min(m.chunk, comparison.targets * comparison.restarts) for s, m in methods if s == side)
-        several = f", {at_once} students at once" if "vmap" in names else ", one student after another"
+        several = ", one student after another" if names == ["loop"] else f", {at_once} students at once"
         out.print(f"  engine {LETTERS[side]}    {' and '.join(names)}{several}, {comparison.device}")
     out.print()
     for note in plan.notes:

@@ -124,9 +124,10 @@ def _train(
 
 def _metrics(comparison: "Comparison", rows: Any) -> dict[str, float]:
     """The figures of one member, to be logged with the member as the step."""
-    from archab.evidence.verdict import judge
+    from archab.evidence.design import arrange
+    from archab.evidence.members import describe
 
-    [member] = judge(rows, order=[comparison.seed]).members
+    [member] = describe(arrange(rows, [comparison.seed], ()), gate=1.0, alpha=0.05)
     return {
         "a/nmse": member.typical_a,
         "b/nmse": member.typical_b,

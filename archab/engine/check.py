@@ -19,7 +19,7 @@ from archab.engine.signature import signature
 from archab.errors import ArchabError
 from archab.space.examine import fitting
 from archab.space.inputs import Inputs
-from archab.space.routine import Descent
+from archab.space.routine import Descent, Routine
 from archab.space.space import ArchitecturalSpace, explain
 
 STEPS = 2
@@ -45,6 +45,11 @@ class Sample:
             return [self.space.construct(self.member) for _ in range(CONSTRUCTIONS)]
 
     @property
+    def routine(self) -> Routine:
+        """How they train."""
+        return self.space.routine_of(self.member)
+
+    @property
     def alike(self) -> bool:
         """Whether they differ in their tensors alone."""
         return len({signature(network) for network in self.networks}) == 1
@@ -62,7 +67,7 @@ class Sample:
         return Cohort(
             students=lambda: population.of(self.networks[:STUDENTS]),
             noise=[11, 12, 2**40 + 13],
-            routine=self.space.routine_of(self.member),
+            routine=self.routine,
             minibatch=self.minibatch,
             inputs=x,
             outputs=y,
@@ -129,8 +134,8 @@ def why_not_compiled(sample: Sample, program: Compiled) -> str | None:
                 wanted = torch.stack([n(fitting(n, x)) for n, x in zip(again, cohort.inputs, strict=True)])
             found["its outputs in evaluation mode"] = untouched.answers(cohort.inputs, wanted), wanted
         for name, _ in networks[0].named_buffers():
-            alone = [dict(n.named_buffers())[name] for n in networks]
-            found[name] = block.get(name), torch.stack(alone).view(STUDENTS, -1)
+            kept = [dict(n.named_buffers())[name] for n in networks]
+            found[name] = block.get(name), torch.stack(kept).view(STUDENTS, -1)
         for name, (values, wanted) in found.items():
             least = 1e-3 * largest if name.startswith("the gradient") else 1e-3
             scale = max(float(wanted.double().abs().nan_to_num(0).max()) if wanted.numel() else 1.0, least)

@@ -49,21 +49,46 @@ def load(source: str) -> ctypes.CDLL:
     Raises:
         CompilationFailed: with the compiler's first line.
     """
-    folder = store()
-    file = folder / f"{_key(source)}.so"
-    if not _whole(file):
-        _compile(source, file)
-        _prune(folder)
-    with suppress(OSError):
+    name = f"{_key(source)}.so"
+    if recall(name) is None:
+        keep(name, _compiled(source))
+    return ctypes.CDLL(str(store() / name))
+
+
+def recall(name: str) -> bytes | None:
+    """What is kept under a name, None where nothing is, or not as it was written: its digest stands behind it."""
+    file = store() / name
+    try:
+        held = file.read_bytes()
         os.utime(file)
-    return ctypes.CDLL(str(file))
+    except OSError:
+        return None
+    whole = hashlib.sha256(held[:-DIGEST]).digest() == held[-DIGEST:]
+    return held[:-DIGEST] if whole else None
+
+
+def keep(name: str, content: bytes) -> None:
+    """Keep something, and forget what was not used for longest; other processes see all of it or nothing."""
+    with tempfile.NamedTemporaryFile(dir=store(), delete=False) as file:
+        file.write(content + hashlib.sha256(content).digest())
+    Path(file.name).replace(store() / name)
+    _prune(store())
+
+
+def forget(name: str) -> bool:
+    """Forget something; whether it was there."""
+    try:
+        (store() / name).unlink()
+    except OSError:
+        return False
+    return True
 
 
 @cache
 def store() -> Path:
     """Where programs are kept: `archab` in `XDG_CACHE_HOME`, if it is this user's alone; else a folder of this process.
 
-    Code is loaded from here, so that nobody else may write it.
+    Code is loaded from here, so nobody else may write it.
     """
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "archab"
     with suppress(OSError):
@@ -90,26 +115,15 @@ def _key(source: str) -> str:
     return hashlib.sha256(f"{_machine()}\n{source}".encode()).hexdigest()[:32]
 
 
-def _whole(file: Path) -> bool:
-    """Whether a program is there as it was written: its digest stands behind it."""
-    try:
-        held = file.read_bytes()
-    except OSError:
-        return False
-    return hashlib.sha256(held[:-DIGEST]).digest() == held[-DIGEST:]
-
-
-def _compile(source: str, file: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+def _compiled(source: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "program.so"
         command = [*(compiler() or []), "-o", str(made), *_libraries()]
         said = subprocess.run(command, input=source.encode(), capture_output=True)
         if said.returncode:
             lines = [line for line in said.stderr.decode(errors="replace").splitlines() if "error" in line]
             raise CompilationFailed((lines or ["the compiler failed"])[0])
-        with made.open("ab") as end:
-            end.write(hashlib.sha256(made.read_bytes()).digest())
-        made.replace(file)
+        return made.read_bytes()
 
 
 def _libraries() -> list[str]:
@@ -127,7 +141,7 @@ def _prune(folder: Path) -> None:
 
 def _newest_first(folder: Path) -> Iterator[tuple[int, Path]]:
     files = []
-    for file in folder.glob("*.so"):
+    for file in folder.glob("*.*"):
         with suppress(OSError):
             status = file.stat()
             files.append((status.st_mtime, status.st_size, file))

@@ -7,11 +7,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from ctypes import CDLL
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 
-from archab.engine import batched, compiled, compiler, loop
+from archab.engine import batched, compiled, compiler, kept, loop
 from archab.engine.check import Sample, why_not_batched, why_not_compiled
 from archab.engine.cohort import Trainer
 from archab.engine.compiled import Compiled as Program
@@ -180,15 +180,28 @@ def _programs(candidates: Sequence[Candidate | None]) -> list[Program | None]:
 
 def _source(candidate: Candidate) -> Source | None:
     sample = candidate.sample
-    routine = sample.space.routine_of(sample.member)
-    if not isinstance(routine, Descent) or sample.device.type != "cpu" or not sample.alike:
+    if not isinstance(sample.routine, Descent) or sample.device.type != "cpu" or not sample.alike:
         return None
-    network, cohort = sample.networks[0], sample.cohort(1)
     try:
-        return compiled.write(network, routine, *(fitting(network, t[0]) for t in (cohort.inputs, cohort.outputs)))
+        return kept.source(*_shaping(candidate), write=lambda: _written(candidate))
     except (NoRule, Untraceable) as reason:
         log.debug("%s, member %d, is not compiled: %s", sample.space.name, sample.member, reason)
         return None
+
+
+def _written(candidate: Candidate) -> Source:
+    sample = candidate.sample
+    network, cohort = sample.networks[0], sample.cohort(1)
+    batch = (fitting(network, t[0]) for t in (cohort.inputs, cohort.outputs))
+    return compiled.write(network, cast(Descent, sample.routine), *batch)
+
+
+def _shaping(candidate: Candidate) -> tuple[Any, ...]:
+    """All that shapes a program beside the code: the routine's numbers come at each step."""
+    sample = candidate.sample
+    routine, x = cast(Descent, sample.routine), sample.cohort(1).inputs
+    kind = type(routine).__qualname__, routine.moments, routine.clip_norm is None, getattr(routine, "nesterov", None)
+    return sample.networks[0], kind, tuple(x.shape), str(x.dtype), sample.output
 
 
 def _checked(candidate: Candidate, source: Source, made: "Future[CDLL]", workers: int) -> Program | None:
@@ -196,7 +209,11 @@ def _checked(candidate: Candidate, source: Source, made: "Future[CDLL]", workers
     try:
         program = Program(source, made.result(), workers)
         why = why_not_compiled(sample, program)
-    except (compiler.CompilationFailed, OSError, ArchabError) as error:
+        if why is not None and kept.forget(*_shaping(candidate)):
+            source = _written(candidate)
+            program = Program(source, compiler.load(source.text), workers)
+            why = why_not_compiled(sample, program)
+    except (compiler.CompilationFailed, NoRule, Untraceable, OSError, ArchabError) as error:
         why = str(error)
     if why is None:
         return program

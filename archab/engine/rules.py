@@ -135,14 +135,14 @@ class Program:
                 for n, v in found.items()
                 if isinstance(v, Tensor) and v.untyped_storage().data_ptr() == memory.data_ptr()
             ]
-            seen = [(n, tuple(v.shape), tuple(v.stride()), int(v.storage_offset())) for n, v in same]
+            seen = [(n, (tuple(v.shape), tuple(v.stride()), int(v.storage_offset()))) for n, v in same]
             elements = memory.nbytes() // to.element_size()
             before: Value = self.value(to.as_strided((elements,), (1,), 0), to.dtype)
             place = tuple(to.shape), tuple(to.stride()), int(to.storage_offset())
         else:
             view = self.stored(to)
             seen = [
-                (n, v.shape, v.strides, v.offset if isinstance(v, View) else 0)
+                (n, (v.shape, v.strides, v.offset if isinstance(v, View) else 0))
                 for n, v in found.items()
                 if (isinstance(v, Local) and v is to) or (isinstance(v, View) and v.buffer is view.buffer)
             ]
@@ -153,7 +153,7 @@ class Program:
         self.write(before, View(buffer, (elements,), (1,)))
         written = View(buffer, *place)
         self.write(self.stored(self.value(x, to.dtype)), written)
-        found.update({n: View(buffer, *where) for n, *where in seen})
+        found.update({n: View(buffer, *where) for n, where in seen})
         return written
 
     def _constant(self, node: fx.Node, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:

@@ -1,0 +1,100 @@
+"""Sources of programs kept between runs, under a key of all that shaped them, so that a known family is not traced.
+
+A key that misses costs a trace. One that hits wrongly, since something outside of it changed a network's code, would be
+found by the check that every program passes before it is used, and traced anew.
+"""
+
+import hashlib
+import io
+import json
+import pickle
+import sys
+import sysconfig
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from archab.engine import compiler
+from archab.engine.program import Slot, Source
+
+
+def source(network: nn.Module, *rest: Any, write: Callable[[], Source]) -> Source:
+    """The source kept for this network and the rest of what shapes it, else what `write` gives, then kept."""
+    key = _key(network, rest)
+    if key is None:
+        return write()
+    held = compiler.recall(f"{key}.json")
+    if held is not None:
+        return _read(held)
+    made = write()
+    compiler.keep(f"{key}.json", _written(made))
+    return made
+
+
+def forget(network: nn.Module, *rest: Any) -> bool:
+    """Forget what is kept; whether there was something."""
+    key = _key(network, rest)
+    return key is not None and compiler.forget(f"{key}.json")
+
+
+def _key(network: nn.Module, rest: Any) -> str | None:
+    """None where a network cannot be described, as with a lambda among its attributes."""
+    described = io.BytesIO()
+    pickler = pickle.Pickler(described)
+    registered = {id(t) for t in (*network.parameters(), *network.buffers())}
+
+    def tensor(thing: object) -> Any:
+        if not isinstance(thing, Tensor):
+            return None
+        shape = tuple(thing.shape), str(thing.dtype), thing.requires_grad
+        return shape if id(thing) in registered else (*shape, thing.detach().numpy().tobytes())
+
+    pickler.persistent_id = tensor  # type: ignore[method-assign]
+    try:
+        pickler.dump((network, rest))
+    except Exception:  # whatever a user's attribute raises
+        return None
+    digest = hashlib.sha256(described.getvalue())
+    digest.update(_code().encode())
+    digest.update(f"{torch.__version__} {sys.version}".encode())
+    return digest.hexdigest()[:32]
+
+
+def _code() -> str:
+    """A hash of all modules that are neither Python's nor installed: archab's own and the user's."""
+    installed = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    files = {str(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
+    files |= {str(file) for file in Path(__file__).parent.parent.rglob("*") if file.suffix in (".py", ".h")}
+    own = sorted(f for f in files if f and not f.startswith(installed))
+    return hashlib.sha256("".join(_contents(f) for f in own).encode()).hexdigest()
+
+
+@cache
+def _contents(file: str) -> str:
+    try:
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    except OSError:
+        return file
+
+
+def _written(made: Source) -> bytes:
+    return json.dumps(asdict(made), default=str).encode()
+
+
+def _read(held: bytes) -> Source:
+    values = json.loads(held)
+    for table in ("slots", "gradients"):
+        values[table] = {
+            name: Slot(slot["start"], _dtype(slot["dtype"]), tuple(slot["shape"]))
+            for name, slot in values[table].items()
+        }
+    return Source(**{**values, "dtype": _dtype(values["dtype"])})
+
+
+def _dtype(name: str) -> torch.dtype:
+    return getattr(torch, name.removeprefix("torch."))
