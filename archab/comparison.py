@@ -158,7 +158,8 @@ class Comparison:
             ArchabError: if sizes or shapes do not match, or a network cannot be built, run or counted.
         """
         asked = self.samples, self.samples_per_measure, self.size_tolerance
-        return survey(self.spaces, self.rules, self.inputs, *asked)
+        with threads(1):
+            return survey(self.spaces, self.rules, self.inputs, *asked)
 
     @cached_property
     def plan(self) -> Plan:
@@ -167,11 +168,8 @@ class Comparison:
         Raises:
             ArchabError: as `survey` does.
         """
-        keys = [(side, member) for side in _STUDENTS for member in range(len(self.a))]
-        found = self.engine.methods([self._candidate(*key) for key in keys])
-        methods = dict(zip(keys, found, strict=True))
-        lessons = {key: self._lesson(*key, methods) for key in self.survey.learners}
-        notes = (*self.survey.notes, *_loops(self.spaces, methods))
+        lessons = {key: self._lesson(*key) for key in self.survey.learners}
+        notes = (*self.survey.notes, *_loops(self.spaces, self._methods))
         return Plan(self.protocol_name, self.survey.sizes, lessons, tuple(dict.fromkeys(notes)))
 
     def __iter__(self) -> Iterator[Row]:
@@ -192,7 +190,8 @@ class Comparison:
             advance: called with the number of students, or the part of one, trained since the last call.
         """
         lesson = self.plan.lessons[part.member, part.source]
-        targets = lesson.source.draw(part.first, part.last)
+        with threads(1):
+            targets = lesson.source.draw(part.first, part.last)
         rows: list[Row] = []
         for side, method in lesson.methods.items():
             with threads(method.threads):
@@ -210,17 +209,17 @@ class Comparison:
         lesson = self.plan.lessons[member, "reference"]
         part = Part(member, "reference", 0, min(CONTROL_STUDENTS, self._draws))
         targets = lesson.source.draw(part.first, part.last)
-        method = self._controls[index_of(self.spaces["reference"], member)]
+        method = self._methods["reference", index_of(self.spaces["reference"], member)]
         with threads(method.threads):
             outcome = method.train(self._cohort(lesson, part, "reference", targets, 1, lambda _: None))
         return list(self._rows(part, "reference", targets, 1, outcome))
 
     @cached_property
-    def _controls(self) -> list[Method]:
-        """How the students of the control train, by member of the reference."""
-        members = range(len(self.spaces["reference"]))
-        candidates = [replace(self._candidate("reference", m), students=CONTROL_STUDENTS) for m in members]
-        return self.engine.methods(candidates)
+    def _methods(self) -> dict[tuple[str, int], Method]:
+        """How the networks of each side and of the reference train and answer, by index."""
+        sides = [*_STUDENTS, *(["reference"] if "reference" in self.survey.shapes else [])]
+        keys = [(side, index) for side in sides for index in range(len(self.spaces[side]))]
+        return dict(zip(keys, self.engine.methods([self._candidate(*key) for key in keys]), strict=True))
 
     def _cohort(
         self,
@@ -291,18 +290,17 @@ class Comparison:
                 status="diverged" if diverged else "ok",
             )
 
-    def _candidate(self, side: str, member: int) -> Candidate:
-        """What the engine decides on one side's students of a member by."""
+    def _candidate(self, side: str, index: int) -> Candidate:
+        """What the engine decides on one family of networks by."""
         space, known = self.spaces[side], self.survey
-        index = index_of(space, member)
         routine, cut, shape = space.routine_of(index), minibatch(space, index), known.shapes[side][index]
         sample = Sample(space, index, cut, self.inputs, shape.output, device_named(self.device))
-        lessons = {source: n for (m, source), n in known.samples.items() if m == member}
-        steps = sum(n // cut for n in lessons.values()) // len(lessons) * getattr(routine, "epochs", 1)
-        return Candidate(sample, shape, len(lessons) * self._draws * self.restarts, steps)
+        samples = [n for (member, _), n in known.samples.items() if index_of(space, member) == index]
+        steps = max(samples) // cut * getattr(routine, "epochs", 1)
+        return Candidate(sample, shape, len(samples) * self._draws * self.restarts, steps)
 
-    def _lesson(self, member: int, source: str, methods: dict[tuple[Side, int], Method]) -> Lesson:
-        known, space = self.survey, self.spaces[source]
+    def _lesson(self, member: int, source: str) -> Lesson:
+        known, space, methods = self.survey, self.spaces[source], self._methods
         index = index_of(space, member)
         samples, sides = known.samples[member, source], known.learners[member, source]
         shape = known.shapes[source][index]
@@ -312,7 +310,7 @@ class Comparison:
         chunk = max(1, min(methods[side, member].chunk for side in sides) // self.restarts)
         edges = range(0, self._draws, chunk)
         parts = tuple(Part(member, source, first, min(first + chunk, self._draws)) for first in edges)
-        drawn = known.draws[source][index]
+        drawn = replace(known.draws[source][index], answer=methods[source, index].answer)
         where = Source(space, index, member, source, self.inputs, samples, self.heldout_samples, tile, self.seed, drawn)
         return Lesson(where, {side: methods[side, member] for side in sides}, parts)
 
@@ -330,9 +328,9 @@ def _kind(space: ArchitecturalSpace) -> str:
     return space.measure if isinstance(space.measure, str) else "numbers given by the user"
 
 
-def _loops(spaces: dict[str, ArchitecturalSpace], methods: dict[tuple[Side, int], Method]) -> list[str]:
+def _loops(spaces: dict[str, ArchitecturalSpace], methods: dict[tuple[str, int], Method]) -> list[str]:
     return [
         f"{spaces[side].name} is trained one student after another: {method.why}"
         for (side, _), method in methods.items()
-        if method.why
+        if method.why and side in _STUDENTS
     ]

@@ -107,7 +107,9 @@ class Source:
         make, here = partial(self.space.construct, self.index), self._stream(Stage.TARGET, tile, attempt)
         networks = draw(make, self.draws.together, self.tile, int(positions[-1]) + 1, here).take(positions)
         inputs, heldout = self._inputs(tile, attempt, positions)
-        outputs, heldout_outputs = (answers(networks, x, self.draws.answering) for x in (inputs, heldout))
+        together = self.draws.answering
+        answer = self.draws.answer or (lambda networks, x: answers(networks, x, together))
+        outputs, heldout_outputs = (answer(networks, x) for x in (inputs, heldout))
         mean = outputs.mean(1, keepdim=True)
         scale = (outputs - mean).square().flatten(1).mean(1).sqrt()
         whole = (scale >= SMALLEST_SCALE) & scale.isfinite() & heldout_outputs.flatten(1).isfinite().all(1)

@@ -119,6 +119,21 @@ def trainer(program: Compiled) -> Callable[[Cohort], Outcome]:
     return train
 
 
+def answerer(program: Compiled, output: tuple[int, ...]) -> Callable[[Population, Tensor], Tensor]:
+    """What networks of the program's family answer in evaluation mode, in float64, each on inputs (T, n, …) of its own.
+
+    Args:
+        program: of the family.
+        output: shape of one sample's output.
+    """
+
+    def answers(population: Population, inputs: Tensor) -> Tensor:
+        like = torch.empty(0, inputs.shape[1], *output, dtype=program.source.dtype)
+        return Block(program, population, [0] * len(population)).answers(inputs, like).double()
+
+    return answers
+
+
 def fit(cohort: Cohort, program: Compiled, population: Population) -> Block:
     """Train the students, an epoch a call."""
     block = Block(program, population, cohort.noise)

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from ctypes import CDLL
@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 import torch
+from torch import Tensor
 
 from archab.engine import batched, compiled, compiler, kept, loop
 from archab.engine.check import Sample, why_not_batched, why_not_compiled
 from archab.engine.cohort import Trainer
 from archab.engine.compiled import Compiled as Program
 from archab.engine.lanes import LANES
+from archab.engine.population import Population
 from archab.engine.program import Source
 from archab.engine.rules import NoRule
 from archab.engine.trace import Untraceable
@@ -42,6 +44,7 @@ class Method:
         threads: torch's threads while they train.
         why: why the loop, where another engine was asked for; empty otherwise.
         train: the trainer.
+        answer: what such networks answer, as a program; None where nothing is compiled.
     """
 
     engine: str
@@ -49,6 +52,7 @@ class Method:
     threads: int
     why: str = ""
     train: Trainer = field(default=loop.train, repr=False, compare=False)
+    answer: Callable[[Population, Tensor], Tensor] | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """What is written down before the first student trains."""
@@ -147,7 +151,8 @@ class Compiled(_Choice):
     def _method(self, candidate: Candidate, program: Program | None) -> Method:
         if program is not None:
             chunk = self.chunk or max(LANES, self._chunk(candidate.shape) // LANES * LANES)
-            return Method("compiled", chunk, 1, train=compiled.trainer(program))
+            answer = compiled.answerer(program, candidate.sample.output)
+            return Method("compiled", chunk, 1, train=compiled.trainer(program), answer=answer)
         return self._loop(candidate) if candidate.shape.parameters >= LARGE else self._vmap(candidate)
 
 

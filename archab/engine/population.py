@@ -67,10 +67,12 @@ class Draws:
     Attributes:
         together: whether one call of the constructor draws many: see `why_not_together`.
         answering: whether `vmap` runs many in evaluation mode.
+        answer: a program that runs them, if there is one.
     """
 
     together: bool
     answering: bool
+    answer: Callable[[Population, Tensor], Tensor] | None = None
 
 
 def of(networks: Sequence[nn.Module]) -> Population:
