@@ -169,7 +169,8 @@ class Comparison:
             ArchabError: as `survey` does.
         """
         lessons = {key: self._lesson(*key) for key in self.survey.learners}
-        notes = (*self.survey.notes, *_loops(self.spaces, self._methods))
+        slower = [method.note for method in self._methods.values() if method.note]
+        notes = (*self.survey.notes, *_loops(self.spaces, self._methods), *slower)
         return Plan(self.protocol_name, self.survey.sizes, lessons, tuple(dict.fromkeys(notes)))
 
     def __iter__(self) -> Iterator[Row]:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 
 from archab import ArchitecturalSpace
+from archab.engine import compiler
 from archab.space.architectures import deep, transformer
 from archab.space.routine import AdamW
 
@@ -37,6 +38,15 @@ def family(name: str, **given: object) -> ArchitecturalSpace:
 def in_double(network: torch.nn.Module) -> None:
     """A prior that leaves the constructor's draws and makes the network's precision 64 bits."""
     network.double()
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty store of programs."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    compiler.store.cache_clear()
+    yield tmp_path / "archab"
+    compiler.store.cache_clear()
 
 
 @dataclass

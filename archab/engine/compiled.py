@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from archab.engine.cohort import Cohort, Outcome, variances
-from archab.engine.lanes import LANES
 from archab.engine.population import Population
 from archab.engine.program import ALIGNED, Slot, Source, Update, generate
 from archab.engine.signature import attributes
@@ -40,8 +39,8 @@ class Block:
     """The state of R students in blocks of 16, and the calls of their program."""
 
     def __init__(self, program: Compiled, population: Population, noise: list[int]) -> None:
-        self.program, self.students = program, len(noise)
-        self.blocks = -(-self.students // LANES)
+        self.program, self.students, self.lanes = program, len(noise), program.source.lanes
+        self.blocks = -(-self.students // self.lanes)
         self.state = _aligned(self.blocks * program.source.state).reshape(self.blocks, program.source.state)
         self._works = [_aligned(program.source.work) for _ in range(max(1, min(program.threads, self.blocks)))]
         for name, tensor in population.tensors.items():
@@ -52,27 +51,27 @@ class Block:
         """Set a tensor of every student, shape (R, …); lanes without a student get the last one's."""
         slot = self._slot(name)
         values = values.to(torch.int32).neg() if values.dtype == torch.bool else values
-        padded = torch.cat([values, values[-1:].expand(self.blocks * LANES - len(values), *values.shape[1:])])
-        slot[...] = padded.detach().numpy().reshape(self.blocks, LANES, -1).transpose(0, 2, 1)
+        padded = torch.cat([values, values[-1:].expand(self.blocks * self.lanes - len(values), *values.shape[1:])])
+        slot[...] = padded.detach().numpy().reshape(self.blocks, self.lanes, -1).transpose(0, 2, 1)
 
     def get(self, name: str) -> np.ndarray:
         """A tensor of every student, shape (R, elements)."""
-        return self._slot(name).transpose(0, 2, 1).reshape(self.blocks * LANES, -1)[: self.students]
+        return self._slot(name).transpose(0, 2, 1).reshape(self.blocks * self.lanes, -1)[: self.students]
 
     def gradient(self, name: str) -> np.ndarray:
         """The gradient of the last step, of the students of the first block; shape (R, elements)."""
-        window = _window(self._works[0][None], self.program.source.gradients[name])
+        window = _window(self._works[0][None], self.program.source.gradients[name], self.lanes)
         return window[0].transpose(1, 0)[: self.students]
 
     def answers(self, inputs: Tensor, like: Tensor) -> Tensor:
         """Outputs in evaluation mode, of the shape and type of `like`; each student on inputs of its own."""
-        found = torch.empty(self.blocks * LANES, *like.shape[1:], dtype=like.dtype)
+        found = torch.empty(self.blocks * self.lanes, *like.shape[1:], dtype=like.dtype)
         given = inputs.to(like.dtype) if inputs.is_floating_point() else inputs
         self.call("answer", torch.arange(self.students), given.contiguous(), inputs.shape[1], found)
         return found[: self.students]
 
     def _slot(self, name: str) -> np.ndarray:
-        return _window(self.state, self.program.source.slots[name])
+        return _window(self.state, self.program.source.slots[name], self.lanes)
 
     def call(self, function: str, targets: Tensor, *arguments: Any) -> None:
         """Call a function of the program on all blocks, spread over threads; it lets go of Python's lock.
@@ -80,7 +79,7 @@ class Block:
         Raises:
             ArchabError: where an index was outside of the axis that it pointed into.
         """
-        lanes = torch.cat([targets, targets[-1:].expand(self.blocks * LANES - len(targets))]).contiguous()
+        lanes = torch.cat([targets, targets[-1:].expand(self.blocks * self.lanes - len(targets))]).contiguous()
         run = getattr(self.program.library, function)
         given = [_pointer(a) for a in arguments]
 
@@ -187,17 +186,17 @@ def _errors(block: Block, cohort: Cohort, inputs: Tensor, outputs: Tensor) -> np
     dtype = block.program.source.dtype
     samples = inputs.shape[1]
     given = (inputs.to(dtype) if inputs.is_floating_point() else inputs).contiguous()
-    total = torch.zeros(block.blocks * LANES, dtype=torch.float64)
+    total = torch.zeros(block.blocks * block.lanes, dtype=torch.float64)
     block.call("score", targets, given, outputs.to(dtype).contiguous(), samples, total)
     variance = variances(outputs)[targets]
     return (total[: block.students] / outputs[0].numel() / variance).numpy()
 
 
-def _window(memory: np.ndarray, slot: Slot) -> np.ndarray:
+def _window(memory: np.ndarray, slot: Slot, lanes: int) -> np.ndarray:
     """A tensor in memory of shape (blocks, bytes), as (blocks, elements, lanes)."""
     dtype = np.dtype(NUMPY[slot.dtype])
-    size = math.prod(slot.shape) * LANES * dtype.itemsize
-    return memory[:, slot.start : slot.start + size].view(dtype).reshape(len(memory), -1, LANES)
+    size = math.prod(slot.shape) * lanes * dtype.itemsize
+    return memory[:, slot.start : slot.start + size].view(dtype).reshape(len(memory), -1, lanes)
 
 
 def _aligned(size: int) -> np.ndarray:

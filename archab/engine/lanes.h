@@ -2,7 +2,6 @@
 #include <cmath>
 #include <cstdint>
 
-constexpr int LANES = 16;
 template <class T>
 using Vec __attribute__((vector_size(sizeof(T) * LANES))) = T;
 typedef Vec<int> Mask;  // a boolean: 0 or -1 in every lane
@@ -19,6 +18,8 @@ VECTORISED(tanh) VECTORISED(erf) VECTORISED(expm1) VECTORISED(log1p) VECTORISED(
 #endif
 }
 #endif
+
+template <class X> constexpr bool is_vector = sizeof(X) >= 4 * LANES;
 
 template <class T> struct Scalar { typedef T type; };
 template <> struct Scalar<Vec<float>> { typedef float type; };
@@ -58,7 +59,7 @@ static inline Vec<long> sel(Mask m, Vec<long> a, Vec<long> b) { return __builtin
 template <class X> static inline X sel(int m, X a, X b) { return m ? a : b; }
 
 template <class To, class From> static inline To to(From x) {
-  if constexpr (sizeof(From) >= LANES) return __builtin_convertvector(x, To);
+  if constexpr (is_vector<From>) return __builtin_convertvector(x, To);
   else return To(x);
 }
 
@@ -78,15 +79,15 @@ template <class X> static inline X softplus_(X x, X beta, X threshold) {
   return sel(mask(x * beta > threshold), x, log1p_(exp_(x * beta)) / beta);
 }
 template <class X> static inline X pow_(X x, X p) {
-  if constexpr (sizeof(X) >= LANES) return EVERY(std::pow(x[l], p[l]));
+  if constexpr (is_vector<X>) return EVERY(std::pow(x[l], p[l]));
   else return std::pow(x, p);
 }
 template <class X> static inline X atan2_(X y, X x_) {
-  if constexpr (sizeof(X) >= LANES) { X x = y; return EVERY(std::atan2(x[l], x_[l])); }
+  if constexpr (is_vector<X>) { X x = y; return EVERY(std::atan2(x[l], x_[l])); }
   else return std::atan2(y, x_);
 }
 template <class X> static inline X remainder_(X a, X b) {  // with the sign of a, as C's fmod
-  if constexpr (sizeof(X) >= LANES) { X x = a; return EVERY(std::fmod(x[l], b[l])); }
+  if constexpr (is_vector<X>) { X x = a; return EVERY(std::fmod(x[l], b[l])); }
   else return std::fmod(a, b);
 }
 template <class X> static inline X floordiv_(X a, X b) {  // of integers

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-LANES = 16
+LANES = {torch.float32: 16, torch.float64: 8}  # students side by side: a register of 64 bytes
 CONSTANT = 2**16  # elements of the largest table that a program holds
 
 C = {torch.float32: "float", torch.float64: "double", torch.int64: "long", torch.int32: "int", torch.bool: "int"}
@@ -36,10 +36,9 @@ class Buffer:
         """Its C type."""
         return f"Vec<{C[self.dtype]}>" if self.lanes else C[self.dtype]
 
-    @property
-    def bytes(self) -> int:
-        """Its size."""
-        return self.elements * BYTES[C[self.dtype]] * (LANES if self.lanes else 1)
+    def size(self, lanes: int) -> int:
+        """Its bytes, with this many students side by side."""
+        return self.elements * BYTES[C[self.dtype]] * (lanes if self.lanes else 1)
 
 
 ELEMENT = Buffer(torch.uint32, False, 0, "element")  # read at i, it is i

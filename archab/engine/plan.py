@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from ctypes import CDLL
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, cast
 
 import torch
@@ -26,10 +26,13 @@ from archab.space.examine import Shape, fitting
 from archab.space.routine import Descent
 
 AT_ONCE = 512  # students whose rows are written together: what an interrupted run loses
+BLOCK = max(LANES.values())  # students of a block of a program
 LARGE = 250_000  # learnable parameters of a student from which eager batching stopped paying (dim 256, depth 4)
 LOOP_CHUNK = 16  # students after which the loop's rows are written
 # A program costs about as much as this many batched steps of eager vmap: both grow with the operations of a step.
 COMPILED_FROM = 150
+
+NO_COMPILER = "no C++ compiler is found (g++, or what CXX names): students train by vmap, many times slower"
 
 log = logging.getLogger("archab")
 
@@ -43,6 +46,7 @@ class Method:
         chunk: students whose rows are written together.
         threads: torch's threads while they train.
         why: why the loop, where another engine was asked for; empty otherwise.
+        note: what would make it faster; empty where nothing would.
         train: the trainer.
         answer: what such networks answer, as a program; None where nothing is compiled.
     """
@@ -51,6 +55,7 @@ class Method:
     chunk: int
     threads: int
     why: str = ""
+    note: str = ""
     train: Trainer = field(default=loop.train, repr=False, compare=False)
     answer: Callable[[Population, Tensor], Tensor] | None = field(default=None, repr=False, compare=False)
 
@@ -142,15 +147,17 @@ class Compiled(_Choice):
 
     def methods(self, candidates: Sequence[Candidate]) -> list[Method]:
         """Compiled in parallel."""
-        programs = _programs([c if self._wanted(c) else None for c in candidates])
-        return [self._method(c, program) for c, program in zip(candidates, programs, strict=True)]
+        wanted = [c if self._wanted(c) else None for c in candidates]
+        if any(wanted) and compiler.compiler() is None:
+            return [replace(self._method(c, None), note=NO_COMPILER) for c in candidates]
+        return [self._method(c, program) for c, program in zip(candidates, _programs(wanted), strict=True)]
 
     def _wanted(self, candidate: Candidate) -> bool:
-        return LANES * candidate.shape.step_bytes <= self.memory * 2**20
+        return BLOCK * candidate.shape.step_bytes <= self.memory * 2**20
 
     def _method(self, candidate: Candidate, program: Program | None) -> Method:
         if program is not None:
-            chunk = self.chunk or max(LANES, self._chunk(candidate.shape) // LANES * LANES)
+            chunk = self.chunk or max(BLOCK, self._chunk(candidate.shape) // BLOCK * BLOCK)
             answer = compiled.answerer(program, candidate.sample.output)
             return Method("compiled", chunk, 1, train=compiled.trainer(program), answer=answer)
         return self._loop(candidate) if candidate.shape.parameters >= LARGE else self._vmap(candidate)
@@ -167,8 +174,6 @@ class Auto(Compiled):
 
 def _programs(candidates: Sequence[Candidate | None]) -> list[Program | None]:
     """The programs of those that can be compiled, each of which has passed its check."""
-    if not any(candidates) or compiler.compiler() is None:
-        return [None] * len(candidates)
     workers = cores()
     with threads(1), ThreadPoolExecutor(workers) as pool:
         made: dict[str, Future[CDLL]] = {}
@@ -214,9 +219,8 @@ def _checked(candidate: Candidate, source: Source, made: "Future[CDLL]", workers
     try:
         program = Program(source, made.result(), workers)
         why = why_not_compiled(sample, program)
-        if why is not None and kept.forget(*_shaping(candidate)):
-            source = _written(candidate)
-            program = Program(source, compiler.load(source.text), workers)
+        if why is not None and kept.forget(*_shaping(candidate)) and (again := _source(candidate)) is not None:
+            program = Program(again, compiler.load(again.text), workers)
             why = why_not_compiled(sample, program)
     except (compiler.CompilationFailed, NoRule, Untraceable, OSError, ArchabError) as error:
         why = str(error)

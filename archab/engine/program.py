@@ -37,6 +37,7 @@ class Source:
         learnable: names of what is learnt.
         gradients: where in the workspace the gradient of each is after a step.
         dtype: its type.
+        lanes: students of a block.
     """
 
     text: str
@@ -46,6 +47,7 @@ class Source:
     learnable: list[str]
     gradients: dict[str, Slot]
     dtype: torch.dtype
+    lanes: int
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,6 @@ def generate(traced: Traced, update: Update, inputs: Tensor, outputs: Tensor) ->
     Raises:
         NoRule: where an operation, or a type, has no rule.
     """
-    state = _State()
     example = _placeholders(traced.predict)
     names = [*traced.learnable, *traced.fixed, *traced.buffers]
     tensors = dict(zip(names, example, strict=False))
@@ -84,29 +85,31 @@ def generate(traced: Traced, update: Update, inputs: Tensor, outputs: Tensor) ->
     dtypes = {tensors[n].dtype for n in traced.learnable}
     if len(dtypes) != 1 or (dtype := dtypes.pop()) not in (torch.float32, torch.float64):
         raise NoRule(f"learnable numbers of type {', '.join(map(str, dtypes)) or dtype}")
+    lanes = LANES[dtype]
+    state = _State(lanes)
     state.run("parameters", dtype, traced.learnable, tensors)
     held = {name: state.view(name) for name in traced.learnable}
     held |= {name: state.one(name, tensors[name]) for name in (*traced.fixed, *traced.buffers)}
     x, y, answers = _window(inputs, "X_AT"), _window(outputs, "Y_AT"), _window(outputs, "P_AT")
-    places = {"X_AT": 0, "Y_AT": _up(x.buffer.bytes)}
-    places["P_AT"] = places["Y_AT"] + _up(y.buffer.bytes)
-    places["G_AT"] = places["P_AT"] + _up(answers.buffer.bytes)
+    places = {"X_AT": 0, "Y_AT": _up(x.buffer.size(lanes))}
+    places["P_AT"] = places["Y_AT"] + _up(y.buffer.size(lanes))
+    places["G_AT"] = places["P_AT"] + _up(answers.buffer.size(lanes))
     gradient = View(Buffer(dtype, True, learnable, "(w + G_AT)"), (learnable,), (1,))
-    base = places["G_AT"] + _up(gradient.buffer.bytes)
+    base = places["G_AT"] + _up(gradient.buffer.size(lanes))
     stepping, predicting = Program(), Program()
     slopes = _step(stepping, state, traced, update, held, x, y, gradient)
     [prediction] = predicting.run(traced.predict, [*(held[n] for n in names), x])
     predicting.write(predicting.settled(prediction, None), answers)
-    step, step_work = _functions("step", stepping, base)
-    predict, predict_work = _functions("predict", predicting, base)
+    step, step_work = _functions("step", stepping, base, lanes)
+    predict, predict_work = _functions("predict", predicting, base, lanes)
     sizes = {"BATCH": len(inputs), "IN": inputs[0].numel(), "OUT": outputs[0].numel(), "STATE": state.bytes}
     types = {"Number": dtype, "Given": inputs.dtype, "Wanted": outputs.dtype}
     constants = {**sizes, **places, "NUMBERS": update.numbers}
     heads = [f"constexpr long {name} = {value};" for name, value in constants.items()]
     heads += [f"typedef {C[kind]} {name};" for name, kind in types.items()]
-    text = "\n".join([_FILES["lanes.h"], *heads, step, predict, _FILES["drive.h"]])
+    text = "\n".join([f"constexpr int LANES = {lanes};", _FILES["lanes.h"], *heads, step, predict, _FILES["drive.h"]])
     slopes = {name: replace(slot, start=slot.start + places["G_AT"]) for name, slot in slopes.items()}
-    return Source(text, state.slots, state.bytes, max(step_work, predict_work), traced.learnable, slopes, dtype)
+    return Source(text, state.slots, state.bytes, max(step_work, predict_work), traced.learnable, slopes, dtype, lanes)
 
 
 def _step(
@@ -164,7 +167,7 @@ def _step(
     for value, place in zip(news, [everything, *moments], strict=True):
         single.write(single.value(value, dtype), place)
     program.kernels += single.kernels
-    width = BYTES[C[dtype]] * LANES
+    width = BYTES[C[dtype]] * LANES[dtype]
     return {n: Slot(p.offset * width, dtype, p.shape) for n, p in zip(traced.learnable, places, strict=True)}
 
 
@@ -181,8 +184,8 @@ def _placeholders(graph: fx.GraphModule) -> list[Any]:
 class _State:
     """What a block of students keeps from step to step."""
 
-    def __init__(self) -> None:
-        self.bytes = 0
+    def __init__(self, lanes: int) -> None:
+        self.bytes, self._lanes = 0, lanes
         self.slots: dict[str, Slot] = {}
         self._views: dict[str, View] = {}
 
@@ -191,7 +194,7 @@ class _State:
         start = self.bytes
         for each in names:
             self._placed(each, tensors[each])
-        size = (self.bytes - start) // (BYTES[C[dtype]] * LANES)
+        size = (self.bytes - start) // (BYTES[C[dtype]] * self._lanes)
         self._views[name] = View(Buffer(dtype, True, size, f"(s + {start})"), (size,), (1,))
         self.bytes = _up(self.bytes)
 
@@ -207,7 +210,7 @@ class _State:
         shape = tuple(tensor.shape)
         buffer = Buffer(tensor.dtype, True, tensor.numel(), f"(s + {self.bytes})")
         self.slots[name] = Slot(self.bytes, tensor.dtype, shape)
-        self.bytes += buffer.bytes
+        self.bytes += buffer.size(self._lanes)
         self._views[name] = View(buffer, shape, contiguous(shape))
         return self._views[name]
 
@@ -226,9 +229,9 @@ def _up(size: int) -> int:
     return -(-size // ALIGNED) * ALIGNED
 
 
-def _functions(name: str, program: Program, base: int) -> tuple[str, int]:
+def _functions(name: str, program: Program, base: int, lanes: int) -> tuple[str, int]:
     """The kernels as functions, a function `name` that calls them in order, and the workspace that they need."""
-    starts, used = _placed(program.kernels, base)
+    starts, used = _placed(program.kernels, base, lanes)
     lines = []
     for buffer, table in program.constants:
         values = ", ".join(number(v, buffer.dtype) for v in table.flatten().tolist())
@@ -251,7 +254,7 @@ def _functions(name: str, program: Program, base: int) -> tuple[str, int]:
     return "\n".join(lines), used
 
 
-def _placed(kernels: Sequence[Kernel], base: int) -> tuple[dict[Buffer, int], int]:
+def _placed(kernels: Sequence[Kernel], base: int, lanes: int) -> tuple[dict[Buffer, int], int]:
     """A place in the workspace for every buffer, where no other lives at the same time; first fit."""
     life: dict[Buffer, list[int]] = {}
     for i, kernel in enumerate(kernels):
@@ -265,12 +268,12 @@ def _placed(kernels: Sequence[Kernel], base: int) -> tuple[dict[Buffer, int], in
         living = [b for b in living if life[b][1] >= born]
         start = base
         for other in sorted(living, key=starts.__getitem__):
-            if start + _up(buffer.bytes) <= starts[other]:
+            if start + _up(buffer.size(lanes)) <= starts[other]:
                 break
-            start = max(start, starts[other] + _up(other.bytes))
+            start = max(start, starts[other] + _up(other.size(lanes)))
         starts[buffer] = start
         living.append(buffer)
-        top = max(top, start + _up(buffer.bytes))
+        top = max(top, start + _up(buffer.size(lanes)))
     return starts, top
 
 

@@ -629,8 +629,9 @@ def _extreme_and_where(program: Program, view: View, dim: int, largest: bool, ke
         ]
 
     program.add(Raw(start.shape, (view, best, where), body), best, where)
-    best, where = (v.through(lambda t: t.unsqueeze(dim)) if keepdim else v for v in (best, where))
-    return best, where
+    if not keepdim:
+        return best, where
+    return best.through(lambda t: t.unsqueeze(dim)), where.through(lambda t: t.unsqueeze(dim))
 
 
 def _dropped(view: View, dim: int) -> View:
@@ -822,6 +823,49 @@ def strided_scatter(
     program.write(program.value(x, seen.dtype), out)
     window = View(out.buffer, tuple(size), tuple(stride), offset or 0)
     program.write(program.stored(program.value(source, seen.dtype)), window)
+    return out
+
+
+@rule(A.slice_scatter.default)
+def slice_scatter(
+    program: Program,
+    node: fx.Node,
+    x: Any,
+    source: Any,
+    dim: int = 0,
+    start: Any = None,
+    end: Any = None,
+    step: int = 1,
+) -> View:
+    return _written_into(
+        program, node, x, source, lambda t: t[(slice(None),) * (dim % t.dim()) + (slice(start, end, step),)]
+    )
+
+
+@rule(A.select_scatter.default)
+def select_scatter(program: Program, node: fx.Node, x: Any, source: Any, dim: int, index: int) -> View:
+    return _written_into(program, node, x, source, lambda t: t.select(dim, index))
+
+
+@rule(A.slice_backward.default)
+def slice_backward(
+    program: Program, node: fx.Node, gradient: Any, sizes: list[int], dim: int, start: int, end: int, step: int
+) -> View:
+    zero = Literal(0, node.meta["val"].dtype, tuple(sizes))
+    return slice_scatter(program, node, zero, gradient, dim, start, end, step)
+
+
+@rule(A.select_backward.default)
+def select_backward(program: Program, node: fx.Node, gradient: Any, sizes: list[int], dim: int, index: int) -> View:
+    return select_scatter(program, node, Literal(0, node.meta["val"].dtype, tuple(sizes)), gradient, dim, index)
+
+
+def _written_into(program: Program, node: fx.Node, x: Any, source: Any, window: Callable[[Tensor], Tensor]) -> View:
+    """A copy of `x` with `source` written to a window of it."""
+    dtype = node.meta["val"].dtype
+    out = program.fresh(node, dtype, True)
+    program.write(program.value(x, dtype), out)
+    program.write(program.stored(program.value(source, dtype)), out.through(window))
     return out
 
 

@@ -1,0 +1,358 @@
+"""Programs against the plain loop: every rule, every bundled family, and what must never be compiled."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import FAMILIES, family, in_double
+from torch import nn
+from torch.nn import functional as F
+
+from archab import ArchitecturalSpace, Comparison
+from archab.engine import compiled, compiler, population
+from archab.engine.check import Sample, why_not_compiled
+from archab.engine.compiled import Block, Compiled
+from archab.engine.plan import Compiled as Engine
+from archab.engine.plan import Loop
+from archab.engine.rules import NoRule
+from archab.errors import ArchabError
+from archab.space.inputs import Normal, Tokens
+from archab.space.routine import SGD, Adam, AdamW
+
+pytestmark = pytest.mark.skipif(compiler.compiler() is None, reason="no C++ compiler: install g++")
+
+
+class Net(nn.Module):
+    """A network of named parts and a forward function of it and its inputs."""
+
+    def __init__(self, run, parts):
+        super().__init__()
+        for name, make in parts.items():
+            setattr(self, name, make())
+        self.run = run
+
+    def forward(self, x):
+        return self.run(self, x)
+
+
+def linear(i=3, o=4, **given):
+    return lambda: nn.Linear(i, o, **given)
+
+
+def weight(*shape):
+    return lambda: nn.Parameter(torch.randn(*shape))
+
+
+def acts(*functions):
+    """Pointwise functions of one linear layer, side by side."""
+    return lambda n, x: torch.cat([f(n.l(x)) for f in functions], -1)
+
+
+def write_diagonal(n, x):
+    w = torch.zeros(3, 3, dtype=x.dtype)
+    for i in range(3):
+        w[i, i] = n.d[i]
+    return x @ w
+
+
+THREE, WORDS = (Normal(), [3]), (Tokens(7), [5])
+RULES = {
+    "activations": (
+        acts(torch.tanh, torch.relu, torch.sigmoid, F.gelu, F.silu, F.elu, F.leaky_relu),
+        {"l": linear()},
+        THREE,
+    ),
+    "more": (acts(F.softplus, F.mish, F.hardtanh, F.hardswish, F.relu6, F.selu, F.tanhshrink), {"l": linear()}, THREE),
+    "functions": (
+        acts(torch.sin, torch.exp, torch.erf, torch.expm1, lambda h: torch.log1p(h * h)),
+        {"l": linear()},
+        THREE,
+    ),
+    "powers": (
+        acts(lambda h: h**3, lambda h: (h**2 + 0.5) ** 1.5, lambda h: (h * h + 1).rsqrt()),
+        {"l": linear()},
+        THREE,
+    ),
+    "rounding": (
+        acts(torch.round, lambda h: torch.remainder(h, 1), lambda h: torch.fmod(h, 1), torch.floor),
+        {"l": linear()},
+        THREE,
+    ),
+    "softmax": (
+        acts(lambda h: F.softmax(h, -1), lambda h: F.log_softmax(h, 0), lambda h: h.logsumexp(-1, True)),
+        {"l": linear()},
+        THREE,
+    ),
+    "reductions": (
+        acts(
+            lambda h: h.amax(-1, True),
+            lambda h: h.std(-1, keepdim=True),
+            lambda h: h.prod(-1, True),
+            lambda h: h - h.min(),
+        ),
+        {"l": linear()},
+        THREE,
+    ),
+    "extremes": (acts(lambda h: h.max(-1, True)[0], lambda h: F.one_hot(h.argmax(-1), 4) * h), {"l": linear()}, THREE),
+    "conditions": (
+        acts(lambda h: torch.where(h > 0, h, -2 * h), torch.nan_to_num, lambda h: h.clamp(-0.5, 0.3)),
+        {"l": linear()},
+        THREE,
+    ),
+    "shapes": (
+        acts(
+            lambda h: h.roll(1, -1).flip(-1),
+            lambda h: h.cumsum(-1),
+            lambda h: h.unfold(-1, 2, 1).sum(-1),
+            lambda h: h[:, [2, 0, 1]],
+        ),
+        {"l": linear()},
+        THREE,
+    ),
+    "norms": (
+        lambda n, x: n.g(n.r(n.n(n.l(x)))),
+        {"l": linear(), "n": lambda: nn.LayerNorm(4), "r": lambda: nn.RMSNorm(4), "g": lambda: nn.GroupNorm(2, 4)},
+        THREE,
+    ),
+    "batch_norm": (
+        lambda n, x: n.o(n.n(n.l(x)).tanh()),
+        {"l": linear(bias=False), "n": lambda: nn.BatchNorm1d(4), "o": linear(4, 2)},
+        THREE,
+    ),
+    "matrices": (
+        lambda n, x: x @ (torch.diag(n.d) + torch.diag_embed(n.e, 1) + torch.tril(n.w)),
+        {"d": weight(3), "e": weight(2), "w": weight(3, 3)},
+        THREE,
+    ),
+    "products": (
+        lambda n, x: torch.einsum("bij,jk,ikl->bil", x, n.w, n.v),
+        {"w": weight(3, 4), "v": weight(5, 4, 2)},
+        (Normal(), [5, 3]),
+    ),
+    "kronecker": (
+        lambda n, x: x @ torch.kron(n.a, n.b) * (x @ n.v).unsqueeze(-1),
+        {"a": weight(2, 2), "b": weight(2, 2), "v": weight(4)},
+        (Normal(), [4]),
+    ),
+    "writing": (write_diagonal, {"d": weight(3)}, THREE),
+    "conv1d": (
+        lambda n, x: F.pad(n.c(x), (1, 1), mode="circular"),
+        {"c": lambda: nn.Conv1d(2, 4, 3, padding=1, stride=2)},
+        (Normal(), [2, 7]),
+    ),
+    "conv2d": (
+        lambda n, x: F.max_pool2d(n.g(n.c(x)), 2),
+        {"c": lambda: nn.Conv2d(2, 4, 3, padding="same", groups=2), "g": lambda: nn.GroupNorm(2, 4)},
+        (Normal(), [2, 5, 4]),
+    ),
+    "pooling": (
+        lambda n, x: F.avg_pool2d(n.c(x), 2).flatten(1),
+        {"c": lambda: nn.Conv2d(1, 2, 2, dilation=2)},
+        (Normal(), [1, 6, 6]),
+    ),
+    "lstm": (
+        lambda n, x: n.l(x)[0],
+        {"l": lambda: nn.LSTM(3, 2, 2, batch_first=True, bidirectional=True)},
+        (Normal(), [3, 3]),
+    ),
+    "gru": (lambda n, x: n.l(x)[0][:, -1], {"l": lambda: nn.GRU(3, 4, batch_first=True)}, (Normal(), [3, 3])),
+    "encoder": (
+        lambda n, x: n.e(x),
+        {"e": lambda: nn.TransformerEncoderLayer(6, 3, 6, 0.1, batch_first=True, norm_first=True, activation="gelu")},
+        (Normal(), [4, 6]),
+    ),
+    "causal": (
+        lambda n, x: F.scaled_dot_product_attention(n.l(x), x, x, is_causal=True),
+        {"l": linear(3, 3)},
+        (Normal(), [4, 3]),
+    ),
+    "embedding": (
+        lambda n, x: n.o(n.e(x).mean(1)),
+        {"e": lambda: nn.Embedding(7, 3, padding_idx=0), "o": linear(3, 2)},
+        WORDS,
+    ),
+    "tied": (lambda n, x: n.e(x) @ n.e.weight.T, {"e": lambda: nn.Embedding(7, 3)}, WORDS),
+    "gather": (
+        lambda n, x: n.w.expand(len(x), -1, -1).gather(1, x[:, :, None].expand(-1, -1, 3)),
+        {"w": weight(7, 3)},
+        WORDS,
+    ),
+    "integers": (
+        lambda n, x: n.w[(x * 3 + 1) % 7] * (x > 2)[..., None] + (x // 2)[..., None],
+        {"w": weight(7, 3)},
+        WORDS,
+    ),
+    "weight_norm": (lambda n, x: n.l(x), {"l": lambda: nn.utils.parametrizations.weight_norm(nn.Linear(3, 4))}, THREE),
+}
+
+
+def sample_of(run, parts, given, routine=None, dtype=torch.float64) -> Sample:
+    inputs, shape = given
+    make: Callable[[], nn.Module] = lambda: Net(run, parts).to(dtype)  # noqa: E731
+    space = ArchitecturalSpace(make, {}, shape, routine=routine or AdamW(epochs=1))
+    x = inputs((4, *shape), torch.Generator().manual_seed(0))
+    output = tuple(make().eval()(x.to(dtype) if x.is_floating_point() else x).shape[1:])
+    return Sample(space, 0, 4, inputs, output, torch.device("cpu"))
+
+
+def program_of(sample: Sample, change: Callable[[str], str] = str) -> Compiled:
+    network, cohort = sample.networks[0], sample.cohort(1)
+    dtype = next(network.parameters()).dtype
+    x, y = (t[0].to(dtype) if t.is_floating_point() else t[0] for t in (cohort.inputs, cohort.outputs))
+    source = compiled.write(network, sample.routine, x, y)
+    return Compiled(source, compiler.load(change(source.text)), 1)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_predictions_and_gradients_of_every_rule_are_torchs_in_float64(name):
+    sample = sample_of(*RULES[name])
+    program, cohort = program_of(sample), sample.cohort(1)
+    x = cohort.inputs.double() if cohort.inputs.is_floating_point() else cohort.inputs
+    y = cohort.outputs.double()
+    block = compiled.fit(cohort, program, cohort.students())
+    answers = Block(program, cohort.students(), cohort.noise).answers(x, y)
+    for i, network in enumerate(sample.networks[: len(x)]):
+        torch.testing.assert_close(answers[i], network.eval()(x[i]), rtol=1e-10, atol=1e-10)
+        if name == "encoder":  # its dropout is the counter's: compared over many steps below
+            continue
+        (network.train()(x[i]) - y[i]).square().mean().backward()
+        for key, parameter in network.named_parameters():
+            found = torch.from_numpy(block.gradient(key)[i].copy()).view(parameter.shape)
+            torch.testing.assert_close(found, parameter.grad, rtol=1e-9, atol=1e-11, msg=lambda m, k=key: f"{k}: {m}")
+
+
+def compared(space: ArchitecturalSpace, steps: int, **given) -> list[pd.DataFrame]:
+    asked = {"targets": 2, "samples": 16 * steps, "heldout_samples": 40, **given}
+    programs, loops = (Comparison(space, space, engine=e(), **asked) for e in (Engine, Loop))
+    assert {m.engine for lesson in programs.plan.lessons.values() for m in lesson.methods.values()} == {"compiled"}
+    return [programs.table(), loops.table()]
+
+
+def assert_same(rows: list[pd.DataFrame], tolerance: float) -> None:
+    errors = ["nmse", "train_nmse"]
+    pd.testing.assert_frame_equal(*(table.drop(columns=errors) for table in rows))
+    np.testing.assert_allclose(*(table[errors] for table in rows), rtol=tolerance, atol=0)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_compiled_is_alone_after_100_steps_in_float64(name):
+    assert_same(compared(family(name, prior=in_double, routine=AdamW(epochs=5, lr=1e-2)), 20), 1e-9)
+
+
+@pytest.mark.parametrize("name", ["encoder", "lstm", "batch_norm", "conv2d", "tied"])
+def test_networks_of_torch_are_alone_after_100_steps_in_float64(name):
+    run, parts, (inputs, shape) = RULES[name]
+    space = ArchitecturalSpace(lambda: Net(run, parts).double(), {}, shape, routine=AdamW(epochs=5, lr=1e-2), name=name)
+    assert_same(compared(space, 20, inputs=inputs), 1e-7)
+
+
+@pytest.mark.parametrize(
+    "routine",
+    [
+        Adam(weight_decay=0.1, schedule="cosine", warmup=0.2),
+        AdamW(clip=None, clip_norm=0.1, schedule="linear"),
+        SGD(momentum=0.9, nesterov=True, weight_decay=0.1, clip=0.01),
+        SGD(clip_norm=0.05, clip=None),
+    ],
+    ids=lambda r: type(r).__name__,
+)
+def test_every_bundled_routine_is_torchs_own(routine):
+    assert_same(compared(family("lora", prior=in_double, routine=replace(routine, epochs=2, lr=1e-2)), 10), 1e-9)
+
+
+def test_rows_do_not_depend_on_chunk_threads_or_neighbours_to_the_bit():
+    space = family("transformer", routine=AdamW(epochs=2))
+    tables = []
+    for chunk, threads in ((None, 1), (16, 2), (64, 2)):
+        torch.set_num_threads(threads)
+        tables.append(Comparison(space, space, targets=37, samples=64, engine=Engine(chunk=chunk)).table())
+        torch.set_num_threads(1)
+    pd.testing.assert_frame_equal(tables[0], tables[1])
+    pd.testing.assert_frame_equal(tables[0], tables[2])
+
+
+def test_diverged_students_are_marked_alone():
+    rows = compared(family("dense", routine=SGD(lr=1e3, clip=None, epochs=3)), 8, targets=20)
+    assert (rows[0]["status"] == rows[1]["status"]).all()
+    assert (rows[0]["status"] == "diverged").any()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [(" - ", " + "), ("numbers + t * NUMBERS", "numbers"), ("predict0(w", "predict0(w + 128"), ("sqrt_", "exp_")],
+)
+def test_a_program_that_computes_something_else_is_found_out(wrong):
+    sample = sample_of(lambda n, x: F.layer_norm(n.l(x), (4,)).tanh(), {"l": linear()}, THREE)
+    assert why_not_compiled(sample, program_of(sample)) is None
+
+    def broken(text: str) -> str:
+        head, body = text.split("typedef double Number")
+        assert wrong[0] in body
+        return head + "typedef double Number" + body.replace(*wrong)
+
+    assert "compiling changes" in str(why_not_compiled(sample, program_of(sample, broken)))
+
+
+def test_an_operation_without_a_rule_is_named():
+    with pytest.raises(NoRule, match="linalg_inv"):
+        program_of(sample_of(lambda n, x: x @ torch.linalg.inv(n.w), {"w": weight(3, 3)}, THREE))
+
+
+def test_tokens_outside_of_the_vocabulary_are_an_error_and_no_crash():
+    sample = sample_of(*RULES["tied"])
+    program = program_of(sample)
+    students = population.of(sample.networks[:3])
+    with pytest.raises(ArchabError, match="index pointed outside"):
+        Block(program, students, [0] * 3).answers(
+            torch.full((3, 4, 5), 7), torch.empty(0, 4, 5, 7, dtype=torch.float64)
+        )
+
+
+def test_without_a_compiler_students_train_together_all_the_same_and_one_line_says_so(monkeypatch):
+    monkeypatch.setenv("CXX", "/nonexistent")
+    compiler.compiler.cache_clear()
+    try:
+        space = family("dense", routine=AdamW(epochs=10))
+        comparison = Comparison(space, space, targets=2, samples=320)
+        assert [n for n in comparison.plan.notes if "C++" in n] == list(comparison.plan.notes)
+        assert {m.engine for lesson in comparison.plan.lessons.values() for m in lesson.methods.values()} == {"vmap"}
+    finally:
+        compiler.compiler.cache_clear()
+
+
+def test_auto_compiles_by_the_length_of_the_run_alone():
+    space = family("dense")
+    long, short = (Comparison(space, space, targets=4, samples=n) for n in (4096, 64))
+    engines = [{m.engine for lesson in c.plan.lessons.values() for m in lesson.methods.values()} for c in (long, short)]
+    assert engines == [{"compiled"}, {"vmap"}]
+
+
+def test_a_known_family_is_not_traced_and_changed_code_is_found_by_the_check(cache, monkeypatch, tmp_path):
+    def plan(space):
+        return Comparison(space, space, targets=2, samples=320, engine=Engine()).plan
+
+    space = family("lora")
+    plan(space)
+    monkeypatch.setattr(compiled, "trace", lambda *_: pytest.fail("traced again"))
+    plan(space)
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache.parent))
+    factor = {"value": 2.0}  # what no key can see
+
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(3, 3)
+
+        def forward(self, x):
+            return self.linear(x) * factor["value"]
+
+    globals()["Scaled"] = Scaled  # found by its name, as pickle wants
+    Scaled.__qualname__ = "Scaled"
+    changing = ArchitecturalSpace(Scaled, {}, [3])
+    assert_same(compared(changing, 4), 1e-4)
+    factor["value"] = -1.0
+    assert_same(compared(changing, 4), 1e-4)

@@ -1,0 +1,57 @@
+"""What the compiler has made is kept, whole, bounded, and safe from others; a damaged program is compiled again."""
+
+import ctypes
+import os
+import subprocess
+import sys
+
+import pytest
+
+from archab.engine import compiler
+
+pytestmark = pytest.mark.skipif(compiler.compiler() is None, reason="no C++ compiler: install g++")
+
+PROGRAM = 'extern "C" int answer() { return 42; }'
+
+
+def test_a_kept_program_is_not_compiled_again_and_a_damaged_one_is(cache, monkeypatch):
+    assert compiler.load(PROGRAM).answer() == 42
+    [file] = cache.glob("*.so")
+    whole = file.read_bytes()
+    monkeypatch.setattr(compiler, "_compiled", lambda source: pytest.fail("compiled again"))
+    assert compiler.load(PROGRAM).answer() == 42
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache.parent))
+    for damaged in (whole[:100], whole[:-40] + b"x" * 40, b""):
+        file.unlink()  # a new file: the old one is mapped
+        file.write_bytes(damaged)
+        compiler.load(PROGRAM)
+        assert file.read_bytes() == whole
+
+
+def test_programs_are_never_loaded_from_where_others_may_write(cache):
+    cache.mkdir(parents=True)
+    cache.chmod(0o777)
+    assert compiler.store() != cache
+    assert compiler.store().stat().st_mode & 0o077 == 0
+
+
+def test_what_was_not_used_for_longest_is_forgotten(cache, monkeypatch):
+    monkeypatch.setattr(compiler, "KEPT", 3 * 1032)
+    for i in range(6):
+        compiler.keep(f"{i}.so", b"x" * 1000)
+        os.utime(cache / f"{i}.so", (i, i))
+    compiler.keep("last.so", b"x" * 1000)
+    assert sorted(f.name for f in cache.glob("*.so")) == ["4.so", "5.so", "last.so"]
+
+
+def test_processes_that_compile_the_same_at_once_all_succeed(cache):
+    code = f"from archab.engine import compiler; print(compiler.load({PROGRAM!r}).answer())"
+    started = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    assert [p.communicate()[0].strip() for p in started] == ["42"] * 4
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_a_loaded_program_is_called_without_pythons_lock():
+    assert isinstance(compiler.load(PROGRAM), ctypes.CDLL)
+    assert not isinstance(compiler.load(PROGRAM), ctypes.PyDLL)
