@@ -1,9 +1,11 @@
 // What every generated program ends with: the loops over blocks of LANES students and over their samples. Rows of
 // samples are those of a student's target; all arrays are contiguous, and `targets` has an entry a student.
 
+// N numbers of a row for every lane, side by side.
 template <long N, class T>
-static inline void put(T* lanes, const T* row) {
-  for (long i = 0; i < N; i++) lanes[i * LANES] = row[i];
+static inline void put(T* lanes, const T* samples, const long* rows) {
+  for (long i = 0; i < N; i++)
+    _Pragma("omp simd") for (int l = 0; l < LANES; l++) lanes[i * LANES + l] = samples[rows[l] * N + i];
 }
 
 extern "C" int score(char* state, char* w, const long* targets, const Given* inputs, const Wanted* outputs, long samples,
@@ -14,12 +16,12 @@ extern "C" int score(char* state, char* w, const long* targets, const Given* inp
     Vec<double> total = {};
     for (long start = 0; start < samples; start += BATCH) {
       long here = samples - start < BATCH ? samples - start : BATCH;
-      for (long b = 0; b < BATCH; b++)
-        for (int l = 0; l < LANES; l++) {
-          long row = target[l] * samples + start + (b < here ? b : here - 1);
-          put<IN>((Given*)(w + X_AT) + b * IN * LANES + l, inputs + row * IN);
-          put<OUT>((Wanted*)(w + Y_AT) + b * OUT * LANES + l, outputs + row * OUT);
-        }
+      for (long b = 0; b < BATCH; b++) {
+        long rows[LANES];
+        for (int l = 0; l < LANES; l++) rows[l] = target[l] * samples + start + (b < here ? b : here - 1);
+        put<IN>((Given*)(w + X_AT) + b * IN * LANES, inputs, rows);
+        put<OUT>((Wanted*)(w + Y_AT) + b * OUT * LANES, outputs, rows);
+      }
       predict(w, state + block * STATE, nullptr, 0, &outside);
       Vec<Wanted>*found = (Vec<Wanted>*)(w + P_AT), *wanted = (Vec<Wanted>*)(w + Y_AT);
       for (long i = 0; i < here * OUT; i++) {
@@ -39,11 +41,11 @@ extern "C" int answer(char* state, char* w, const long* targets, const Given* in
     const long* target = targets + block * LANES;
     for (long start = 0; start < samples; start += BATCH) {
       long here = samples - start < BATCH ? samples - start : BATCH;
-      for (long b = 0; b < BATCH; b++)
-        for (int l = 0; l < LANES; l++) {
-          long row = target[l] * samples + start + (b < here ? b : here - 1);
-          put<IN>((Given*)(w + X_AT) + b * IN * LANES + l, inputs + row * IN);
-        }
+      for (long b = 0; b < BATCH; b++) {
+        long rows[LANES];
+        for (int l = 0; l < LANES; l++) rows[l] = target[l] * samples + start + (b < here ? b : here - 1);
+        put<IN>((Given*)(w + X_AT) + b * IN * LANES, inputs, rows);
+      }
       predict(w, state + block * STATE, nullptr, 0, &outside);
       const Wanted* found = (const Wanted*)(w + P_AT);
       for (int l = 0; l < LANES; l++)
@@ -60,12 +62,12 @@ extern "C" int train(char* state, char* w, const long* targets, const Given* inp
   for (long block = first; block < last; block++) {
     const long* target = targets + block * LANES;
     for (long t = 0; t < steps; t++) {
-      for (long b = 0; b < BATCH; b++)
-        for (int l = 0; l < LANES; l++) {
-          long row = target[l] * samples + order[target[l] * samples + t * BATCH + b];
-          put<IN>((Given*)(w + X_AT) + b * IN * LANES + l, inputs + row * IN);
-          put<OUT>((Wanted*)(w + Y_AT) + b * OUT * LANES + l, outputs + row * OUT);
-        }
+      for (long b = 0; b < BATCH; b++) {
+        long rows[LANES];
+        for (int l = 0; l < LANES; l++) rows[l] = target[l] * samples + order[target[l] * samples + t * BATCH + b];
+        put<IN>((Given*)(w + X_AT) + b * IN * LANES, inputs, rows);
+        put<OUT>((Wanted*)(w + Y_AT) + b * OUT * LANES, outputs, rows);
+      }
       step(w, state + block * STATE, numbers + t * NUMBERS, at + t + 1, &outside);
     }
   }

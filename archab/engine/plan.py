@@ -19,11 +19,10 @@ from archab.engine.compiled import Compiled as Program
 from archab.engine.lanes import LANES
 from archab.engine.population import Population
 from archab.engine.program import Source
-from archab.engine.rules import NoRule
-from archab.engine.trace import Untraceable
 from archab.errors import ArchabError
 from archab.space.examine import Shape, fitting
 from archab.space.routine import Descent
+from archab.space.space import explain
 
 AT_ONCE = 512  # students whose rows are written together: what an interrupted run loses
 BLOCK = max(LANES.values())  # students of a block of a program
@@ -194,8 +193,8 @@ def _source(candidate: Candidate) -> Source | None:
         return None
     try:
         return kept.source(*_shaping(candidate), write=lambda: _written(candidate))
-    except (NoRule, Untraceable) as reason:
-        log.debug("%s, member %d, is not compiled: %s", sample.space.name, sample.member, reason)
+    except Exception as reason:  # whatever a user's network makes of tracing: another engine trains it
+        log.debug("%s, member %d, is not compiled: %s", sample.space.name, sample.member, explain(reason))
         return None
 
 
@@ -222,7 +221,7 @@ def _checked(candidate: Candidate, source: Source, made: "Future[CDLL]", workers
         if why is not None and kept.forget(*_shaping(candidate)) and (again := _source(candidate)) is not None:
             program = Program(again, compiler.load(again.text), workers)
             why = why_not_compiled(sample, program)
-    except (compiler.CompilationFailed, NoRule, Untraceable, OSError, ArchabError) as error:
+    except (compiler.CompilationFailed, OSError, ArchabError) as error:
         why = str(error)
     if why is None:
         return program

@@ -112,7 +112,9 @@ class Program:
         return [found[node] for node in outputs]
 
     def _operate(self, node: fx.Node, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        operation = node.target
+        operation, seen = node.target, node.meta.get("val")
+        if isinstance(seen, Tensor) and not all(isinstance(size, int) for size in seen.shape):
+            raise NoRule(f"{operation}: its shape depends on data")
         if callable(operation) and getattr(operation, "__name__", "") == "getitem":
             return arguments[0][arguments[1]]
         if operation in _EMPTY or not any(_varies(a) for a in (*arguments, *named.values())):
@@ -411,6 +413,8 @@ def arithmetic(program: Program, node: fx.Node, *arguments: Any) -> Value:
         if not any(sign in text for sign in "&|^~"):
             raise NoRule(f"{node.target} of booleans")
     values = [program.value(a, dtype) for a in arguments]
+    if text == "{0} / {1}" and dtype.is_floating_point and isinstance(by := values[1], Literal) and by.value:
+        text, values[1] = "{0} * {1}", replace(by, value=1 / by.value)  # to rounding the same, and much faster
     return program.pointwise(node, _parenthesised(text), dtype, *values)
 
 

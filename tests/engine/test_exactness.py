@@ -15,7 +15,7 @@ import torch
 from conftest import FAMILIES, family, in_double
 
 from archab import ArchitecturalSpace, Comparison
-from archab.engine.plan import Auto, Loop, Vmap
+from archab.engine.plan import Auto, Compiled, Loop, Vmap
 from archab.space.inputs import Tokens
 from archab.space.routine import SGD, AdamW
 
@@ -124,12 +124,17 @@ def double_unless_complex(network: torch.nn.Module) -> None:
         network.double()
 
 
+TRACED = {*BATCHED, "Writing", "Recurrent"} - {"Counting", "Complex"}
+
+
+@pytest.mark.parametrize("engine", [Vmap, Compiled])
 @pytest.mark.parametrize("name", BATCHED + list(ALONE))
-def test_a_network_that_fools_a_batched_engine_gets_the_loops_rows(name):
+def test_a_network_that_fools_a_batched_engine_gets_the_loops_rows(name, engine):
     inputs = {"inputs": Tokens(4)} if name == "Padded" else {}
-    comparison = of(fooling(name), engine=Vmap(), **inputs)
+    comparison = of(fooling(name), engine=engine(), **inputs)
     engines = {m.engine for lesson in comparison.plan.lessons.values() for m in lesson.methods.values()}
-    assert engines == ({"vmap"} if name in BATCHED else {"loop"}), comparison.plan.notes
+    slow = "vmap" if name in BATCHED else "loop"
+    assert engines == {"compiled" if engine is Compiled and name in TRACED else slow}, comparison.plan.notes
     assert_same(
         table(comparison), table(of(fooling(name), engine=Loop(), **inputs)), 1e-5 if name == "Complex" else 1e-9
     )
