@@ -12,7 +12,7 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 
 from archab import ArchitecturalSpace
-from archab.engine import compiler
+from archab.engine.cpp import compiler
 from archab.space.architectures import deep, transformer
 from archab.space.routine import AdamW
 

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from archab.engine.cohort import Cohort, Outcome, variances
+from archab.engine.cpp.source import ALIGNED, Slot, Source, Update, generate
+from archab.engine.cpp.trace import Untraceable, elementwise, trace
 from archab.engine.population import Population
-from archab.engine.program import ALIGNED, Slot, Source, Update, generate
 from archab.engine.signature import attributes
-from archab.engine.trace import Untraceable, elementwise, trace
 from archab.errors import ArchabError
 from archab.space.examine import fitting
 from archab.space.routine import Descent

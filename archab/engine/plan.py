@@ -12,13 +12,14 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor
 
-from archab.engine import batched, compiled, compiler, kept, loop
+from archab.engine import batched, compiled, loop
 from archab.engine.check import Sample, why_not_batched, why_not_compiled
 from archab.engine.cohort import Trainer
 from archab.engine.compiled import Compiled as Program
-from archab.engine.lanes import LANES
+from archab.engine.cpp import compiler, kept
+from archab.engine.cpp.lanes import LANES
+from archab.engine.cpp.source import Source
 from archab.engine.population import Population
-from archab.engine.program import Source
 from archab.errors import ArchabError
 from archab.space.examine import Shape, fitting
 from archab.space.routine import Descent

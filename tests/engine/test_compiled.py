@@ -12,12 +12,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from archab import ArchitecturalSpace, Comparison
-from archab.engine import compiled, compiler, population
+from archab.engine import compiled, population
 from archab.engine.check import Sample, why_not_compiled
 from archab.engine.compiled import Block, Compiled
+from archab.engine.cpp import compiler
+from archab.engine.cpp.kernels import NoRule
 from archab.engine.plan import Compiled as Engine
 from archab.engine.plan import Loop
-from archab.engine.rules import NoRule
 from archab.errors import ArchabError
 from archab.space.inputs import Normal, Tokens
 from archab.space.routine import SGD, Adam, AdamW

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from archab.engine import compiler
+from archab.engine.cpp import compiler
 
 pytestmark = pytest.mark.skipif(compiler.compiler() is None, reason="no C++ compiler: install g++")
 
@@ -46,7 +46,7 @@ def test_what_was_not_used_for_longest_is_forgotten(cache, monkeypatch):
 
 
 def test_processes_that_compile_the_same_at_once_all_succeed(cache):
-    code = f"from archab.engine import compiler; print(compiler.load({PROGRAM!r}).answer())"
+    code = f"from archab.engine.cpp import compiler; print(compiler.load({PROGRAM!r}).answer())"
     started = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(4)]
     assert [p.communicate()[0].strip() for p in started] == ["42"] * 4
     assert len(list(cache.iterdir())) == 1

@@ -17,8 +17,8 @@ from torch.func import functional_call, functionalize, grad, grad_and_value
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional as F
 
+from archab.engine.cpp.rules import RULES
 from archab.engine.noise import Counter
-from archab.engine.rules import RULES
 
 
 class Untraceable(Exception):

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from archab.engine.lanes import BYTES, LANES, Apply, Buffer, C, Kernel, Reduce, View, contiguous, number
-from archab.engine.rules import NoRule, Program
-from archab.engine.trace import Traced
+from archab.engine.cpp.kernels import NoRule, Program
+from archab.engine.cpp.lanes import BYTES, LANES, Apply, Buffer, C, Kernel, Reduce, View, contiguous, number
+from archab.engine.cpp.trace import Traced
 
 ALIGNED = 128  # the largest vector, of 16 numbers of 8 bytes
 

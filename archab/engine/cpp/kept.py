@@ -19,8 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archab.engine import compiler
-from archab.engine.program import Slot, Source
+from archab.engine.cpp import compiler
+from archab.engine.cpp.source import Slot, Source
 
 
 def source(network: nn.Module, *rest: Any, write: Callable[[], Source]) -> Source:
@@ -69,7 +69,7 @@ def _code() -> str:
     """A hash of all modules that are neither Python's nor installed: archab's own and the user's."""
     installed = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
     files = {str(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
-    files |= {str(file) for file in Path(__file__).parent.parent.rglob("*") if file.suffix in (".py", ".h")}
+    files |= {str(file) for file in Path(__file__).parents[2].rglob("*") if file.suffix in (".py", ".h")}
     own = sorted(f for f in files if f and not f.startswith(installed))
     return hashlib.sha256("".join(_contents(f) for f in own).encode()).hexdigest()
 

@@ -1,0 +1,1 @@
+"""From one network's graph to a program of the machine, in which every number is a vector over students."""
