@@ -307,8 +307,10 @@ class Comparison:
         shape = known.shapes[source][index]
         values = math.prod(space.input_shape) + math.prod(shape.output)
         networks = shape.network_bytes + sum(known.shapes[side][member].network_bytes for side in sides)
-        tile = tile_size((samples + self.heldout_samples) * values * 4 + networks)
-        chunk = max(1, min(methods[side, member].chunk for side in sides) // self.restarts)
+        data = (samples + self.heldout_samples) * values * 4
+        tile = tile_size(data + networks)
+        fitting = getattr(self.engine, "memory", 1024) * 2**20 // (2 * data)  # beside its samples, what is made of them
+        chunk = max(1, min(fitting, min(methods[side, member].chunk for side in sides) // self.restarts))
         edges = range(0, self._draws, chunk)
         parts = tuple(Part(member, source, first, min(first + chunk, self._draws)) for first in edges)
         drawn = replace(known.draws[source][index], answer=methods[source, index].answer)

@@ -341,3 +341,9 @@ def test_a_target_whose_outputs_are_ten_times_larger_gives_the_same_errors():
         for reference in (nn.Linear, Louder)
     ]
     assert rows[0] == pytest.approx(rows[1], rel=1e-3)
+
+
+def test_samples_of_a_part_fit_into_the_engines_memory():
+    side = ArchitecturalSpace(partial(nn.Linear, 1000, 10), {}, [1000])
+    parts = Comparison(side, side, targets=100, samples=1024, heldout_samples=2, engine=Auto(memory=64)).plan.parts
+    assert 1 <= max(part.last - part.first for part in parts) <= 64 * 2**20 // (1026 * 1010 * 4)
