@@ -67,6 +67,7 @@ class Run:
     device: str = "cpu"
     spool: str = ".archab"
     control: bool = True
+    rerun: bool = False
     measure: Any = "information"
     input_shape: Any = MISSING
     inputs: Any = MISSING

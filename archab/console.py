@@ -1,5 +1,6 @@
 """What a run shows in the terminal: the question and the plan, the progress, the table, and where to look next."""
 
+import io
 import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -100,6 +101,11 @@ def _range(values: Sequence[float]) -> str:
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:,.0f} students/s" if task.speed else "")
+
+
+def kept() -> Console:
+    """A console that keeps what is printed, to be exported as plain text, and shows nothing."""
+    return Console(width=100, record=True, file=io.StringIO(), force_terminal=False, no_color=True)
 
 
 @contextmanager

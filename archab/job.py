@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from archab import config as configuration
 from archab.fingerprint import fingerprint
-from archab.tracking import Store, commit, tracked
+from archab.spool import Spool, place, spooled
+from archab.tracking import Store, commit, here, tracked
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from archab.comparison import Comparison
     from archab.evidence.outcome import Verdict
-    from archab.spool import Spool
     from archab.tracking import Tracker
 
 
@@ -41,6 +41,11 @@ class Job:
         return self.config["tracking"]["experiment"] or self.space
 
     @property
+    def engine(self) -> str:
+        """The name of the chosen engine."""
+        return str(self.config["engine"]["_target_"]).rsplit(".", 1)[-1].lower()
+
+    @property
     def again(self) -> str:
         """The command that a further sweep of seeds is appended to."""
         return shlex.join(["python", "-m", "archab", "-m", *self.overrides])
@@ -59,6 +64,11 @@ def run(job: Job) -> dict[str, str]:
     """
     job.store.check()
     identity = fingerprint(job.config)
+    where = {"store": job.store.uri, "experiment": job.experiment, "fingerprint": identity}
+    root = Path.cwd() / job.config["spool"]
+    if not job.config["rerun"] and (said := _finished(job, Spool(place(root, identity, job.config["seed"])))):
+        print(said)
+        return where
 
     from archab import console
 
@@ -67,19 +77,30 @@ def run(job: Job) -> dict[str, str]:
     console.opening(out, comparison, comparison.survey, job.space, job.config["space"]["question"])
     console.engines(out, comparison, comparison.plan)
 
-    from archab.spool import spooled
-
-    with spooled(Path.cwd() / job.config["spool"], identity, comparison.seed) as spool:
+    with spooled(root, identity, comparison.seed) as spool:
         _tracked(out, comparison, job, identity, spool)
-    return {"store": job.store.uri, "experiment": job.experiment, "fingerprint": identity}
+    return where
 
 
-def _tracked(out: "Console", comparison: "Comparison", job: Job, identity: str, spool: "Spool") -> None:
+def _finished(job: Job, spool: Spool) -> str | None:
+    """What the run of this very seed said when it ended, None where none has, or where the store has lost it."""
+    said = spool.said()
+    if said is None or said["store"] != job.store.uri or not job.store.holds(said["run"]):
+        return None
+    by = "" if said["engine"] == job.engine else f" by engine={said['engine']}"
+    head = f"archab · {job.space} · seed {job.config['seed']}: finished before{by}; rerun=true trains it anew"
+    return f"{head}\n{said['text']}"
+
+
+def _tracked(out: "Console", comparison: "Comparison", job: Job, identity: str, spool: Spool) -> None:
     from archab import console
 
     notes = _notes(comparison)
     name = f"{job.space} seed {comparison.seed}"
-    with tracked(job.store, job.experiment, name, flat(job.config), _tags(comparison, job, identity, notes)) as tracker:
+    tags = _tags(comparison, job, identity, notes) | here(spool.folder)
+    if dead := job.store.end_dead(job.experiment, identity, comparison.seed, spool.folder):
+        out.print(f"  {dead} earlier run of this seed had died: ended as KILLED")
+    with tracked(job.store, job.experiment, name, flat(job.config), tags) as tracker:
         if kept := spool.begin(comparison.plan.to_dict()):
             out.print(f"  going on from {kept} of {len(comparison.plan.parts)} finished parts")
         with console.progress(out, comparison.students) as advance:
@@ -93,12 +114,17 @@ def _tracked(out: "Console", comparison: "Comparison", job: Job, identity: str, 
         _log(tracker, spool, verdict, redrawn)
         tracker.keep_values(job.config, "config.yaml")
         tracker.keep_values(comparison.plan.to_dict(), "plan.json")
-    console.verdict(out, verdict, redrawn)
-    console.review(out, job.store.review, job.store.link(tracker.experiment_id), spool.results, job.experiment)
+    links = job.store.review, job.store.link(tracker.experiment_id), spool.results, job.experiment
+    paper = console.kept()
+    for screen in (out, paper):
+        console.verdict(screen, verdict, redrawn)
+        console.review(screen, *links)
+    text = paper.export_text()
+    spool.keep_said({"store": job.store.uri, "run": tracker.run_id, "engine": job.engine, "text": text})
 
 
 def _train(
-    comparison: "Comparison", identity: str, spool: "Spool", tracker: "Tracker", advance: Callable[[float], None]
+    comparison: "Comparison", identity: str, spool: Spool, tracker: "Tracker", advance: Callable[[float], None]
 ) -> None:
     """Train what is not there yet, part by part; a member's metrics are logged once it is finished."""
     import pandas as pd
@@ -164,7 +190,7 @@ def _judge(comparison: "Comparison", table: Any, control: Any, notes: Sequence[s
     )
 
 
-def _log(tracker: "Tracker", spool: "Spool", verdict: "Verdict", redrawn: int) -> None:
+def _log(tracker: "Tracker", spool: Spool, verdict: "Verdict", redrawn: int) -> None:
     from archab.evidence.markdown import described
     from archab.evidence.series import by_round
 

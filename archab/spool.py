@@ -26,6 +26,7 @@ class Spool:
         self._parts = folder / "parts"
         self.results = folder / "results.parquet"
         self._control = folder / "control.parquet"
+        self._said = folder / "finished.json"
 
     def begin(self, plan: dict[str, Any]) -> int:
         """Start a run by this plan; how many parts are there. Those that were made by another plan are put aside."""
@@ -53,6 +54,19 @@ class Spool:
         """Keep a finished part."""
         results.write(rows, self._parts / f"{part}.parquet")
 
+    def keep_said(self, said: dict[str, str]) -> None:
+        """Keep what a finished run said, and where it was logged."""
+        unfinished = self._said.with_name(f".{self._said.name}")
+        unfinished.write_text(json.dumps(said, indent=1))
+        unfinished.replace(self._said)
+
+    def said(self) -> dict[str, str] | None:
+        """What `keep_said` kept, None where no run has finished."""
+        try:
+            return dict(json.loads(self._said.read_text())) if self.results.exists() else None
+        except (OSError, ValueError):
+            return None
+
     def keep_control(self, rows: pd.DataFrame) -> None:
         """Keep the rows of the control, apart from those of the sides."""
         results.write(rows, self._control)
@@ -71,6 +85,11 @@ class Spool:
         return table
 
 
+def place(root: Path, fingerprint: str, seed: int) -> Path:
+    """The folder of one run."""
+    return root / fingerprint / str(seed)
+
+
 @contextmanager
 def spooled(root: Path, fingerprint: str, seed: int) -> Iterator[Spool]:
     """The spool of one run, held by this process alone.
@@ -78,7 +97,7 @@ def spooled(root: Path, fingerprint: str, seed: int) -> Iterator[Spool]:
     Raises:
         ArchabError: if the folder cannot be written, or another process is at this run.
     """
-    folder = root / fingerprint / str(seed)
+    folder = place(root, fingerprint, seed)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / "lock")

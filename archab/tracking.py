@@ -1,10 +1,12 @@
 """MLflow: one flat run a job, in the experiment named after the space."""
 
 import getpass
+import hashlib
 import logging
 import math
 import os
 import shlex
+import socket
 import subprocess
 import time
 import urllib.request
@@ -92,6 +94,32 @@ class Store:
             )
             runs += [_logged(run) for run in page]
         return runs
+
+    def holds(self, run_id: str) -> bool:
+        """Whether a finished run is still there."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            info = self.client().get_run(run_id).info
+        except MlflowException:
+            return False
+        return info.status == "FINISHED" and info.lifecycle_stage == "active"
+
+    def end_dead(self, experiment: str, fingerprint: str, seed: int, folder: Path) -> int:
+        """End as KILLED the runs of one seed that died without a word; how many there were.
+
+        Only for whoever holds the lock of their folder: a run that is marked as running there cannot be alive.
+        """
+        client = self.client()
+        found = client.get_experiment_by_name(experiment)
+        if found is None:
+            return 0
+        mine = {"archab.fingerprint": fingerprint, "archab.seed": str(seed), **here(folder)}
+        asked = " and ".join(f"tags.`{key}` = '{value}'" for key, value in mine.items())
+        dead = client.search_runs([found.experiment_id], f"{asked} and attributes.status = 'RUNNING'")
+        for run in dead:
+            client.set_terminated(run.info.run_id, "KILLED")
+        return len(dead)
 
     def fetch(self, run: Logged, name: str, folder: Path) -> Path | None:
         """An artifact of a run as a file, in this folder where the store is remote; None where it is gone."""
@@ -251,6 +279,11 @@ def _log_parameters(tracker: Tracker, parameters: dict[str, Any]) -> None:
     all_of_them = [Param(key, str(value)[:LONGEST_PARAMETER]) for key, value in parameters.items()]
     for first in range(0, len(all_of_them), PARAMETERS_A_REQUEST):
         tracker.client.log_batch(tracker.run_id, params=all_of_them[first : first + PARAMETERS_A_REQUEST])
+
+
+def here(folder: Path) -> dict[str, str]:
+    """Tags that say where a run is at work: only one process can be, in one folder of one machine."""
+    return {"archab.host": socket.gethostname(), "archab.folder": hashlib.sha256(bytes(folder)).hexdigest()[:16]}
 
 
 def commit() -> str:

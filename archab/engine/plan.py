@@ -29,8 +29,9 @@ AT_ONCE = 512  # students whose rows are written together: what an interrupted r
 BLOCK = max(LANES.values())  # students of a block of a program
 LARGE = 250_000  # learnable parameters of a student from which eager batching stopped paying (dim 256, depth 4)
 LOOP_CHUNK = 16  # students after which the loop's rows are written
-# A program costs about as much as this many batched steps of eager vmap: both grow with the operations of a step.
-COMPILED_FROM = 150
+# A program costs about as much as this many batched steps of eager vmap, however few the students, or as this many
+# student-steps of it: all grow with the operations of a step.
+BATCHED_STEPS, STUDENT_STEPS = 150, 30_000
 
 NO_COMPILER = "no C++ compiler is found (g++, or what CXX names): students train by vmap, many times slower"
 
@@ -169,7 +170,8 @@ class Auto(Compiled):
 
     def _wanted(self, candidate: Candidate) -> bool:
         batched_steps = candidate.steps * -(-candidate.students // AT_ONCE)
-        return super()._wanted(candidate) and batched_steps >= COMPILED_FROM
+        long = batched_steps >= BATCHED_STEPS or candidate.steps * candidate.students >= STUDENT_STEPS
+        return super()._wanted(candidate) and long
 
 
 def _programs(candidates: Sequence[Candidate | None]) -> list[Program | None]:
