@@ -1,6 +1,5 @@
 """The command line as a user types it: what runs, what is refused and how, and what is kept."""
 
-import json
 import os
 import signal
 import subprocess
@@ -390,18 +389,6 @@ def test_a_store_that_cannot_be_written_is_refused_before_training(command, tmp_
     ended = command("+space=n_diagonal", *QUICK)
     assert ended.code == 2
     assert "cannot be written" in ended.err
-
-
-def test_the_benchmark_prints_a_ratio(tmp_path):
-    out = subprocess.run(
-        [sys.executable, "-m", "archab.benchmark", "--replicates", "4", "--steps", "8", "--repeats", "1", "--json"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    found = json.loads(out)
-    assert found["ratio"]["median"] > 0
 
 
 def test_a_wheel_holds_the_configuration_and_runs_elsewhere(tmp_path):

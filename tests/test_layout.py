@@ -12,7 +12,9 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 # Which file may import a heavy library, at all.
 MAY = {
-    "torch": ("space/", "engine/", "target.py", "comparison.py", "benchmark.py"),
+    "torch": ("space/", "engine/", "target.py", "comparison.py", "benchmark.py", "rivals.py", "whole_runs.py"),
+    "jax": ("rivals_jax.py",),
+    "optax": ("rivals_jax.py",),
     "sklearn": (),
     "mlflow": ("tracking.py",),
     "hydra": ("config.py", "__main__.py"),
