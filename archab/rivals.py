@@ -18,8 +18,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from archab.engine import batched, compiled, compiler, population
+from archab.engine import batched, compiled, population
 from archab.engine.cohort import Cohort
+from archab.engine.cpp import compiler
 from archab.engine.plan import cores, threads
 from archab.engine.population import Population
 from archab.engine.randomness import forked

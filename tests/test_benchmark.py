@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from archab import benchmark
-from archab.engine import compiler
+from archab.engine.cpp import compiler
 from archab.rivals import Race, dense, encoder
 
 STUDENTS, STEPS = 3, 8
