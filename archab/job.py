@@ -151,19 +151,9 @@ def _train(
 def _metrics(comparison: "Comparison", rows: Any) -> dict[str, float]:
     """The figures of one member, to be logged with the member as the step."""
     from archab.evidence.design import arrange
-    from archab.evidence.members import describe
+    from archab.evidence.members import at_a_glance
 
-    [member] = describe(arrange(rows, [comparison.seed], ()), gate=1.0, alpha=0.05)
-    return {
-        "a/nmse": member.typical_a,
-        "b/nmse": member.typical_b,
-        "a/measure": member.size_a,
-        "b/measure": member.size_b,
-        "a/diverged": member.diverged_a,
-        "b/diverged": member.diverged_b,
-        "member/gmr": member.gmr,
-        "member/prob_a_better": member.prob_a_better,
-    }
+    return at_a_glance(arrange(rows, [comparison.seed], ()))
 
 
 def _control(comparison: "Comparison", identity: str) -> Any:

@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -59,7 +60,7 @@ _DTYPES = {field.name: _TYPES.get(field.type, "str") for field in fields(Row)}
 
 def frame(rows: Iterable[Row]) -> pd.DataFrame:
     """The rows as a table in key order, with the schema's columns and types."""
-    table = pd.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS)).astype(_DTYPES)
+    table = pd.DataFrame.from_records(map(attrgetter(*COLUMNS), rows), columns=list(COLUMNS)).astype(_DTYPES)
     return table.sort_values(KEY, ignore_index=True)
 
 

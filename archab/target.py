@@ -138,14 +138,18 @@ class Source:
 def _identities(networks: Population, *inputs: Tensor) -> Iterator[str]:
     """A hash of each target's weights and inputs."""
     if networks.modules:
-        states = [[*n.parameters(), *n.buffers()] for n in networks.modules]
-    else:
-        states = [list(row) for row in zip(*networks.tensors.values(), strict=True)]
-    for state, *given in zip(states, *inputs, strict=True):
-        digest = hashlib.blake2b(digest_size=8)
-        for tensor in (*state, *given):
-            digest.update(tensor.detach().contiguous().flatten().view(torch.uint8).numpy())
-        yield digest.hexdigest()
+        for network, *given in zip(networks.modules, *inputs, strict=True):
+            tensors = [t.unsqueeze(0) for t in (*network.parameters(), *network.buffers(), *given)]
+            yield from _hashes(tensors)
+    elif len(inputs[0]):
+        yield from _hashes([*networks.tensors.values(), *inputs])
+
+
+def _hashes(tensors: list[Tensor]) -> Iterator[str]:
+    """One for each index of their first axis."""
+    rows = [t.detach().reshape(len(t), -1).contiguous().view(torch.uint8) for t in tensors]
+    for row in torch.cat(rows, 1).numpy():
+        yield hashlib.blake2b(row, digest_size=8).hexdigest()
 
 
 def _joined(parts: list[Targets], order: Tensor | None = None) -> Targets:

@@ -80,7 +80,7 @@ def _paired(values: Array, alpha: float) -> Fixed:
 
 
 def _unpaired(values: Array, is_a: np.ndarray) -> Fixed:
-    groups = _groups(values, is_a)
+    groups = groups_of(values, is_a)
     held = ~np.isnan(values)
     counts = np.concatenate([np.count_nonzero(held[side], axis=0) for side in (is_a, ~is_a)])
     return Fixed(
@@ -105,7 +105,8 @@ def _contributions(values: Array) -> tuple[Array, np.ndarray]:
     return np.nansum(values * weights, axis=1), np.unique(held, axis=0, return_inverse=True)[1].ravel()
 
 
-def _groups(values: Array, is_a: np.ndarray) -> list[Group]:
+def groups_of(values: Array, is_a: np.ndarray) -> list[Group]:
+    """The scores of each side, in groups of blocks that hold the same members."""
     held = ~np.isnan(values)
     patterns = np.unique(held, axis=0)[::-1]
     if (patterns.sum(axis=0) != 1).any():

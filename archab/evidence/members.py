@@ -9,11 +9,25 @@ import pandas as pd
 from archab.errors import ArchabError
 from archab.evidence import statistics as st
 from archab.evidence.design import Design
-from archab.evidence.fixed import NAN, fixed, member_column
+from archab.evidence.fixed import NAN, fixed, groups_of, member_column
 from archab.evidence.outcome import Member
 from archab.evidence.wording import listed
 
-HALF = 0.5
+HALF, FEWEST = 0.5, 2
+
+
+def at_a_glance(design: Design) -> dict[str, float]:
+    """The figures of a design of one member that need no test, by the names under which they are logged."""
+    values, is_a = member_column(design.values, design.is_a, 0)
+    [member], [(size_a, size_b)] = design.members, _sizes(design)
+    theta = float(values.mean() if is_a is None else values[is_a].mean() - values[~is_a].mean())
+    lost = design.students.groupby("side")["diverged"].sum()
+    figures = {"a/measure": size_a, "b/measure": size_b, "member/gmr": math.exp(theta)}
+    for side in ("a", "b"):
+        figures[f"{side}/nmse"] = float(np.exp(_block_scores(design.students, member, side).mean()))
+        figures[f"{side}/diverged"] = float(lost[side])
+    better = float((values < 0).mean()) if is_a is None else st.probability_lower(groups_of(values, is_a))
+    return {**figures, "member/prob_a_better": better}
 
 
 def describe(design: Design, gate: float, alpha: float, control: pd.DataFrame | None = None) -> tuple[Member, ...]:
@@ -103,10 +117,10 @@ def _block_scores(students: pd.DataFrame, member: int, side: str) -> st.Array:
 def _best_of(students: pd.DataFrame, member: int, side: str) -> tuple[float, ...] | None:
     """Expected best of 1, 2, … restarts: geometric mean over blocks, as far as every block has restarts."""
     own = students[(students["member"] == member) & (students["side"] == side)]
+    if own.groupby(["seed", "target"]).size().min() < FEWEST:
+        return None
     blocks = [np.exp(y.to_numpy(dtype=float)) for _, y in own.groupby(["seed", "target"])["y"]]
     most = min(errors.size for errors in blocks)
-    if most < 2:
-        return None
     return tuple(np.exp(np.mean([np.log(st.expected_best(errors)[:most]) for errors in blocks], axis=0)).tolist())
 
 
