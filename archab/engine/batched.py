@@ -127,7 +127,7 @@ def _score(cohort: Cohort, stack: Stack, loss: MeanSquaredError, evaluated: int)
     errors = torch.cat(parts, 1)
     whole = errors.isfinite().all(0) & loss.finite()
     for parameter in stack.learnable:
-        whole &= parameter.detach().flatten(1).isfinite().all(1)
+        whole &= parameter.detach().reshape(students, -1).isfinite().all(1)
     nmse, train_nmse = torch.where(whole, errors, torch.nan).cpu().numpy()
     return Outcome(nmse, train_nmse, ~whole.cpu().numpy())
 

@@ -16,7 +16,6 @@ from archab.engine.cohort import Cohort, Outcome, variances
 from archab.engine.cpp.source import ALIGNED, Slot, Source, Update, generate
 from archab.engine.cpp.trace import Untraceable, elementwise, trace
 from archab.engine.population import Population
-from archab.engine.signature import attributes
 from archab.errors import ArchabError
 from archab.space.examine import fitting
 from archab.space.routine import Descent
@@ -155,14 +154,11 @@ def write(network: nn.Module, routine: Descent, inputs: Tensor, outputs: Tensor)
     """The program of a family, from one network and one mini-batch in the network's precision.
 
     Raises:
-        Untraceable: if the network is more than its graph.
+        Untraceable: if torch cannot trace it.
         NoRule: if an operation of the graph has no rule.
     """
-    before, traced_network = attributes(network), copy.deepcopy(network)
     try:
-        traced = trace(traced_network, inputs, outputs)
-        if attributes(traced_network) != before:
-            raise Untraceable("its attributes change as it trains")
+        traced = trace(copy.deepcopy(network), inputs, outputs)
         probe = _numbers(routine, 1)
         dtype = next(iter(network.parameters())).dtype
         norm = routine.clip_norm is not None

@@ -102,9 +102,9 @@ class _Choice:
     chunk: int | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.memory, int) or self.memory < 1:
+        if type(self.memory) is not int or self.memory < 1:
             raise ArchabError(f"engine.memory={self.memory!r}: at least 1 MiB is needed")
-        if self.chunk is not None and (not isinstance(self.chunk, int) or self.chunk < 1):
+        if self.chunk is not None and (type(self.chunk) is not int or self.chunk < 1):
             raise ArchabError(f"engine.chunk={self.chunk!r}: at least 1 student at once, or null for as many as fit")
 
     def _loop(self, candidate: Candidate, why: str = "") -> Method:
@@ -151,7 +151,8 @@ class Compiled(_Choice):
         wanted = [c if self._wanted(c) else None for c in candidates]
         if any(wanted) and compiler.compiler() is None:
             return [replace(self._method(c, None), note=NO_COMPILER) for c in candidates]
-        return [self._method(c, program) for c, program in zip(candidates, _programs(wanted), strict=True)]
+        made = zip(candidates, _programs(wanted), strict=True)
+        return [replace(self._method(c, program), note=note) for c, (program, note) in made]
 
     def _wanted(self, candidate: Candidate) -> bool:
         return BLOCK * candidate.shape.step_bytes <= self.memory * 2**20
@@ -174,8 +175,8 @@ class Auto(Compiled):
         return super()._wanted(candidate) and long
 
 
-def _programs(candidates: Sequence[Candidate | None]) -> list[Program | None]:
-    """The programs of those that can be compiled, each of which has passed its check."""
+def _programs(candidates: Sequence[Candidate | None]) -> list[tuple[Program | None, str]]:
+    """The programs of those that can be compiled, each of which has passed its check, and what went wrong elsewhere."""
     workers = cores()
     with threads(1), ThreadPoolExecutor(workers) as pool:
         made: dict[str, Future[CDLL]] = {}
@@ -185,7 +186,7 @@ def _programs(candidates: Sequence[Candidate | None]) -> list[Program | None]:
             if source is not None and source.text not in made:
                 made[source.text] = pool.submit(compiler.load, source.text)
         return [
-            None if c is None or source is None else _checked(c, source, made[source.text], workers)
+            (None, "") if c is None or source is None else _checked(c, source, made[source.text], workers)
             for c, source in zip(candidates, sources, strict=True)
         ]
 
@@ -193,6 +194,8 @@ def _programs(candidates: Sequence[Candidate | None]) -> list[Program | None]:
 def _source(candidate: Candidate) -> Source | None:
     sample = candidate.sample
     if not isinstance(sample.routine, Descent) or sample.device.type != "cpu" or not sample.alike:
+        return None
+    if sample.draws_elsewhere:
         return None
     try:
         return kept.source(*_shaping(candidate), write=lambda: _written(candidate))
@@ -216,7 +219,7 @@ def _shaping(candidate: Candidate) -> tuple[Any, ...]:
     return sample.networks[0], kind, tuple(x.shape), str(x.dtype), sample.output
 
 
-def _checked(candidate: Candidate, source: Source, made: "Future[CDLL]", workers: int) -> Program | None:
+def _checked(candidate: Candidate, source: Source, made: "Future[CDLL]", workers: int) -> tuple[Program | None, str]:
     sample = candidate.sample
     try:
         program = Program(source, made.result(), workers)
@@ -224,12 +227,14 @@ def _checked(candidate: Candidate, source: Source, made: "Future[CDLL]", workers
         if why is not None and kept.forget(*_shaping(candidate)) and (again := _source(candidate)) is not None:
             program = Program(again, compiler.load(again.text), workers)
             why = why_not_compiled(sample, program)
-    except (compiler.CompilationFailed, OSError, ArchabError) as error:
-        why = str(error)
+    except compiler.CompilationFailed as error:
+        return None, f"the C++ compiler fails ({error}): students train by vmap, many times slower"
+    except Exception as error:  # whatever a user's network makes of the check: another engine trains it
+        why = explain(error)
     if why is None:
-        return program
+        return program, ""
     log.debug("%s, member %d, is not compiled: %s", sample.space.name, sample.member, why)
-    return None
+    return None, ""
 
 
 def cores() -> int:

@@ -125,9 +125,9 @@ def why_not_together(make: Make, sequence: SeedSequence) -> str | None:
     differs must differ, no random call may have a generator of its own, and nothing but tensors may differ.
     """
     with forked(sequence):
-        before = _other_generators()
+        before = other_generators()
         one, other = make(), make()
-        if _other_generators() != before:
+        if other_generators() != before:
             return "it draws from numpy or from `random`"
     if signature(one) != signature(other):
         return "two constructions differ in more than their parameters"
@@ -179,7 +179,8 @@ def _state(network: nn.Module) -> dict[str, Tensor]:
     return {name: t.detach() for name, t in (*network.named_parameters(), *network.named_buffers())}
 
 
-def _other_generators() -> tuple[Any, ...]:
+def other_generators() -> tuple[Any, ...]:
+    """The states of the generators that are not torch's."""
     state: Any = np.random.get_state()  # noqa: NPY002 (constructors may use it)
     return state[0], state[1].tobytes(), *state[2:], random.getstate()
 

@@ -9,16 +9,6 @@ from torch import Tensor, nn
 _OWN = frozenset(vars(nn.Module()))
 
 
-def attributes(network: nn.Module) -> Hashable:
-    """Plain attributes of a network's modules, to see whether a forward pass changes them."""
-    return frozenset(
-        (name, key, value)
-        for name, module in network.named_modules()
-        for key, value in vars(module).items()
-        if key not in _OWN and isinstance(value, bool | int | float | complex | str)
-    )
-
-
 def signature(network: nn.Module) -> Hashable:
     """Classes, attributes, and the shapes and types of parameters and buffers, by name, to be compared."""
     attributes = tuple(

@@ -197,7 +197,7 @@ def _clip(network: nn.Module, value: float | None, norm: float | None) -> None:
     ]
     if norm is not None:
         replicated = getattr(network, "replicated", False)
-        squares = sum(g.square().flatten(1).sum(1) if replicated else g.square().sum() for g in gradients)
+        squares = sum(g.square().reshape(len(g), -1).sum(1) if replicated else g.square().sum() for g in gradients)
         scale = (norm / (torch.as_tensor(squares).sqrt() + 1e-6)).clamp(max=1.0)
         for gradient in gradients:
             gradient.mul_(scale.view(-1, *[1] * (gradient.dim() - 1)) if replicated else scale)
@@ -237,7 +237,10 @@ def of_member(routine: Routine, member: int, members: int) -> Routine:
     if chosen:
         bound = replace(routine, **chosen) if is_dataclass(routine) else partial(routine, **chosen)
         routine = bound
-    for name, value in settings(routine).items():
+    chosen = settings(routine)
+    if chosen.get("nesterov") is True and chosen.get("momentum") == 0:
+        raise ArchabError("routine.nesterov=true: a routine.momentum above 0 is needed, such as 0.9")
+    for name, value in chosen.items():
         if name in _VALID:
             valid, wanted = _VALID[name]
             if not valid(value):
@@ -268,7 +271,8 @@ def _count(value: Any) -> bool:
 
 
 _VALID: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "lr": (lambda v: _number(v) and v >= 0, "a learning rate is a number of at least 0"),
+    "lr": (lambda v: _number(v) and 0 <= v < math.inf, "a learning rate is a finite number of at least 0"),
+    "nesterov": (lambda v: isinstance(v, bool), "true or false"),
     "epochs": (_count, "a whole number of at least 1 epoch is needed"),
     "minibatch": (_count, "a whole number of at least 1 sample a mini-batch is needed"),
     "clip": (lambda v: v is None or (_number(v) and v > 0), "a positive number, or null for no clipping, is needed"),

@@ -202,3 +202,52 @@ class Frozen(nn.Module):
 
     def forward(self, x):
         return self.linear(x) * self.frozen
+
+
+class Scalar(nn.Module):
+    """A parameter without axes."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear, self.gain = nn.Linear(3, 3), nn.Parameter(torch.tensor(1.0))
+
+    def forward(self, x):
+        return self.gain * self.linear(x)
+
+
+class Mixing(nn.Module):
+    """It mixes the samples of a batch, in evaluation too."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+
+    def forward(self, x):
+        y = self.linear(x)
+        return y - y.mean(0)
+
+
+class Remembering(nn.Module):
+    """A list that grows as it trains, and is read only late."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear, self.seen = nn.Linear(3, 3), []
+
+    def forward(self, x):
+        if self.training:
+            self.seen.append(1)
+        return self.linear(x) * (1.5 if len(self.seen) > 5 else 1.0)
+
+
+class Skipping(nn.Module):
+    """A layer that is left out now and then, by Python's own generator."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(3, 3), nn.Linear(3, 3)
+
+    def forward(self, x):
+        if not (self.training and random.random() < 0.05):
+            x = x + torch.tanh(self.first(x))
+        return self.second(x)

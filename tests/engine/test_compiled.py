@@ -290,9 +290,11 @@ def test_a_program_that_computes_something_else_is_found_out(wrong):
     assert why_not_compiled(sample, program_of(sample)) is None
 
     def broken(text: str) -> str:
-        head, body = text.split("typedef double Number")
-        assert wrong[0] in body
-        return head + "typedef double Number" + body.replace(*wrong)
+        start, end = text.index("typedef double Number"), text.index("// What every generated program ends with")
+        parts = text[:start], text[start:end], text[end:]
+        where = 2 if "NUMBERS" in wrong[0] else 1
+        assert wrong[0] in parts[where]
+        return "".join(part.replace(*wrong) if i == where else part for i, part in enumerate(parts))
 
     assert "compiling changes" in str(why_not_compiled(sample, program_of(sample, broken)))
 
@@ -322,6 +324,38 @@ def test_without_a_compiler_students_train_together_all_the_same_and_one_line_sa
         assert {m.engine for lesson in comparison.plan.lessons.values() for m in lesson.methods.values()} == {"vmap"}
     finally:
         compiler.compiler.cache_clear()
+
+
+class Tie(nn.Module):
+    def __init__(self, tied):
+        super().__init__()
+        self.one, self.other = nn.Linear(3, 3), nn.Linear(3, 3)
+        if tied:
+            self.other.weight = self.one.weight
+
+    def forward(self, x):
+        return self.other(torch.tanh(self.one(x)))
+
+
+def test_tied_and_untied_weights_are_two_families(cache):
+    for tied in (False, True, False):
+        assert_same(compared(ArchitecturalSpace(Tie, {"tied": tied}, [3]), 4), 1e-4)
+
+
+def test_a_bias_before_a_norm_is_no_reason_not_to_compile():
+    layers = lambda: nn.Sequential(nn.Conv1d(2, 4, 3), nn.BatchNorm1d(4), nn.ReLU(), nn.Flatten(), nn.Linear(20, 2))  # noqa: E731
+    compared(ArchitecturalSpace(layers, {}, [2, 7]), 8)
+
+
+def test_a_compiler_that_fails_is_said_once(monkeypatch, cache):
+    def fails(source):
+        raise compiler.CompilationFailed("boom")
+
+    monkeypatch.setattr(compiler, "_compiled", fails)
+    space = family("dense")
+    notes = Comparison(space, space, targets=2, samples=320, engine=Engine()).plan.notes
+    assert [note for note in notes if "boom" in note] == list(notes)
+    assert len(notes) == 1
 
 
 def test_auto_compiles_by_the_length_of_the_run_alone():

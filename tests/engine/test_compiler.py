@@ -36,6 +36,18 @@ def test_programs_are_never_loaded_from_where_others_may_write(cache):
     assert compiler.store().stat().st_mode & 0o077 == 0
 
 
+def test_a_program_that_cannot_be_kept_is_used_all_the_same_and_leaves_nothing_behind(cache, monkeypatch):
+    cache.mkdir(mode=0o700)
+    assert compiler.store() == cache
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(compiler.Path, "replace", full)
+    assert compiler.load(PROGRAM).answer() == 42
+    assert not list(cache.iterdir())
+
+
 def test_what_was_not_used_for_longest_is_forgotten(cache, monkeypatch):
     monkeypatch.setattr(compiler, "KEPT", 3 * 1032)
     for i in range(6):

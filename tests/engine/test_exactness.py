@@ -101,7 +101,19 @@ def test_every_engine_meets_the_same_draws():
         pd.testing.assert_frame_equal(rows[0].drop(columns=EQUAL), other.drop(columns=EQUAL))
 
 
-BATCHED = ["Buffered", "Padded", "Tied", "Normed", "Counting", "Normalised", "Complex", "Frozen"]
+BATCHED = [
+    "Buffered",
+    "Padded",
+    "Tied",
+    "Normed",
+    "Counting",
+    "Normalised",
+    "Complex",
+    "Frozen",
+    "Scalar",
+    "Mixing",
+    "Remembering",
+]
 ALONE = {
     "Boxed": "batching changes the loss",
     "Shared": "differ in more than their parameters",
@@ -110,6 +122,7 @@ ALONE = {
     "Masked": "dynamic shape|data-dependent",
     "Writing": "vmap",
     "Recurrent": "",
+    "Skipping": "draws from numpy or from random",
     "Noisy": "randn_like draws random numbers",
 }
 
@@ -124,7 +137,7 @@ def double_unless_complex(network: torch.nn.Module) -> None:
         network.double()
 
 
-TRACED = {*BATCHED, "Writing", "Recurrent"} - {"Counting", "Complex"}
+TRACED = {*BATCHED, "Writing", "Recurrent"} - {"Counting", "Complex", "Mixing", "Remembering"}
 
 
 @pytest.mark.parametrize("engine", [Vmap, Compiled])

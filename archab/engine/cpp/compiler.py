@@ -1,9 +1,11 @@
 """C++ to machine code: the compiler of this machine, and what it has made, kept between runs."""
 
+import atexit
 import ctypes
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -30,12 +32,12 @@ class CompilationFailed(Exception):
 @cache
 def compiler() -> list[str] | None:
     """The command of the C++ compiler: `CXX`, else g++, where there is one that knows what programs need."""
-    found = shutil.which(os.environ.get("CXX") or "g++")
-    if found is None:
+    named = shlex.split(os.environ.get("CXX") or "g++")
+    if not named or shutil.which(named[0]) is None:
         return None
     probe = "typedef float V __attribute__((vector_size(64))); V f(V a, V b) { return a > b ? a : b; }"
     for flags in ([*FLAGS, *GNU], FLAGS):
-        command = [found, *flags, "-x", "c++", "-"]
+        command = [*named, *flags, "-x", "c++", "-"]
         with suppress(OSError, subprocess.TimeoutExpired):
             ended = subprocess.run([*command, "-o", os.devnull], input=probe.encode(), capture_output=True, timeout=30)
             if ended.returncode == 0:
@@ -50,9 +52,15 @@ def load(source: str) -> ctypes.CDLL:
         CompilationFailed: with the compiler's first line.
     """
     name = f"{_key(source)}.so"
-    if recall(name) is None:
-        keep(name, _compiled(source))
-    return ctypes.CDLL(str(store() / name))
+    if recall(name) is not None:
+        return ctypes.CDLL(str(store() / name))
+    made = _compiled(source)
+    if keep(name, made):
+        return ctypes.CDLL(str(store() / name))
+    with tempfile.NamedTemporaryFile(suffix=".so") as file:  # used, though not kept
+        file.write(made)
+        file.flush()
+        return ctypes.CDLL(file.name)
 
 
 def recall(name: str) -> bytes | None:
@@ -67,12 +75,20 @@ def recall(name: str) -> bytes | None:
     return held[:-DIGEST] if whole else None
 
 
-def keep(name: str, content: bytes) -> None:
-    """Keep something, and forget what was not used for longest; other processes see all of it or nothing."""
-    with tempfile.NamedTemporaryFile(dir=store(), delete=False) as file:
-        file.write(content + hashlib.sha256(content).digest())
-    Path(file.name).replace(store() / name)
+def keep(name: str, content: bytes) -> bool:
+    """Keep something, and forget what was not used for longest; whether there was room for it.
+
+    Other processes see all of it or nothing.
+    """
+    unfinished = store() / f".{name}.{os.getpid()}"
+    try:
+        unfinished.write_bytes(content + hashlib.sha256(content).digest())
+        unfinished.replace(store() / name)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        return False
     _prune(store())
+    return True
 
 
 def forget(name: str) -> bool:
@@ -96,7 +112,9 @@ def store() -> Path:
         status = folder.stat()
         if status.st_uid == os.getuid() and not status.st_mode & 0o022 and os.access(folder, os.W_OK):
             return folder
-    return Path(tempfile.mkdtemp(prefix="archab-"))
+    own = Path(tempfile.mkdtemp(prefix="archab-"))
+    atexit.register(shutil.rmtree, own, ignore_errors=True)
+    return own
 
 
 @cache
@@ -122,7 +140,9 @@ def _compiled(source: str) -> bytes:
         said = subprocess.run(command, input=source.encode(), capture_output=True)
         if said.returncode:
             lines = [line for line in said.stderr.decode(errors="replace").splitlines() if "error" in line]
-            raise CompilationFailed((lines or ["the compiler failed"])[0])
+            raise CompilationFailed(
+                (lines or said.stderr.decode(errors="replace").splitlines() or ["no reason given"])[0]
+            )
         return made.read_bytes()
 
 

@@ -56,22 +56,30 @@ def _key(network: nn.Module, rest: Any) -> str | None:
 
     pickler.persistent_id = tensor  # type: ignore[method-assign]
     try:
-        pickler.dump((network, rest))
+        pickler.dump((network, [name for name, _ in network.named_parameters()], rest))
     except Exception:  # whatever a user's attribute raises
         return None
     digest = hashlib.sha256(described.getvalue())
-    digest.update(_code().encode())
+    digest.update(_code(network).encode())
     digest.update(f"{torch.__version__} {sys.version}".encode())
     return digest.hexdigest()[:32]
 
 
-def _code() -> str:
-    """A hash of all modules that are neither Python's nor installed: archab's own and the user's."""
+def _code(network: nn.Module) -> str:
+    """A hash of a network's code and of all modules that are neither Python's nor installed, with their constants."""
     installed = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
     files = {str(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
     files |= {str(file) for file in Path(__file__).parents[2].rglob("*") if file.suffix in (".py", ".h")}
-    own = sorted(f for f in files if f and not f.startswith(installed))
-    return hashlib.sha256("".join(_contents(f) for f in own).encode()).hexdigest()
+    own = {f for f in files if f and not f.startswith(installed)}
+    own |= {str(getattr(sys.modules.get(type(m).__module__), "__file__", "")) for m in network.modules()}
+    constants = [
+        f"{name}.{key}={value!r}"
+        for name, module in sorted(sys.modules.items())
+        if str(getattr(module, "__file__", None) or "") in own
+        for key, value in vars(module).items()
+        if isinstance(value, bool | int | float | str)
+    ]
+    return hashlib.sha256("".join([*map(_contents, sorted(own)), *constants]).encode()).hexdigest()
 
 
 @cache
