@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from numpy.random import SeedSequence
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -124,38 +125,46 @@ def _extreme(sample: Sample, cohort: Cohort) -> Tensor:
     return torch.stack([noise[0], known.to(noise.dtype) + 0.01 * noise[1], 100 * noise[2]])
 
 
-def why_not_compiled(sample: Sample, program: Compiled) -> str | None:
+def why_not_compiled(sample: Sample, program: Compiled, known: bool = False) -> str | None:
     """Why a program must not be used, or None where it gives the loop's results.
 
-    Compared are, in the network's own precision, predictions, gradients and buffers of a step, and losses of four.
+    Compared are, in the network's own precision, predictions, gradients and buffers of a step and, where the program is
+    not `known` to have passed before, the losses of four.
     """
     double = program.source.dtype == torch.float64
     exact, near = (1e-9, 1e-7) if double else (1e-4, 1e-3)
+    gradients, buffers = _first_step(sample, program)
     # The gradient of a bias before a norm is rounding alone.
-    negligible = 1e-3 if double else 0.1
-    try:
-        for found, tolerance, least in (
-            (_predictions(sample, program), exact, 0.0),
-            (_gradients(sample, program), exact, negligible),
-            (_buffers(sample, program), exact, 0.0),
-            (_losses(sample, program), near, 0.0),
-        ):
-            largest = max((_largest(wanted) for _, wanted in found.values()), default=0.0)
-            for name, (values, wanted) in found.items():
-                scale = max(_largest(wanted), least * largest, 1e-3)
-                difference = torch.as_tensor(values).double().view(wanted.shape) - wanted.double()
-                if not bool((difference.abs() <= tolerance * scale).all()):
-                    return f"compiling changes {name}"
-    except _Changes:
-        return "its attributes change as it trains"
+    negligible = (1e-3 if double else 0.1) * max(_largest(wanted) for _, wanted in gradients.values())
+    return (
+        _wrong(_predictions(sample, program), exact)
+        or _wrong(gradients, exact, negligible)
+        or _wrong(buffers, exact)
+        or (None if known else _wrong_later(sample, program, near))
+    )
+
+
+def _wrong(found: "Found", tolerance: float, least: float = 0.0) -> str | None:
+    for name, (values, wanted) in found.items():
+        difference = torch.as_tensor(values).double().view(wanted.shape) - wanted.double()
+        if not bool((difference.abs() <= tolerance * max(_largest(wanted), least, 1e-3)).all()):
+            return f"compiling changes {name}"
     return None
 
 
+def _wrong_later(sample: Sample, program: Compiled, tolerance: float) -> str | None:
+    """The sum of the losses of four steps, and whether training changes more than tensors."""
+    cohort = _one_epoch(sample.cohort(4))
+    networks = [copy.deepcopy(n) for n in sample.networks[:STUDENTS]]
+    before = [signature(n) for n in networks]
+    losses = [torch.as_tensor(loop.fit(cohort, i, n, cohort.order).total) for i, n in enumerate(networks)]
+    if [signature(n) for n in networks] != before:
+        return "its attributes change as it trains"
+    block = compiled.fit(cohort, program, cohort.students())
+    return _wrong({"the loss": (block.get("total")[:, 0], torch.stack(losses))}, tolerance)
+
+
 Found = dict[str, tuple[Any, Tensor]]
-
-
-class _Changes(Exception):
-    """A network is not what it was before it was trained."""
 
 
 def _predictions(sample: Sample, program: Compiled) -> Found:
@@ -167,49 +176,32 @@ def _predictions(sample: Sample, program: Compiled) -> Found:
     return {"its outputs in evaluation mode": (block.answers(inputs, wanted), wanted)}
 
 
-def _gradients(sample: Sample, program: Compiled) -> Found:
-    """The gradients of the first step, before they are clipped."""
+def _first_step(sample: Sample, program: Compiled) -> tuple[Found, Found]:
+    """The gradients of the first step, before they are clipped; buffers after it: later ones hang on rounding."""
     cohort = _one_epoch(sample.cohort(1))
-    unclipped = replace(cohort, routine=replace(cohort.routine, clip=None, clip_norm=None))  # type: ignore[type-var]
-    networks, _ = _trained_alone(sample, unclipped)
+    networks = [copy.deepcopy(n).train() for n in sample.networks[:STUDENTS]]
+    for network, noise, x, y in zip(networks, cohort.noise, cohort.inputs, cohort.outputs, strict=True):
+        counter = Counter(torch.tensor(noise))
+        counter.next_step()
+        with forked(SeedSequence(noise)), counter:
+            (network(fitting(network, x)) - fitting(network, y)).square().mean().backward()
     block = compiled.fit(cohort, program, cohort.students())
-    found: Found = {}
-    for name in program.source.learnable:
-        alone = [dict(n.named_parameters())[name] for n in networks]
-        slopes = torch.stack([torch.zeros_like(p) if p.grad is None else p.grad for p in alone])
-        found[f"the gradient of {name}"] = block.gradient(name), slopes.reshape(STUDENTS, -1)
-    return found
+    parameters = [dict(n.named_parameters()) for n in networks]
+    buffers = [dict(n.named_buffers()) for n in networks]
+    slopes = {name: torch.stack([_slope(t[name]) for t in parameters]) for name in program.source.learnable}
+    kept = {name: torch.stack([t[name] for t in buffers]).reshape(STUDENTS, -1) for name in buffers[0]}
+    return (
+        {f"the gradient of {name}": (block.gradient(name), g.reshape(STUDENTS, -1)) for name, g in slopes.items()},
+        {name: (block.get(name), wanted) for name, wanted in kept.items() if wanted.numel()},
+    )
 
 
-def _buffers(sample: Sample, program: Compiled) -> Found:
-    """Buffers after a step: later ones hang on parameters whose gradient is rounding."""
-    cohort = _one_epoch(sample.cohort(1))
-    networks, _ = _trained_alone(sample, cohort)
-    block = compiled.fit(cohort, program, cohort.students())
-    tables = [dict(n.named_buffers()) for n in networks]
-    kept = {name: torch.stack([table[name] for table in tables]).reshape(STUDENTS, -1) for name in tables[0]}
-    return {name: (block.get(name), wanted) for name, wanted in kept.items() if wanted.numel()}
-
-
-def _losses(sample: Sample, program: Compiled) -> Found:
-    """The sum of the losses of four steps."""
-    cohort = _one_epoch(sample.cohort(4))
-    _, losses = _trained_alone(sample, cohort)
-    block = compiled.fit(cohort, program, cohort.students())
-    return {"the loss": (block.get("total")[:, 0], torch.stack(losses))}
+def _slope(parameter: nn.Parameter) -> Tensor:
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
 
 
 def _largest(values: Tensor) -> float:
     return float(values.double().abs().nan_to_num(0).max())
-
-
-def _trained_alone(sample: Sample, cohort: Cohort) -> tuple[list[nn.Module], list[Tensor]]:
-    networks = [copy.deepcopy(n) for n in sample.networks[:STUDENTS]]
-    before = [signature(n) for n in networks]
-    losses = [torch.as_tensor(loop.fit(cohort, i, n, cohort.order).total) for i, n in enumerate(networks)]
-    if [signature(n) for n in networks] != before:
-        raise _Changes
-    return networks, losses
 
 
 def _one_epoch(cohort: Cohort) -> Cohort:

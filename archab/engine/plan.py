@@ -180,35 +180,37 @@ def _programs(candidates: Sequence[Candidate | None]) -> list[tuple[Program | No
     workers = cores()
     with threads(1), ThreadPoolExecutor(workers) as pool:
         made: dict[str, Future[CDLL]] = {}
-        sources: list[Source | None] = []
+        sources: list[tuple[Source | None, bool]] = []
         for candidate in candidates:
-            sources.append(source := None if candidate is None else _source(candidate))
+            source, known = (None, False) if candidate is None else _source(candidate)
+            sources.append((source, known))
             if source is not None and source.text not in made:
                 made[source.text] = pool.submit(compiler.load, source.text)
         return [
-            (None, "") if c is None or source is None else _checked(c, source, made[source.text], workers)
-            for c, source in zip(candidates, sources, strict=True)
+            (None, "") if c is None or source is None else _checked(c, source, known, made[source.text], workers)
+            for c, (source, known) in zip(candidates, sources, strict=True)
         ]
 
 
-def _source(candidate: Candidate) -> Source | None:
+def _source(candidate: Candidate) -> tuple[Source | None, bool]:
+    """The source of a family's program, and whether it is known to have passed its check."""
     sample = candidate.sample
-    if not isinstance(sample.routine, Descent) or sample.device.type != "cpu" or not sample.alike:
-        return None
-    if sample.draws_elsewhere:
-        return None
-    try:
-        return kept.source(*_shaping(candidate), write=lambda: _written(candidate))
-    except Exception as reason:  # whatever a user's network makes of tracing: another engine trains it
-        log.debug("%s, member %d, is not compiled: %s", sample.space.name, sample.member, explain(reason))
-        return None
+    cpu = sample.device.type == "cpu"
+    if not (isinstance(sample.routine, Descent) and cpu and sample.alike) or sample.draws_elsewhere:
+        return None, False
+    held = kept.recall(*_shaping(candidate))
+    return (_written(candidate), False) if held is None else (held, True)
 
 
-def _written(candidate: Candidate) -> Source:
+def _written(candidate: Candidate) -> Source | None:
     sample = candidate.sample
     network, cohort = sample.networks[0], sample.cohort(1)
     batch = (fitting(network, t[0]) for t in (cohort.inputs, cohort.outputs))
-    return compiled.write(network, cast(Descent, sample.routine), *batch)
+    try:
+        return compiled.write(network, cast(Descent, sample.routine), *batch)
+    except Exception as reason:  # whatever a user's network makes of tracing: another engine trains it
+        log.debug("%s, member %d, is not compiled: %s", sample.space.name, sample.member, explain(reason))
+        return None
 
 
 def _shaping(candidate: Candidate) -> tuple[Any, ...]:
@@ -219,22 +221,28 @@ def _shaping(candidate: Candidate) -> tuple[Any, ...]:
     return sample.networks[0], kind, tuple(x.shape), str(x.dtype), sample.output
 
 
-def _checked(candidate: Candidate, source: Source, made: "Future[CDLL]", workers: int) -> tuple[Program | None, str]:
-    sample = candidate.sample
+def _checked(
+    candidate: Candidate, source: Source, known: bool, made: "Future[CDLL]", workers: int
+) -> tuple[Program | None, str]:
+    sample, program = candidate.sample, None
     try:
         program = Program(source, made.result(), workers)
-        why = why_not_compiled(sample, program)
-        if why is not None and kept.forget(*_shaping(candidate)) and (again := _source(candidate)) is not None:
-            program = Program(again, compiler.load(again.text), workers)
+        why = why_not_compiled(sample, program, known)
+        if why is not None and known and (again := _written(candidate)) is not None:
+            # What is kept was made of other code, that no key could tell from this.
+            source, known = again, False
+            program = Program(source, compiler.load(source.text), workers)
             why = why_not_compiled(sample, program)
     except compiler.CompilationFailed as error:
         return None, f"the C++ compiler fails ({error}): students train by vmap, many times slower"
     except Exception as error:  # whatever a user's network makes of the check: another engine trains it
         why = explain(error)
-    if why is None:
-        return program, ""
-    log.debug("%s, member %d, is not compiled: %s", sample.space.name, sample.member, why)
-    return None, ""
+    if why is not None:
+        log.debug("%s, member %d, is not compiled: %s", sample.space.name, sample.member, why)
+        return None, ""
+    if not known:
+        kept.keep(source, *_shaping(candidate))
+    return program, ""
 
 
 def cores() -> int:

@@ -91,15 +91,6 @@ def keep(name: str, content: bytes) -> bool:
     return True
 
 
-def forget(name: str) -> bool:
-    """Forget something; whether it was there."""
-    try:
-        (store() / name).unlink()
-    except OSError:
-        return False
-    return True
-
-
 @cache
 def store() -> Path:
     """Where programs are kept: `archab` in `XDG_CACHE_HOME`, if it is this user's alone; else a folder of this process.

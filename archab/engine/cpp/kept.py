@@ -10,7 +10,6 @@ import json
 import pickle
 import sys
 import sysconfig
-from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -23,23 +22,17 @@ from archab.engine.cpp import compiler
 from archab.engine.cpp.source import Slot, Source
 
 
-def source(network: nn.Module, *rest: Any, write: Callable[[], Source]) -> Source:
-    """The source kept for this network and the rest of what shapes it, else what `write` gives, then kept."""
+def recall(network: nn.Module, *rest: Any) -> Source | None:
+    """The source kept for this network and the rest of what shapes it; None where there is none."""
     key = _key(network, rest)
-    if key is None:
-        return write()
-    held = compiler.recall(f"{key}.json")
-    if held is not None:
-        return _read(held)
-    made = write()
-    compiler.keep(f"{key}.json", _written(made))
-    return made
+    held = None if key is None else compiler.recall(f"{key}.json")
+    return None if held is None else _read(held)
 
 
-def forget(network: nn.Module, *rest: Any) -> bool:
-    """Forget what is kept; whether there was something."""
-    key = _key(network, rest)
-    return key is not None and compiler.forget(f"{key}.json")
+def keep(made: Source, network: nn.Module, *rest: Any) -> None:
+    """Keep a source that has passed its check."""
+    if (key := _key(network, rest)) is not None:
+        compiler.keep(f"{key}.json", _written(made))
 
 
 def _key(network: nn.Module, rest: Any) -> str | None:
