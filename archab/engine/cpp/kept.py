@@ -64,11 +64,12 @@ def _code(network: nn.Module) -> str:
     files = {str(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
     files |= {str(file) for file in Path(__file__).parents[2].rglob("*") if file.suffix in (".py", ".h")}
     own = {f for f in files if f and not f.startswith(installed)}
-    own |= {str(getattr(sys.modules.get(type(m).__module__), "__file__", "")) for m in network.modules()}
+    classes = {type(m).__module__ for m in network.modules()}
+    own |= {str(getattr(sys.modules.get(name), "__file__", "")) for name in classes}
     constants = [
         f"{name}.{key}={value!r}"
         for name, module in sorted(sys.modules.items())
-        if str(getattr(module, "__file__", None) or "") in own
+        if str(getattr(module, "__file__", None) or "") in own and (name != "__main__" or name in classes)
         for key, value in vars(module).items()
         if isinstance(value, bool | int | float | str)
     ]
