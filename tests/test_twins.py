@@ -44,9 +44,9 @@ def test_against_itself_side_a_is_rarely_found_to_differ():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("space", ["n_diagonal", "split_transformer"])
-def test_200_experiments_without_a_difference_reject_as_often_as_promised(space):
-    found = calibrate([f"+space={space}", "samples_per_measure=0.02", "heldout_samples=128", "routine.epochs=2"], 200)
-    assert 4 <= found.rejections <= 18
+def test_600_experiments_without_a_difference_reject_as_often_as_promised(space):
+    found = calibrate([f"+space={space}", "samples_per_measure=0.02", "heldout_samples=128", "routine.epochs=2"], 600)
+    assert found.holds, str(found)
     assert found.uniform > 0.01
 
 
