@@ -375,6 +375,37 @@ def test_a_run_killed_outright_goes_on_from_its_parts_with_the_rows_of_an_undist
     pd.testing.assert_frame_equal(resumed[later], expected[later])
 
 
+def test_a_finished_seed_is_not_trained_again_unless_it_is_asked_for_or_lost(command, tmp_path):
+    once = command("+space=n_diagonal", *QUICK)
+    again = command("+space=n_diagonal", *QUICK, "engine=loop")
+    assert "seed 0: finished before by engine=auto; rerun=true trains it anew" in again.out
+    assert "verdict" in again.out
+    assert "results.parquet" in again.out
+    assert once.code == again.code == 0
+    assert len(runs(tmp_path, "n_diagonal")) == 1
+    assert command("+space=n_diagonal", *QUICK, "rerun=true").code == 0
+    assert len(runs(tmp_path, "n_diagonal")) == 2
+    for run in runs(tmp_path, "n_diagonal")["run_id"]:
+        client(tmp_path).delete_run(run)
+    assert "finished before" not in command("+space=n_diagonal", *QUICK).out
+    assert len(runs(tmp_path, "n_diagonal")) == 1
+
+
+def test_a_run_that_died_without_a_word_is_ended_as_killed_by_the_next(tmp_path):
+    run = started(tmp_path)
+    run.kill()
+    run.communicate()
+    assert list(runs(tmp_path, "n_diagonal")["status"]) == ["RUNNING"]
+    again = subprocess.Popen([sys.executable, "-m", "archab", *SLOW], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while sorted(runs(tmp_path, "n_diagonal")["status"]) != ["KILLED", "RUNNING"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    again.terminate()
+    said, _ = again.communicate(timeout=30)
+    assert "1 earlier run of this seed had died" in said
+
+
 def test_a_second_process_at_the_same_run_is_refused(tmp_path, command):
     run = started(tmp_path)
     other = subprocess.run([sys.executable, "-m", "archab", *SLOW], cwd=tmp_path, capture_output=True, text=True)
