@@ -15,6 +15,7 @@ import torch
 from conftest import FAMILIES, family, in_double
 
 from archab import ArchitecturalSpace, Comparison
+from archab.engine.cpp import compiler
 from archab.engine.plan import Auto, Compiled, Loop, Vmap
 from archab.space.inputs import Tokens
 from archab.space.routine import SGD, AdamW
@@ -140,7 +141,10 @@ def double_unless_complex(network: torch.nn.Module) -> None:
 TRACED = {*BATCHED, "Writing", "Recurrent"} - {"Counting", "Complex", "Mixing", "Remembering"}
 
 
-@pytest.mark.parametrize("engine", [Vmap, Compiled])
+WITH_COMPILER = pytest.mark.skipif(compiler.compiler() is None, reason="no C++ compiler: install g++")
+
+
+@pytest.mark.parametrize("engine", [Vmap, pytest.param(Compiled, marks=WITH_COMPILER)])
 @pytest.mark.parametrize("name", BATCHED + list(ALONE))
 def test_a_network_that_fools_a_batched_engine_gets_the_loops_rows(name, engine):
     inputs = {"inputs": Tokens(4)} if name == "Padded" else {}
