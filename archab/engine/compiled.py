@@ -27,7 +27,7 @@ NUMPY |= {torch.bool: np.int32}
 
 @dataclass(frozen=True)
 class Compiled:
-    """A program and the routine that it follows."""
+    """A program, loaded, and how many threads run it."""
 
     source: Source
     library: ctypes.CDLL
@@ -35,7 +35,7 @@ class Compiled:
 
 
 class Block:
-    """The state of R students in blocks of 16, and the calls of their program."""
+    """The state of R students in blocks of as many as the program has lanes, and the calls of their program."""
 
     def __init__(self, program: Compiled, population: Population, noise: list[int]) -> None:
         self.program, self.students, self.lanes = program, len(noise), program.source.lanes

@@ -17,6 +17,17 @@ static inline void put(T* lanes, const T* samples, const long* rows) {
     _Pragma("omp simd") for (int l = 0; l < LANES; l++) lanes[i * LANES + l] = samples[rows[l] * N + i];
 }
 
+// A mini-batch of every lane into the workspace; `row` says where its b-th sample of lane l is.
+template <class Row>
+static inline void take(char* w, const Given* inputs, const Wanted* outputs, Row row) {
+  for (long b = 0; b < BATCH; b++) {
+    long rows[LANES];
+    for (int l = 0; l < LANES; l++) rows[l] = row(b, l);
+    put<IN>((Given*)(w + X_AT) + b * IN * LANES, inputs, rows);
+    if (outputs) put<OUT>((Wanted*)(w + Y_AT) + b * OUT * LANES, outputs, rows);
+  }
+}
+
 extern "C" int score(char* state, char* w, const long* targets, const Given* inputs, const Wanted* outputs, long samples,
                      double* errors, long first, long last) {
   Flushed flushed;
@@ -26,12 +37,7 @@ extern "C" int score(char* state, char* w, const long* targets, const Given* inp
     Vec<double> total = {};
     for (long start = 0; start < samples; start += BATCH) {
       long here = samples - start < BATCH ? samples - start : BATCH;
-      for (long b = 0; b < BATCH; b++) {
-        long rows[LANES];
-        for (int l = 0; l < LANES; l++) rows[l] = target[l] * samples + start + (b < here ? b : here - 1);
-        put<IN>((Given*)(w + X_AT) + b * IN * LANES, inputs, rows);
-        put<OUT>((Wanted*)(w + Y_AT) + b * OUT * LANES, outputs, rows);
-      }
+      take(w, inputs, outputs, [&](long b, int l) { return target[l] * samples + start + (b < here ? b : here - 1); });
       predict(w, state + block * STATE, nullptr, 0, &outside);
       Vec<Wanted>*found = (Vec<Wanted>*)(w + P_AT), *wanted = (Vec<Wanted>*)(w + Y_AT);
       for (long i = 0; i < here * OUT; i++) {
@@ -52,11 +58,7 @@ extern "C" int answer(char* state, char* w, const long* targets, const Given* in
     const long* target = targets + block * LANES;
     for (long start = 0; start < samples; start += BATCH) {
       long here = samples - start < BATCH ? samples - start : BATCH;
-      for (long b = 0; b < BATCH; b++) {
-        long rows[LANES];
-        for (int l = 0; l < LANES; l++) rows[l] = target[l] * samples + start + (b < here ? b : here - 1);
-        put<IN>((Given*)(w + X_AT) + b * IN * LANES, inputs, rows);
-      }
+      take(w, inputs, nullptr, [&](long b, int l) { return target[l] * samples + start + (b < here ? b : here - 1); });
       predict(w, state + block * STATE, nullptr, 0, &outside);
       const Wanted* found = (const Wanted*)(w + P_AT);
       for (int l = 0; l < LANES; l++)
@@ -74,12 +76,7 @@ extern "C" int train(char* state, char* w, const long* targets, const Given* inp
   for (long block = first; block < last; block++) {
     const long* target = targets + block * LANES;
     for (long t = 0; t < steps; t++) {
-      for (long b = 0; b < BATCH; b++) {
-        long rows[LANES];
-        for (int l = 0; l < LANES; l++) rows[l] = target[l] * samples + order[target[l] * samples + t * BATCH + b];
-        put<IN>((Given*)(w + X_AT) + b * IN * LANES, inputs, rows);
-        put<OUT>((Wanted*)(w + Y_AT) + b * OUT * LANES, outputs, rows);
-      }
+      take(w, inputs, outputs, [&](long b, int l) { return target[l] * samples + order[target[l] * samples + t * BATCH + b]; });
       step(w, state + block * STATE, numbers + t * NUMBERS, at + t + 1, &outside);
     }
   }

@@ -158,11 +158,7 @@ class Program:
         seen = node.meta["val"]
         if node.target in _EMPTY:
             filled = arguments[1] if node.target is A.full_like.default else _EMPTY[node.target]
-            return (
-                torch.full(seen.shape, filled, dtype=seen.dtype).as_strided(seen.shape, seen.stride())
-                if (seen.numel() == math.prod(seen.shape) and seen.is_contiguous())
-                else torch.full((), filled, dtype=seen.dtype).expand(seen.shape).clone()
-            )
+            return torch.empty_strided(seen.shape, seen.stride(), dtype=seen.dtype).fill_(filled)
         return node.target(*arguments, **named)  # type: ignore[operator]
 
     def _seen(self, node: fx.Node, value: Any) -> View:
@@ -231,9 +227,9 @@ class Program:
         local = self._local(loop, given, contiguous(out.shape))
         loop.stores.append((local.name, out))
 
-    def fresh(self, node: fx.Node, dtype: torch.dtype, lanes: bool, seen: Any = None) -> View:
+    def fresh(self, node: fx.Node, dtype: torch.dtype, lanes: bool) -> View:
         """Memory for the result of a node, as torch lays it out."""
-        seen = node.meta["val"] if seen is None else seen
+        seen = node.meta["val"]
         if node in self._destinations:
             return self._destinations[node]
         shape, strides, offset = tuple(seen.shape), tuple(seen.stride()), int(seen.storage_offset())
