@@ -53,8 +53,7 @@ def one_sided(differences: ArrayLike) -> tuple[Array, Array]:
     Returns:
         (for d > 0, for d < 0), each of shape (…, n). The first is the larger one where B's errors are the smaller ones.
     """
-    z = _standardised(np.asarray(differences, dtype=float))[..., None, :] * SCALES[:, None]
-    up, down = np.cumsum(_log_factor(z), axis=-1), np.cumsum(_log_factor(-z), axis=-1)
+    up, down = (np.cumsum(factors, axis=-1) for factors in _log_factors(np.asarray(differences, dtype=float)))
     return _log_mean(up), _log_mean(down)
 
 
@@ -155,22 +154,30 @@ def _standardised(d: Array) -> Array:
     return np.divide(d, r, out=np.zeros_like(d), where=d != 0)
 
 
-def _log_factor(x: Array) -> Array:
-    """log(1 + tanh x)."""
-    return np.asarray(np.log(2) - np.logaddexp(0, -2 * x))
+def _log_factors(d: Array) -> tuple[Array, Array]:
+    """log(1 + tanh(c z)) and log(1 − tanh(c z)), shape (…, scales, n)."""
+    x = _standardised(d)[..., None, :] * SCALES[:, None]
+    both = np.log(2) - np.log1p(np.exp(-2 * np.abs(x)))  # exchanged sides must exchange the two to the last bit
+    return both + np.minimum(2 * x, 0), both + np.minimum(-2 * x, 0)
 
 
 def _log_mean(log_products: Array) -> Array:
     return np.asarray(logsumexp(log_products, axis=-2) - np.log(SCALES.size))
 
 
+def _last(d: Array, theta: float) -> tuple[float, float]:
+    """`one_sided` after the last round alone."""
+    up, down = (float(_log_mean(factors.sum(-1, keepdims=True))[0]) for factors in _log_factors(d - theta))
+    return up, down
+
+
 def _log_e_at(d: Array, theta: float) -> float:
-    return float(log_e_path(d - theta)[-1])
+    return float(np.logaddexp(*_last(d, theta)) - np.log(2))
 
 
 def _tilt(d: Array, theta: float) -> float:
-    up, down = one_sided(d - theta)
-    return float(up[-1] - down[-1])
+    up, down = _last(d, theta)
+    return up - down
 
 
 def _is_within(d: Array, bar: float, theta: float) -> bool:

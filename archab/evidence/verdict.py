@@ -205,8 +205,10 @@ def _within_margin(verdict: Verdict, family: int) -> bool:
             return False
         estimate = statistics.paired_estimate(design.rounds[: settings.planned] / settings.planned)
         return statistics.equivalence_p(estimate, settings.margin) <= alpha
-    low, high = sequential.anytime_interval(design.rounds, alpha)
-    return -math.log(settings.margin) < low and high < math.log(settings.margin)
+    interval = (verdict.anytime_low, verdict.anytime_high)
+    if family > 1:
+        interval = _ratios(*sequential.anytime_interval(design.rounds, alpha))
+    return 1 / settings.margin < interval[0] and interval[1] < settings.margin
 
 
 def _refusal(verdict: Verdict) -> str:

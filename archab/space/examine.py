@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from archab.errors import ArchabError
 from archab.space.measure import learnable
@@ -39,19 +42,13 @@ def examine(where: str, network: nn.Module, inputs: Tensor) -> Shape:
             in evaluation mode, or depends on a learnable tensor that it did not register.
     """
     inputs = fitting(network, inputs)
-    given, kept = inputs.clone(), [0]
-
-    def keep(tensor: Tensor) -> Tensor:
-        kept[0] += tensor.numel() * tensor.element_size()
-        return tensor
-
+    given = inputs.clone()
     try:
         network.eval()
         with torch.no_grad():
             first, second = network(inputs), network(inputs)
         network.train()
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            trained = network(inputs)
+        trained, kept = _trained(network, inputs)
     except Exception as error:
         raise ArchabError(
             f"{where} could not be run on {inputs.dtype} inputs of shape {tuple(inputs.shape)}: {explain(error)}"
@@ -66,8 +63,8 @@ def examine(where: str, network: nn.Module, inputs: Tensor) -> Shape:
         raise ArchabError(
             f"{where}: its output has shape {tuple(trained.shape)} in training and {tuple(first.shape)} in evaluation"
         )
-    _check_leaves(where, network, trained)
-    return _shape(network, first, kept[0])
+    _check_leaves(where, network, trained, inputs)
+    return _shape(network, first, kept)
 
 
 def check_reproducible(where: str, network: nn.Module, again: nn.Module) -> None:
@@ -102,10 +99,39 @@ def _check_output(where: str, output: object, samples: int) -> None:
         raise ArchabError(f"{where}: its outputs are of type {output.dtype}; real floating-point outputs are needed")
 
 
-def _check_leaves(where: str, network: nn.Module, output: Tensor) -> None:
+def _trained(network: nn.Module, inputs: Tensor) -> tuple[Tensor, int]:
+    """Its outputs in training mode, and the bytes that they keep for the backward pass."""
+    kept = [0]
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[0] += tensor.numel() * tensor.element_size()
+        return tensor
+
+    try:
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            return network(inputs), kept[0]
+    except RuntimeError:  # torch.func.grad in a forward allows no hooks
+        with _Made() as made:
+            return network(inputs), made.bytes
+
+
+class _Made(TorchDispatchMode):
+    """Counts the bytes of all that is made under it: at most that much is kept."""
+
+    bytes = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = function(*args, **(kwargs or {}))
+        self.bytes += sum(t.numel() * t.element_size() for t in tree_leaves(made) if isinstance(t, Tensor))
+        return made
+
+
+def _check_leaves(where: str, network: nn.Module, output: Tensor, inputs: Tensor) -> None:
     registered = {id(p) for p in network.parameters()}
     leaves = list(_leaves(output))
-    if any(id(leaf) not in registered for leaf in leaves):
+    foreign = [leaf for leaf in leaves if id(leaf) not in registered]
+    # What a forward makes itself, to differentiate by it, is another tensor in every pass.
+    if foreign and any(leaf is again for leaf in _leaves(network(inputs)) for again in foreign):
         raise ArchabError(f"{where}: its output depends on a learnable tensor that is not registered as a parameter")
     if not leaves:
         raise ArchabError(f"{where}: its output depends on no learnable parameter, so it could not be trained")
