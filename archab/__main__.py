@@ -32,6 +32,7 @@ def main() -> None:
     """Run the command line; exits 0, 1 where a job of a sweep failed, 2 on a mistake, 130 or 143 when interrupted."""
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # its own keeps three times what a table needs
     signal.signal(signal.SIGTERM, _terminate)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

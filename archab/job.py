@@ -104,9 +104,8 @@ def _tracked(out: "Console", comparison: "Comparison", job: Job, identity: str, 
         if kept := spool.begin(comparison.plan.to_dict()):
             out.print(f"  going on from {kept} of {len(comparison.plan.parts)} finished parts")
         with console.progress(out, comparison.students) as advance:
-            _train(comparison, identity, spool, tracker, advance)
+            redrawn = _train(comparison, identity, spool, tracker, advance)
         table = spool.finish()
-        redrawn = int(table.attrs["redrawn"])
         control = _control(comparison, identity) if job.config["control"] else None
         if control is not None:
             spool.keep_control(control)
@@ -125,14 +124,18 @@ def _tracked(out: "Console", comparison: "Comparison", job: Job, identity: str, 
 
 def _train(
     comparison: "Comparison", identity: str, spool: Spool, tracker: "Tracker", advance: Callable[[float], None]
-) -> None:
-    """Train what is not there yet, part by part; a member's metrics are logged once it is finished."""
+) -> int:
+    """Train what is not there yet, part by part; how many draws of targets were refused.
+
+    A member's metrics are logged once it is finished.
+    """
     import pandas as pd
 
     from archab.results import frame
 
     done: list[pd.DataFrame] = []
     last = {part.member: part for part in comparison.plan.parts}
+    redrawn = 0
     for part in comparison.plan.parts:
         rows = spool.read(part.name)
         if rows is None:
@@ -142,10 +145,12 @@ def _train(
             spool.write(part.name, rows)
         else:
             advance(len(rows))
+        redrawn += int(rows.attrs["redrawn"])
         done.append(rows)
         if part == last[part.member]:
             tracker.log(_metrics(comparison, pd.concat(done, ignore_index=True)), step=part.member)
             done = []
+    return redrawn
 
 
 def _metrics(comparison: "Comparison", rows: Any) -> dict[str, float]:

@@ -1,13 +1,16 @@
 """One row per trained student: the schema that the experiment writes and the evidence reads."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pandas as pd
+import pyarrow as pa
+from pyarrow import parquet
 
 from archab.errors import ArchabError
 
@@ -56,6 +59,8 @@ COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Row))
 KEY = ["seed", "member", "source", "draw", "side", "restart"]
 _TYPES: dict[Any, str] = {int: "int64", float: "float64"}
 _DTYPES = {field.name: _TYPES.get(field.type, "str") for field in fields(Row)}
+_FEW = {"source": get_args(Source), "side": get_args(Source), "status": get_args(Status)}
+JOINED_ROWS = 100_000  # that `join` has in memory
 
 
 def frame(rows: Iterable[Row]) -> pd.DataFrame:
@@ -65,14 +70,37 @@ def frame(rows: Iterable[Row]) -> pd.DataFrame:
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as Parquet, under a temporary name first, so that a file with this name is always whole.
+    """Write a table as Parquet; a file with this name is always whole.
 
     Raises:
         ArchabError: if it cannot be written.
     """
+    with _whole(path) as unfinished:
+        table.to_parquet(unfinished, index=False)
+
+
+def join(files: Sequence[Path], path: Path) -> None:
+    """Write the rows of several such files as one, in the order of the files, without holding them all.
+
+    Raises:
+        ArchabError: if one of them cannot be read, or the whole cannot be written.
+    """
+    schema = parquet.read_schema(files[0])
+    with _whole(path) as unfinished, parquet.ParquetWriter(unfinished, schema) as writer:
+        waiting: list[pa.Table] = []
+        for file in files:
+            waiting.append(parquet.read_table(file))
+            if sum(map(len, waiting)) >= JOINED_ROWS or file == files[-1]:
+                writer.write_table(pa.concat_tables(waiting).cast(schema))
+                waiting = []
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A temporary name to write under, which becomes the file's own once all is written."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        table.to_parquet(unfinished, index=False)
+        yield unfinished
         unfinished.replace(path)
     except OSError as error:
         unfinished.unlink(missing_ok=True)
@@ -88,9 +116,10 @@ def read(path: Path) -> pd.DataFrame:
         ArchabError: if the file is no Parquet table or lacks a column of the schema.
     """
     try:
-        table = pd.read_parquet(path)
+        table = pd.read_parquet(path, read_dictionary=["fingerprint", *_FEW])
     except Exception as error:  # pyarrow raises many kinds
         raise ArchabError(f"{path}: not a readable table of rows ({str(error).splitlines()[0]})") from error
     if missing := [name for name in COLUMNS if name not in table]:
         raise ArchabError(f"{path}: columns {', '.join(missing)} are missing from the table of rows")
-    return table
+    # As categories of which each row has a byte: a million rows are held in 80 MB.
+    return table.astype({name: pd.CategoricalDtype(list(words)) for name, words in _FEW.items()})

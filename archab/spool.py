@@ -77,12 +77,10 @@ class Spool:
 
     def finish(self) -> pd.DataFrame:
         """All rows in key order, written to `results.parquet`; the parts have served."""
-        parts = [results.read(file) for file in sorted(self._parts.glob("*.parquet"))]
-        table = pd.concat(parts, ignore_index=True).sort_values(results.KEY, ignore_index=True)
-        table.attrs["redrawn"] = sum(part.attrs.get("redrawn", 0) for part in parts)
-        results.write(table, self.results)
+        parts = sorted(self._parts.glob("*.parquet"))
+        results.join(parts, self.results)
         shutil.rmtree(self._parts)
-        return table
+        return results.read(self.results)
 
 
 def place(root: Path, fingerprint: str, seed: int) -> Path:

@@ -67,7 +67,7 @@ def arrange(rows: pd.DataFrame, order: Sequence[int] | None = None, holes: Seque
     units = table.groupby(key, as_index=False).agg(y=("y", "mean"), capped=("capped", "max"), restarts=("y", "size"))
     cells = {"paired": _paired, "crossed": _crossed, "unpaired": _unpaired}[kind](units)
     members = tuple(int(m) for m in np.unique(cells["member"]))
-    block = pd.factorize(cells["block"])[0]
+    block = cells["block"].to_numpy()
     column = np.searchsorted(members, cells["member"])
     values, home = (np.full((block.max() + 1, len(members)), np.nan) for _ in range(2))
     values[block, column], home[block, column] = cells["value"], cells["home"]
@@ -140,7 +140,7 @@ def _paired(units: pd.DataFrame) -> pd.DataFrame:
     cells = wide.index.to_frame(index=False)
     cells["value"] = (wide["y"]["a"] - wide["y"]["b"]).to_numpy(dtype=float)
     cells["capped"] = (wide["capped"]["a"] | wide["capped"]["b"]).to_numpy(dtype=bool)
-    return cells.assign(home=np.nan, block=cells["seed"].astype(str) + " " + cells["target"])
+    return cells.assign(home=np.nan, block=_numbered(cells, "seed", "target"))
 
 
 def _crossed(units: pd.DataFrame) -> pd.DataFrame:
@@ -161,8 +161,13 @@ def _crossed(units: pd.DataFrame) -> pd.DataFrame:
         value=(cells["value_a"] + cells["value_b"]) / 2,
         home=(cells["value_b"] - cells["value_a"]) / 2,
         capped=cells["capped_a"].astype(bool) | cells["capped_b"].astype(bool),
-        block=cells["block_a"] + " " + cells["block_b"],
+        block=_numbered(cells, "block_a", "block_b"),
     )
+
+
+def _numbered(cells: pd.DataFrame, *key: str) -> pd.Series:
+    """A number for every combination of these columns, in the order in which they appear."""
+    return cells.groupby(list(key), sort=False).ngroup()
 
 
 def _unpaired(units: pd.DataFrame) -> pd.DataFrame:
@@ -170,7 +175,7 @@ def _unpaired(units: pd.DataFrame) -> pd.DataFrame:
     if (both > 1).any():
         raise ArchabError(f"{_first(both)}: sides a and b in different members; students of one side are needed")
     cells = units.sort_values(["seed", "draw", "member", "side"], ignore_index=True)
-    return cells.assign(value=cells["y"], home=np.nan, block=cells["seed"].astype(str) + " " + cells["target"])
+    return cells.assign(value=cells["y"], home=np.nan, block=_numbered(cells, "seed", "target"))
 
 
 def _rounds(

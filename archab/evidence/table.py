@@ -66,9 +66,9 @@ def some(items: list[str], most: int = 5) -> str:
 def _numbers(column: pd.Series) -> pd.Series:
     """Numbers; NaN for an empty cell, and an error for any other text."""
     values = pd.to_numeric(column, errors="coerce").astype(float)
-    text = column.astype(str).str.strip().str.lower()
-    if (wrong := values.isna() & column.notna() & ~text.isin(_EMPTY)).any():
-        raise ArchabError(f"{column.name}: {column[wrong].iloc[0]!r} is no number")
+    doubtful = column[values.isna() & column.notna()]
+    if (wrong := ~doubtful.astype(str).str.strip().str.lower().isin(_EMPTY)).any():
+        raise ArchabError(f"{column.name}: {doubtful[wrong].iloc[0]!r} is no number")
     return values.reset_index(drop=True)
 
 
@@ -86,13 +86,13 @@ def _words(column: pd.Series, words: tuple[str, ...]) -> pd.Series:
     if (wrong := ~values.isin(words)).any():
         given = column.iloc[wrong.argmax()]
         raise ArchabError(f"{column.name}: {given!r} in row {wrong.argmax()}: one of {', '.join(words)} is needed")
-    return values
+    return values.astype("category")
 
 
 def _names(column: pd.Series) -> pd.Series:
     if (wrong := column.isna().to_numpy()).any():
         raise ArchabError(f"{column.name}: empty in row {wrong.argmax()}: the identity of the drawn target is needed")
-    return column.astype(str).reset_index(drop=True)
+    return column.astype(str).reset_index(drop=True).astype("category")
 
 
 def _errors(column: pd.Series) -> pd.Series:
@@ -103,7 +103,7 @@ def _errors(column: pd.Series) -> pd.Series:
 
 
 def _refuse_mixture(rows: pd.DataFrame) -> None:
-    prints = rows["fingerprint"].fillna("").astype(str).unique() if "fingerprint" in rows else [""]
+    prints = rows["fingerprint"].astype("str").fillna("").unique() if "fingerprint" in rows else [""]
     if len(prints) > 1:
         shown = some([repr(name[:12]) for name in prints], 3)
         raise ArchabError(f"fingerprint: {shown} in one table: these are different experiments, judge each on its own")
