@@ -94,7 +94,7 @@ def _job(cfg: DictConfig) -> dict[str, str] | None:
 def _described(cfg: DictConfig) -> job.Job:
     hydras = HydraConfig.get()
     folders = [source.path for source in hydras.runtime.config_sources if source.provider == "command-line"]
-    typed = [override for override in hydras.overrides.task if not override.startswith("seed=")]
+    typed = [override for override in hydras.overrides.task if override.split("=")[0] not in ("seed", "shard", "rerun")]
     again = [*(f"--config-dir={folder}" for folder in folders), *typed]
     return job.Job(resolved(cfg), hydras.runtime.choices.get("space") or "space", again)
 

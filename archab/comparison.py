@@ -5,16 +5,20 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from typing import Any
 
 import pandas as pd
+import torch
 from numpy.random import SeedSequence
 
+from archab import __version__
 from archab.engine import population
 from archab.engine.check import Sample
 from archab.engine.cohort import Cohort, Outcome
 from archab.engine.plan import Auto, Candidate, Engine, Method, device_named, threads
 from archab.engine.population import Population, interleaved, joined
 from archab.engine.randomness import Stage, stream, tile_size, tiles, words
+from archab.engine.recorded import Recorded
 from archab.errors import ArchabError
 from archab.protocol import PROTOCOLS, Protocol
 from archab.results import Row, Side, frame
@@ -145,6 +149,10 @@ class Comparison:
         lessons = sum(len(sides) for _, sides in self.rules.lessons)
         return len(self.a) * lessons * self._draws * self.restarts
 
+    def students_of(self, part: Part) -> int:
+        """How many of them are trained in one part of the plan."""
+        return part.targets * self.restarts * len(self.plan.lessons[part.member, part.source].methods)
+
     @property
     def _draws(self) -> int:
         """Targets a member and source."""
@@ -171,7 +179,19 @@ class Comparison:
         lessons = {key: self._lesson(*key) for key in self.survey.learners}
         slower = [method.note for method in self._methods.values() if method.note]
         notes = (*self.survey.notes, *_loops(self.spaces, self._methods), *slower)
-        return Plan(self.protocol_name, self.survey.sizes, lessons, tuple(dict.fromkeys(notes)))
+        return Plan(
+            protocol=self.protocol_name,
+            sizes=self.survey.sizes,
+            memory=self._memory,
+            made_by={"archab": __version__, "torch": torch.__version__, "device": str(device_named(self.device))},
+            methods=self._methods,
+            lessons=lessons,
+            notes=tuple(dict.fromkeys(notes)),
+        )
+
+    def by(self, plan: dict[str, Any]) -> "Comparison":
+        """The same comparison by the engines, chunks and threads of a plan, as `Plan.to_dict` gave it."""
+        return replace(self, engine=Recorded(plan["memory"], tuple(plan["methods"])))
 
     def __iter__(self) -> Iterator[Row]:
         for note in self.plan.notes:
@@ -214,6 +234,10 @@ class Comparison:
         with threads(method.threads):
             outcome = method.train(self._cohort(lesson, part, "reference", targets, 1, lambda _: None))
         return list(self._rows(part, "reference", targets, 1, outcome))
+
+    @property
+    def _memory(self) -> int:
+        return getattr(self.engine, "memory", 1024)
 
     @cached_property
     def _methods(self) -> dict[tuple[str, int], Method]:
@@ -309,7 +333,7 @@ class Comparison:
         networks = shape.network_bytes + sum(known.shapes[side][member].network_bytes for side in sides)
         data = (samples + self.heldout_samples) * values * 4
         tile = tile_size(data + networks)
-        fitting = getattr(self.engine, "memory", 1024) * 2**20 // (2 * data)  # beside its samples, what is made of them
+        fitting = self._memory * 2**20 // (2 * data)  # beside its samples, what is made of them
         chunk = max(1, min(fitting, min(methods[side, member].chunk for side in sides) // self.restarts))
         edges = range(0, self._draws, chunk)
         parts = tuple(Part(member, source, first, min(first + chunk, self._draws)) for first in edges)

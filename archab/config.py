@@ -50,6 +50,7 @@ class Tracking:
 
     uri: str | None = None
     experiment: str | None = None
+    patience: float = 90.0
 
 
 @dataclass
@@ -68,6 +69,7 @@ class Run:
     spool: str = ".archab"
     control: bool = True
     rerun: bool = False
+    shard: str | None = None
     measure: Any = "information"
     input_shape: Any = MISSING
     inputs: Any = MISSING

@@ -5,7 +5,6 @@ import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from rich.console import Console
 from rich.panel import Panel
@@ -17,6 +16,7 @@ from archab import __version__
 from archab.comparison import Comparison
 from archab.evidence.outcome import Verdict
 from archab.schedule import Plan
+from archab.shard import Shard
 from archab.space.routine import settings
 from archab.survey import Survey, minibatch
 
@@ -143,15 +143,7 @@ def verdict(out: Console, found: Verdict, redrawn: int) -> None:
     out.print(Text(found.next_step), soft_wrap=True)
 
 
-def review(out: Console, command: str, link: str, rows: Path, experiment: str) -> None:
-    """Where the run can be looked at, and what to type for the verdict over all seeds."""
-    out.print()
-    lines = {
-        "rows": str(rows),
-        "seeds": f"archab-compare --space {shlex.quote(experiment)}",
-        "review": command,
-        "": link,
-    }
-    for name, text in lines.items():
-        if text:
-            out.print(Text(f"  {name:<8}{text}"), soft_wrap=True)
+def share(out: Console, shard: Shard, students: int, experiment: str) -> None:
+    """The end of a shard, whose rows alone are no verdict."""
+    out.print(f"  shard {shard} of this run is finished, {students:,} students. The verdict needs all of them:")
+    out.print(Text(f"  archab-compare --space {shlex.quote(experiment)}"), soft_wrap=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from archab.results import RESULT_VERSION
 
-OUTSIDE = ("seed", "device", "engine", "tracking", "spool", "control", "rerun")
+OUTSIDE = ("seed", "device", "engine", "tracking", "spool", "control", "rerun", "shard")
 
 
 def fingerprint(config: dict[str, Any]) -> str:

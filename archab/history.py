@@ -11,13 +11,14 @@ import pandas as pd
 
 from archab import results
 from archab.errors import ArchabError
+from archab.shard import Shard
 from archab.tracking import Logged, Store
 
 if TYPE_CHECKING:
     from archab.evidence.family import Configuration
 
 SHARED = ("prior", "routine", "measure", "input_shape")
-PLACE = ("seed", "shard", "device", "engine", "tracking", "spool", "control")
+PLACE = ("seed", "shard", "device", "engine", "tracking", "spool", "control", "rerun")
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,10 @@ class Recorded:
 
     Attributes:
         fingerprint: what they share.
-        runs: one finished run a seed, in the order in which the seeds were first started.
+        runs: the finished run of each seed, or all its shards, in the order in which the seeds were first started.
         order: every seed that was started, in that order.
         holes: the seeds that have no finished run.
+        shards: of such a seed that was begun in shards, how many are finished, of how many.
         deleted: how many runs were deleted from the store.
         parameters: the flat configuration, without what says only where it ran.
     """
@@ -37,6 +39,7 @@ class Recorded:
     runs: tuple[Logged, ...]
     order: tuple[int, ...]
     holes: tuple[int, ...]
+    shards: dict[int, tuple[int, int]]
     deleted: int
     parameters: dict[str, str]
 
@@ -85,6 +88,8 @@ def configuration(one: Recorded, label: str, store: Store) -> "Configuration":
     notes = json.loads(tags["archab.notes"])
     if one.deleted:
         notes.append(f"Runs of this configuration that were deleted from the store: {one.deleted}.")
+    for seed, (there, of) in one.shards.items():
+        notes.append(f"Of seed {seed}, {there} of {of} shards are finished by one plan.")
     return Configuration(
         label=label,
         rows=tables["results.parquet"],
@@ -117,16 +122,41 @@ _FILES = ("results.parquet", "control.parquet")
 def _recorded(fingerprint: str, runs: Sequence[Logged]) -> Recorded:
     kept = sorted((run for run in runs if not run.deleted), key=lambda run: (run.start, run.seed))
     order = tuple(dict.fromkeys(run.seed for run in kept))
-    finished = {run.seed: run for run in reversed(kept) if run.status == "FINISHED"}  # a rerun is no new evidence
+    runs_of = {seed: [run for run in kept if run.seed == seed and run.status == "FINISHED"] for seed in order}
+    finished = {seed: _whole(done) for seed, done in runs_of.items()}
+    shards = {seed: _most(done) for seed, done in runs_of.items() if done and not finished[seed]}
     parameters = {k: v for k, v in (kept[-1].params if kept else {}).items() if k.split(".")[0] not in PLACE}
     return Recorded(
         fingerprint=fingerprint,
-        runs=tuple(finished[seed] for seed in order if seed in finished),
+        runs=tuple(run for seed in order for run in finished[seed]),
         order=order,
-        holes=tuple(seed for seed in order if seed not in finished),
+        holes=tuple(seed for seed in order if not finished[seed]),
+        shards=shards,
         deleted=sum(run.deleted for run in runs),
         parameters=parameters,
     )
+
+
+def _whole(done: Sequence[Logged]) -> list[Logged]:
+    """The first finished run of a seed (a rerun is no new evidence), else its shards, if they cover its targets."""
+    if undivided := [run for run in done if not run.tags.get("archab.shard")]:
+        return undivided[:1]
+    complete = [list(found.values()) for (of, _), found in _by_cut(done).items() if len(found) == of]
+    return complete[0] if complete else []
+
+
+def _most(done: Sequence[Logged]) -> tuple[int, int]:
+    """How many shards are there, of how many, where most of them are."""
+    return max((len(found), of) for (of, _), found in _by_cut(done).items())
+
+
+def _by_cut(done: Sequence[Logged]) -> dict[tuple[int, str], dict[int, Logged]]:
+    """The shards of each way in which a run was cut: their number and plan; the first of each."""
+    cuts: dict[tuple[int, str], dict[int, Logged]] = {}
+    for run in done:
+        shard = Shard.named(run.tags["archab.shard"])
+        cuts.setdefault((shard.of, run.tags["archab.plan"]), {}).setdefault(shard.number, run)
+    return cuts
 
 
 def _tables(runs: Sequence[Logged], name: str, store: Store) -> Iterator[pd.DataFrame]:

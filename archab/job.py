@@ -1,24 +1,28 @@
 """One run, from a resolved configuration to rows on disk, a run in the store and a verdict."""
 
+import hashlib
 import json
 import re
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archab import config as configuration
 from archab.fingerprint import fingerprint
-from archab.spool import Spool, place, spooled
-from archab.tracking import Store, commit, here, tracked
+from archab.record import Record
+from archab.shard import Shard
+from archab.spool import Spool
+from archab.tracking import Live, Store, commit, delivered, here, tracked
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from archab.comparison import Comparison
     from archab.evidence.outcome import Verdict
-    from archab.tracking import Tracker
+    from archab.schedule import Part
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,23 @@ class Job:
         return shlex.join(["python", "-m", "archab", "-m", *self.overrides])
 
     @property
+    def shard(self) -> Shard | None:
+        """Its share of the run, None for the whole."""
+        named = self.config["shard"]
+        return None if named is None else Shard.named(str(named))
+
+    @property
+    def name(self) -> str:
+        """What its run is called."""
+        whole = f"{self.space} seed {self.config['seed']}"
+        return f"{whole} shard {self.shard}" if self.shard else whole
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a store which does not answer is waited for."""
+        return float(self.config["tracking"]["patience"])
+
+    @property
     def store(self) -> Store:
         """Where it is logged."""
         return Store.named(self.config["tracking"]["uri"], Path.cwd())
@@ -62,70 +83,108 @@ def run(job: Job) -> dict[str, str]:
     Raises:
         ArchabError: on a mistake in the configuration, or a store or folder that cannot be used.
     """
+    shard = job.shard
     job.store.check()
     identity = fingerprint(job.config)
-    where = {"store": job.store.uri, "experiment": job.experiment, "fingerprint": identity}
-    root = Path.cwd() / job.config["spool"]
-    if not job.config["rerun"] and (said := _finished(job, Spool(place(root, identity, job.config["seed"])))):
-        print(said)
-        return where
+    spool = Spool(Path.cwd() / job.config["spool"], identity, job.config["seed"], shard)
+    if job.config["rerun"] or not _finished(job, spool):
+        _trained(job, identity, spool)
+    return {"store": job.store.uri, "experiment": job.experiment, "fingerprint": identity}
 
+
+def _finished(job: Job, spool: Spool) -> bool:
+    """Whether this very run has finished before: say so, and bring it into the store if that has lost it."""
+    record = Record.read(spool.record)
+    if record is None or not spool.results.exists():
+        return False
+    by = "" if record.engine == job.engine else f" by engine={record.engine}"
+    print(f"archab · {job.name}: finished before{by}; rerun=true trains it anew\n{record.said}")
+    page = job.store.experiment_of(record.runs.get(job.store.uri, ""))
+    if job.store.uri not in record.delivered or page is None:
+        print(f"  its rows are brought to {job.store.uri}, which lacked them")
+        delivered(job.store, record, spool.files(), print, job.patience)
+        record.write(spool.record)
+        page = job.store.experiment_of(record.runs[job.store.uri])
+    _review(job, spool, page or "")
+    return True
+
+
+def _review(job: Job, spool: Spool, experiment_id: str) -> None:
+    """Where the run can be looked at, and what to type for the verdict over all seeds."""
+    lines = {
+        "rows": str(spool.results),
+        "seeds": f"archab-compare --space {shlex.quote(job.experiment)}",
+        "review": job.store.review,
+        "": job.store.link(experiment_id),
+    }
+    print("", *(f"  {name:<8}{text}" for name, text in lines.items() if text), sep="\n")
+
+
+def _trained(job: Job, identity: str, spool: Spool) -> None:
     from archab import console
 
     comparison = configuration.comparison(job.config)
     out = console.console()
     console.opening(out, comparison, comparison.survey, job.space, job.config["space"]["question"])
-    console.engines(out, comparison, comparison.plan)
-
-    with spooled(root, identity, comparison.seed) as spool:
-        _tracked(out, comparison, job, identity, spool)
-    return where
-
-
-def _finished(job: Job, spool: Spool) -> str | None:
-    """What the run of this very seed said when it ended, None where none has, or where the store has lost it."""
-    said = spool.said()
-    if said is None or said["store"] != job.store.uri or not job.store.holds(said["run"]):
-        return None
-    by = "" if said["engine"] == job.engine else f" by engine={said['engine']}"
-    head = f"archab · {job.space} · seed {job.config['seed']}: finished before{by}; rerun=true trains it anew"
-    return f"{head}\n{said['text']}"
+    with spool.held() as hosts:
+        own = comparison.plan.to_dict()
+        plan = spool.begin(own, job.config["rerun"])
+        if plan != own:
+            comparison = comparison.by(plan)
+            out.print("  as it was begun, by the plan that is kept: rerun=true trains anew")
+        console.engines(out, comparison, comparison.plan)
+        _tracked(out, comparison, job, identity, spool, hosts)
 
 
-def _tracked(out: "Console", comparison: "Comparison", job: Job, identity: str, spool: Spool) -> None:
+def _tracked(out: "Console", comparison: "Comparison", job: Job, identity: str, spool: Spool, hosts: set[str]) -> None:
     from archab import console
 
+    parts = job.shard.take(comparison.plan.parts) if job.shard else comparison.plan.parts
     notes = _notes(comparison)
-    name = f"{job.space} seed {comparison.seed}"
     tags = _tags(comparison, job, identity, notes) | here(spool.folder)
-    if dead := job.store.end_dead(job.experiment, identity, comparison.seed, spool.folder):
+    record = Record(job.experiment, job.name, flat(job.config), tags, job.engine)
+    record.values = {"config.yaml": job.config, "plan.json": comparison.plan.to_dict()}
+
+    def say(line: str) -> None:
+        out.print(f"  ! {line}", style="yellow", markup=False)
+
+    if dead := job.store.end_dead(record, hosts):
         out.print(f"  {dead} earlier run of this seed had died: ended as KILLED")
-    with tracked(job.store, job.experiment, name, flat(job.config), tags) as tracker:
-        if kept := spool.begin(comparison.plan.to_dict()):
-            out.print(f"  going on from {kept} of {len(comparison.plan.parts)} finished parts")
-        with console.progress(out, comparison.students) as advance:
-            redrawn = _train(comparison, identity, spool, tracker, advance)
-        table = spool.finish()
-        control = _control(comparison, identity) if job.config["control"] else None
+    with tracked(job.store, record, say, job.patience) as live:
+        if kept := spool.kept():
+            out.print(f"  going on from {kept} of {len(parts)} finished parts")
+        with console.progress(out, sum(map(comparison.students_of, parts))) as advance:
+            redrawn = _train(comparison, parts, identity, spool, live, advance)
+        table = spool.join()
+        control = _control(comparison, parts, identity) if job.config["control"] else None
         if control is not None:
             spool.keep_control(control)
-        verdict = _judge(comparison, table, control, notes, job.again)
-        _log(tracker, spool, verdict, redrawn)
-        tracker.keep_values(job.config, "config.yaml")
-        tracker.keep_values(comparison.plan.to_dict(), "plan.json")
-    links = job.store.review, job.store.link(tracker.experiment_id), spool.results, job.experiment
-    paper = console.kept()
-    for screen in (out, paper):
-        console.verdict(screen, verdict, redrawn)
-        console.review(screen, *links)
-    text = paper.export_text()
-    spool.keep_said({"store": job.store.uri, "run": tracker.run_id, "engine": job.engine, "text": text})
+        record.log({"diverged": float((table["status"] == "diverged").sum()), "redrawn": float(redrawn)}, step=0)
+        if job.shard:
+            show = partial(console.share, shard=job.shard, students=len(table), experiment=job.experiment)
+        else:
+            verdict = _judge(comparison, table, control, notes, job.again)
+            _log(record, verdict)
+            show = partial(console.verdict, found=verdict, redrawn=redrawn)
+        paper = console.kept()
+        for screen in (out, paper):
+            show(screen)
+        record.said = paper.export_text()
+        spool.finish(record)
+        live.deliver(spool.files())
+        record.write(spool.record)
+    _review(job, spool, live.tracker.experiment_id)
 
 
 def _train(
-    comparison: "Comparison", identity: str, spool: Spool, tracker: "Tracker", advance: Callable[[float], None]
+    comparison: "Comparison",
+    parts: "Sequence[Part]",
+    identity: str,
+    spool: Spool,
+    live: Live,
+    advance: Callable[[float], None],
 ) -> int:
-    """Train what is not there yet, part by part; how many draws of targets were refused.
+    """Train those parts that are not there yet; how many draws of targets were refused.
 
     A member's metrics are logged once it is finished.
     """
@@ -134,9 +193,9 @@ def _train(
     from archab.results import frame
 
     done: list[pd.DataFrame] = []
-    last = {part.member: part for part in comparison.plan.parts}
+    last = {part.member: part for part in parts}
     redrawn = 0
-    for part in comparison.plan.parts:
+    for part in parts:
         rows = spool.read(part.name)
         if rows is None:
             finished = comparison.run(part, advance)
@@ -148,7 +207,8 @@ def _train(
         redrawn += int(rows.attrs["redrawn"])
         done.append(rows)
         if part == last[part.member]:
-            tracker.log(_metrics(comparison, pd.concat(done, ignore_index=True)), step=part.member)
+            live.record.log(_metrics(comparison, pd.concat(done, ignore_index=True)), step=part.member)
+            live.send()
             done = []
     return redrawn
 
@@ -161,11 +221,11 @@ def _metrics(comparison: "Comparison", rows: Any) -> dict[str, float]:
     return at_a_glance(arrange(rows, [comparison.seed], ()))
 
 
-def _control(comparison: "Comparison", identity: str) -> Any:
-    """Rows of the reference's own family, None where the protocol has no reference."""
+def _control(comparison: "Comparison", parts: "Sequence[Part]", identity: str) -> Any:
+    """Rows of the reference's own family on each member's first targets, None where the protocol has no reference."""
     from archab.results import frame
 
-    rows = [row for member in range(len(comparison.a)) for row in comparison.control(member)]
+    rows = [row for part in parts if part.first == 0 for row in comparison.control(part.member)]
     return frame(rows).assign(fingerprint=identity) if rows else None
 
 
@@ -185,16 +245,13 @@ def _judge(comparison: "Comparison", table: Any, control: Any, notes: Sequence[s
     )
 
 
-def _log(tracker: "Tracker", spool: Spool, verdict: "Verdict", redrawn: int) -> None:
+def _log(record: Record, verdict: "Verdict") -> None:
     from archab.evidence.markdown import described
     from archab.evidence.series import by_round
 
-    tracker.log_series(by_round(verdict))
-    diverged = {"diverged": float(verdict.diverged.a + verdict.diverged.b), "redrawn": float(redrawn)}
-    tracker.log({**diverged, "p_value": verdict.p_value, "blocks": float(verdict.blocks)}, step=0)
-    tracker.tag({"archab.verdict": verdict.verdict, "mlflow.note.content": described([verdict])})
-    for file in spool.files():
-        tracker.keep(file)
+    record.log_series(by_round(verdict))
+    record.log({"p_value": verdict.p_value, "blocks": float(verdict.blocks)}, step=0)
+    record.tags |= {"archab.verdict": verdict.verdict, "mlflow.note.content": described([verdict])}
 
 
 def _notes(comparison: "Comparison") -> list[str]:
@@ -225,15 +282,22 @@ def _tags(comparison: "Comparison", job: Job, identity: str, notes: Sequence[str
         "archab.seed": str(comparison.seed),
         "archab.fingerprint": identity,
         "archab.space": job.space,
+        "archab.shard": str(job.shard or ""),
+        "archab.plan": _digest(comparison.plan.to_dict()),
         "archab.protocol": comparison.protocol_name,
         "archab.version": __version__,
         "archab.names": json.dumps({side: space.name for side, space in comparison.spaces.items()}),
         "archab.members": json.dumps(_member_names(comparison)),
         "archab.notes": json.dumps(list(notes)),
         "archab.again": job.again,
-        "mlflow.source.name": "archab",
         "mlflow.source.git.commit": commit(),
     }
+
+
+def _digest(plan: dict[str, Any]) -> str:
+    """What the shards of one run share: by another plan they would be cut elsewhere."""
+    shared = {key: value for key, value in plan.items() if key != "made_by"}
+    return hashlib.blake2b(json.dumps(shared, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
 def flat(values: Any, prefix: str = "") -> dict[str, Any]:

@@ -18,6 +18,11 @@ class Part:
     last: int
 
     @property
+    def targets(self) -> int:
+        """How many they are."""
+        return self.last - self.first
+
+    @property
     def name(self) -> str:
         """What its file is called."""
         return f"{self.member:04d}-{self.source}-{self.first:08d}"
@@ -53,12 +58,18 @@ class Plan:
     Attributes:
         protocol: its name.
         sizes: the measure of every member, by side.
+        memory: `engine.memory`, MiB.
+        made_by: the versions and the device that rows hang on.
+        methods: how the networks of each side, and of the reference, train and answer, by side and index.
         lessons: by member and source, in the order of the rows.
         notes: what a user should know: sizes that differ, routines that differ, networks that are not batched.
     """
 
     protocol: str
     sizes: dict[str, list[float]]
+    memory: int
+    made_by: dict[str, str]
+    methods: dict[tuple[str, int], Method]
     lessons: dict[tuple[int, str], Lesson]
     notes: tuple[str, ...]
 
@@ -76,8 +87,15 @@ class Plan:
                 "samples": lesson.source.samples,
                 "tile": lesson.source.tile,
                 "chunk": lesson.parts[0].last - lesson.parts[0].first,
-                "methods": {side: method.to_dict() for side, method in lesson.methods.items()},
             }
             for (member, source), lesson in self.lessons.items()
         ]
-        return {"protocol": self.protocol, "sizes": self.sizes, "lessons": lessons}
+        methods = [{"side": side, "member": i, **method.to_dict()} for (side, i), method in self.methods.items()]
+        return {
+            "made_by": self.made_by,
+            "protocol": self.protocol,
+            "sizes": self.sizes,
+            "memory": self.memory,
+            "methods": methods,
+            "lessons": lessons,
+        }

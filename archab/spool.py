@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,32 +13,91 @@ from filelock import FileLock, Timeout
 
 from archab import results
 from archab.errors import ArchabError
+from archab.lease import holder, leased
+from archab.record import Record, replace
+from archab.shard import Shard
 
 
 class Spool:
-    """The folder of one run: `plan.json`, its finished parts, and at its end `results.parquet`.
+    """The folder of one run: its finished parts, and at its end `results.parquet`.
 
-    Parts are there while a run is unfinished; a run of the same plan goes on from them. A table's attribute `redrawn`
-    counts the targets that were drawn again.
+    The folder of a seed holds `plan.json`, by which its parts are cut; those of its shards are folders in it, and share
+    that plan. Parts are there while a run is unfinished; the next start goes on from them.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._parts = folder / "parts"
-        self.results = folder / "results.parquet"
-        self._control = folder / "control.parquet"
-        self._said = folder / "finished.json"
+    def __init__(self, root: Path, fingerprint: str, seed: int, shard: Shard | None = None) -> None:
+        self._seed = root / fingerprint / str(seed)
+        self._shard = shard
+        self.folder = self._seed / f"shard-{shard.number}-of-{shard.of}" if shard else self._seed
+        self._parts = self.folder / "parts"
+        self.results = self.folder / "results.parquet"
+        self.record = self.folder / "finished.json"
+        self._control = self.folder / "control.parquet"
+        self._whole, self._whole_control = self._parts / "joined", self._parts / "control"
 
-    def begin(self, plan: dict[str, Any]) -> int:
-        """Start a run by this plan; how many parts are there. Those that were made by another plan are put aside."""
-        described = json.dumps(plan, indent=1, sort_keys=True)
-        kept = self.folder / "plan.json"
-        if self._parts.exists() and (not kept.exists() or kept.read_text() != described):
-            aside = self.folder / f"parts-{len(list(self.folder.glob('parts-*')))}"
-            self._parts.rename(aside)
-        self._parts.mkdir(exist_ok=True)
-        kept.write_text(described)
+    @contextmanager
+    def held(self) -> Iterator[set[str]]:
+        """Hold the folder, so that no other process is at this run; the hosts whose earlier runs in it are dead.
+
+        Raises:
+            ArchabError: if the folder cannot be written, or another process is at this run.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.folder / "lock")
+            lock.acquire(timeout=0)
+            host, alive = holder(self.folder / "lease")
+        except Timeout:
+            raise ArchabError(f"another process is at this very run; its rows go to {self.folder}") from None
+        except OSError as error:
+            raise ArchabError(
+                f"spool={self._seed.parents[1]}: cannot be written ({error.strerror}); give a writable folder"
+            ) from error
+        try:
+            if alive and host != socket.gethostname():
+                raise ArchabError(f"a process on {host} is at this very run; its rows go to {self.folder}")
+            with leased(self.folder / "lease"):
+                yield {socket.gethostname(), host} - {""}
+        finally:
+            lock.release()
+
+    def begin(self, plan: dict[str, Any], anew: bool = False) -> dict[str, Any]:
+        """The plan to train by: that of the parts which are there, or of other shards, else this one.
+
+        Args:
+            plan: what would be done if nothing were there. Parts by other versions of archab or torch, or on another
+                device, are put aside.
+            anew: whether to leave parts alone unless they were begun anew, too, and by this very plan.
+        """
+        anew = anew and self._shard is None
+        with FileLock(self._seed / "plan.lock"):
+            kept, was_anew = self._plan()
+            if anew:
+                goes_on = self.kept() > 0 and was_anew and kept == plan
+            else:
+                begun = self.kept() > 0 or (self._shard is not None and self._others())
+                goes_on = begun and kept.get("made_by") == plan["made_by"]
+            if not goes_on:
+                if self._parts.exists():
+                    self._parts.rename(self.folder / f"parts-{len(list(self.folder.glob('parts-*')))}")
+                replace(self._seed / "plan.json", json.dumps(plan | {"anew": anew}, indent=1, sort_keys=True))
+            self._parts.mkdir(exist_ok=True)
+        return kept if goes_on else plan
+
+    def _plan(self) -> tuple[dict[str, Any], bool]:
+        """The plan that is there, and whether it was begun anew; an empty one where there is none."""
+        try:
+            kept = dict(json.loads((self._seed / "plan.json").read_text()))
+        except (OSError, ValueError):
+            return {}, False
+        return kept, kept.pop("anew", False)
+
+    def kept(self) -> int:
+        """How many parts are there."""
         return len(list(self._parts.glob("*.parquet")))
+
+    def _others(self) -> bool:
+        return any(folder != self.folder for folder in self._seed.glob("shard-*"))
 
     def read(self, part: str) -> pd.DataFrame | None:
         """The rows of a finished part, None where it is not finished or damaged."""
@@ -54,57 +114,25 @@ class Spool:
         """Keep a finished part."""
         results.write(rows, self._parts / f"{part}.parquet")
 
-    def keep_said(self, said: dict[str, str]) -> None:
-        """Keep what a finished run said, and where it was logged."""
-        unfinished = self._said.with_name(f".{self._said.name}")
-        unfinished.write_text(json.dumps(said, indent=1))
-        unfinished.replace(self._said)
-
-    def said(self) -> dict[str, str] | None:
-        """What `keep_said` kept, None where no run has finished."""
-        try:
-            return dict(json.loads(self._said.read_text())) if self.results.exists() else None
-        except (OSError, ValueError):
-            return None
+    def join(self) -> pd.DataFrame:
+        """All rows in key order."""
+        results.join(sorted(self._parts.glob("*.parquet")), self._whole)
+        return results.read(self._whole)
 
     def keep_control(self, rows: pd.DataFrame) -> None:
         """Keep the rows of the control, apart from those of the sides."""
-        results.write(rows, self._control)
+        results.write(rows, self._whole_control)
+
+    def finish(self, record: Record) -> None:
+        """Put the joined tables and a record of the run in place; the parts have served."""
+        for unfinished, finished in ((self._whole_control, self._control), (self._whole, self.results)):
+            if unfinished.exists():
+                unfinished.replace(finished)
+            else:
+                finished.unlink(missing_ok=True)
+        record.write(self.record)
+        shutil.rmtree(self._parts)
 
     def files(self) -> list[Path]:
         """The finished tables."""
         return [file for file in (self.results, self._control) if file.exists()]
-
-    def finish(self) -> pd.DataFrame:
-        """All rows in key order, written to `results.parquet`; the parts have served."""
-        parts = sorted(self._parts.glob("*.parquet"))
-        results.join(parts, self.results)
-        shutil.rmtree(self._parts)
-        return results.read(self.results)
-
-
-def place(root: Path, fingerprint: str, seed: int) -> Path:
-    """The folder of one run."""
-    return root / fingerprint / str(seed)
-
-
-@contextmanager
-def spooled(root: Path, fingerprint: str, seed: int) -> Iterator[Spool]:
-    """The spool of one run, held by this process alone.
-
-    Raises:
-        ArchabError: if the folder cannot be written, or another process is at this run.
-    """
-    folder = place(root, fingerprint, seed)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "lock")
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ArchabError(f"another process is at this very run (seed {seed}); its rows go to {folder}") from None
-    except OSError as error:
-        raise ArchabError(f"spool={root}: cannot be written ({error.strerror}); give a writable folder") from error
-    try:
-        yield Spool(folder)
-    finally:
-        lock.release()

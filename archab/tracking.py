@@ -3,28 +3,31 @@
 import getpass
 import hashlib
 import logging
-import math
 import os
 import shlex
 import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from filelock import FileLock
 
 from archab.errors import ArchabError
+from archab.record import Point, Record
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 PAGE = "runs?compareRunsMode=CHART&workflowType=machine_learning"
 LONGEST_PARAMETER, PARAMETERS_A_REQUEST, METRICS_A_REQUEST = 6000, 100, 1000  # MLflow's limits
+FIRST_CONTACT = 20_190_817  # the key of the lock on a PostgreSQL store
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -95,31 +98,75 @@ class Store:
             runs += [_logged(run) for run in page]
         return runs
 
-    def holds(self, run_id: str) -> bool:
-        """Whether a finished run is still there."""
+    def experiment_of(self, run_id: str) -> str | None:
+        """The identity of a finished run's experiment, None where the store has no such run."""
+        info = self._run(run_id) if run_id else None
+        return str(info.experiment_id) if info is not None and info.status == "FINISHED" else None
+
+    def _run(self, run_id: str) -> Any:
         from mlflow.exceptions import MlflowException
 
         try:
             info = self.client().get_run(run_id).info
         except MlflowException:
-            return False
-        return info.status == "FINISHED" and info.lifecycle_stage == "active"
+            return None
+        return info if info.lifecycle_stage == "active" else None
 
-    def end_dead(self, experiment: str, fingerprint: str, seed: int, folder: Path) -> int:
-        """End as KILLED the runs of one seed that died without a word; how many there were.
+    def end_dead(self, record: Record, hosts: set[str]) -> int:
+        """End as KILLED the runs like this one that died without a word on these hosts; how many there were.
 
-        Only for whoever holds the lock of their folder: a run that is marked as running there cannot be alive.
+        Only for whoever holds their folder: a run that is marked as running there cannot be alive.
         """
         client = self.client()
-        found = client.get_experiment_by_name(experiment)
+        found = client.get_experiment_by_name(record.experiment)
         if found is None:
             return 0
-        mine = {"archab.fingerprint": fingerprint, "archab.seed": str(seed), **here(folder)}
+        mine = {key: record.tags[key] for key in ("archab.fingerprint", "archab.seed", "archab.folder")}
         asked = " and ".join(f"tags.`{key}` = '{value}'" for key, value in mine.items())
-        dead = client.search_runs([found.experiment_id], f"{asked} and attributes.status = 'RUNNING'")
+        running = client.search_runs([found.experiment_id], f"{asked} and attributes.status = 'RUNNING'")
+        dead = [run for run in running if run.data.tags.get("archab.host") in hosts]
         for run in dead:
             client.set_terminated(run.info.run_id, "KILLED")
         return len(dead)
+
+    def deliver(self, record: Record, files: Sequence[Path]) -> str:
+        """Bring the whole log of a finished run into the store; the identity of its run there.
+
+        It goes into the run that it was begun as, where that is still there. What the store has already is not doubled.
+        """
+        known = record.runs.get(self.uri)
+        run = self._run(known) if known else None
+        tracker = Tracker(self.client(), run.run_id, run.experiment_id) if run else self.begin(record)
+        tracker.parameters(record.parameters)
+        tracker.points(record.points)
+        tracker.tag(record.tags)
+        for file in files:
+            tracker.keep(file)
+        for name, values in record.values.items():
+            tracker.keep_values(values, name)
+        tracker.client.set_terminated(tracker.run_id, "FINISHED")
+        return tracker.run_id
+
+    def begin(self, record: Record) -> "Tracker":
+        """A new run of this record, without its metrics, marked as running."""
+        kind = {"mlflow.user": getpass.getuser(), "mlflow.source.type": "LOCAL", "mlflow.source.name": "archab"}
+        identity = self._made(record.experiment)
+        run = self.client().create_run(identity, record.start, record.tags | kind, record.name)
+        return Tracker(self.client(), run.info.run_id, identity)
+
+    def _made(self, experiment: str) -> str:
+        """The identity of an experiment, which is made if need be."""
+        from mlflow.exceptions import MlflowException
+
+        client = self.client()
+        location = None if self.uri.startswith("http") else self.artifacts.as_uri()
+        found = client.get_experiment_by_name(experiment)
+        try:
+            return str(found.experiment_id if found else client.create_experiment(experiment, location))
+        except MlflowException:
+            if (found := client.get_experiment_by_name(experiment)) is None:
+                raise
+            return str(found.experiment_id)  # another process was faster
 
     def fetch(self, run: Logged, name: str, folder: Path) -> Path | None:
         """An artifact of a run as a file, in this folder where the store is remote; None where it is gone."""
@@ -142,22 +189,40 @@ class Store:
         run = found[0].info.run_id if found else client.create_run(identity, tags=kind, run_name="verdict").info.run_id
         tracker = Tracker(client, run, identity)
         tracker.tag({**tags, "mlflow.note.content": text})
-        tracker.log(metrics, step=0)
+        record = Record(experiment, "verdict", {}, {}, "")
+        record.log(metrics, step=0)
+        tracker.points(record.points)
         client.set_terminated(run, "FINISHED")
 
     def client(self) -> "MlflowClient":
-        """MLflow's own client of this store."""
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # or MLflow calls home
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
-        from mlflow import MlflowClient
+        """MLflow's own client of this store.
 
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.WARNING)
+        Raises:
+            ArchabError: if it can be no store; what may work later raises as MLflow does.
+        """
         try:
-            return MlflowClient(tracking_uri=self.uri)
+            return _client(self)
         except Exception as error:  # of MLflow or SQLAlchemy
-            said = (str(error).splitlines() or [type(error).__name__])[0]
-            raise ArchabError(f"tracking.uri={self.uri}: cannot be used as a store ({said})") from error
+            if _passes(error):
+                raise
+            raise ArchabError(f"tracking.uri={self.uri}: cannot be used as a store ({first_line(error)})") from error
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes from the store's first contact, which makes its tables and which only one survives."""
+        if self.uri.startswith("sqlite:///"):
+            with FileLock(f"{self.uri.removeprefix('sqlite:///')}.lock"):
+                yield
+        elif self.uri.startswith("postgresql"):
+            from sqlalchemy import create_engine, text
+
+            engine = create_engine(self.uri)
+            with engine.connect() as connection:
+                connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": FIRST_CONTACT})
+                yield
+            engine.dispose()
+        else:
+            yield
 
     def check_there(self) -> None:
         """Raise an ArchabError if there is no store yet: to read from, it is not made."""
@@ -185,18 +250,21 @@ class Tracker:
     run_id: str
     experiment_id: str
 
-    def log(self, metrics: dict[str, float], step: int) -> None:
-        """Log metrics in one request, without those that are not finite: MLflow would store other numbers."""
-        self.log_series({key: [(step, value)] for key, value in metrics.items()})
-
-    def log_series(self, series: dict[str, list[tuple[int, float]]]) -> None:
-        """Log series of (step, value) by name, as `log` does."""
+    def points(self, points: Sequence[Point]) -> None:
+        """Log metrics, in as few requests as may be."""
         from mlflow.entities import Metric
 
-        now = time.time_ns() // 1_000_000
-        points = [Metric(k, v, now, step) for k, values in series.items() for step, v in values if math.isfinite(v)]
         for first in range(0, len(points), METRICS_A_REQUEST):
-            self.client.log_batch(self.run_id, metrics=points[first : first + METRICS_A_REQUEST])
+            some = [Metric(*point) for point in points[first : first + METRICS_A_REQUEST]]
+            self.client.log_batch(self.run_id, metrics=some)
+
+    def parameters(self, parameters: dict[str, Any]) -> None:
+        """Log parameters, each cut to MLflow's limit."""
+        from mlflow.entities import Param
+
+        all_of_them = [Param(key, str(value)[:LONGEST_PARAMETER]) for key, value in parameters.items()]
+        for first in range(0, len(all_of_them), PARAMETERS_A_REQUEST):
+            self.client.log_batch(self.run_id, params=all_of_them[first : first + PARAMETERS_A_REQUEST])
 
     def tag(self, tags: dict[str, str]) -> None:
         """Set tags; `mlflow.note.content` is the description."""
@@ -213,44 +281,133 @@ class Tracker:
         self.client.log_dict(self.run_id, values, name)
 
 
+@dataclass
+class Live:
+    """The run of a record in a store, while it goes on.
+
+    Attributes:
+        store: where it is logged.
+        record: what it logs.
+        tracker: its run.
+        say: called with a line on a store that does not answer.
+        patience: seconds that such a store is waited for at the end.
+    """
+
+    store: Store
+    record: Record
+    tracker: Tracker
+    say: Callable[[str], None]
+    patience: float
+    _sent: int = 0
+    _broken: bool = False
+
+    def send(self) -> None:
+        """Bring what was logged since into the store; where it does not answer, that waits until the end."""
+        if self._broken:
+            return
+        try:
+            self.tracker.points(self.record.points[self._sent :])
+            self._sent = len(self.record.points)
+        except Exception as error:  # of MLflow, SQLAlchemy or the network
+            self._broken = True
+            self.say(f"{self.store.uri} does not answer ({first_line(error)}); what is to be logged there waits")
+
+    def deliver(self, files: Sequence[Path]) -> None:
+        """Bring all of it there, and end the run as FINISHED.
+
+        Raises:
+            ArchabError: if the store does not answer.
+        """
+        delivered(self.store, self.record, files, self.say, self.patience)
+
+
+def delivered(store: Store, record: Record, files: Sequence[Path], say: Callable[[str], None], patience: float) -> None:
+    """Bring a finished run into a store that may have to be waited for, and note it in the record.
+
+    Raises:
+        ArchabError: if the store does not answer for that long.
+    """
+    try:
+        record.runs[store.uri] = patiently(lambda: store.deliver(record, files), say, patience)
+    except ArchabError:
+        raise
+    except Exception as error:  # of MLflow, SQLAlchemy or the network
+        raise ArchabError(
+            f"tracking.uri={store.uri}: does not answer ({first_line(error)}). The run is finished and kept in "
+            f"{files[0].parent}: archab-sync, or the same command, brings it there"
+        ) from error
+    record.delivered = [*dict.fromkeys([*record.delivered, store.uri])]
+
+
 @contextmanager
-def tracked(
-    store: Store, experiment: str, run: str, parameters: dict[str, Any], tags: dict[str, str]
-) -> Iterator[Tracker]:
-    """An open run, ended as FINISHED, as KILLED when interrupted, else as FAILED.
+def tracked(store: Store, record: Record, say: Callable[[str], None], patience: float) -> Iterator[Live]:
+    """An open run, ended as KILLED when interrupted, as FAILED on an error; `Live.deliver` ends it as FINISHED.
 
     Raises:
         ArchabError: if the store refuses it.
     """
     try:
-        tracker = _started(store, experiment, run, tags)
+        tracker = patiently(lambda: store.begin(record), say, patience)
     except ArchabError:
         raise
     except Exception as error:  # of MLflow, SQLAlchemy or the file system
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ArchabError(f"tracking.uri={store.uri}: cannot be used as a store ({said})") from error
-    status = "FAILED"
+        raise ArchabError(f"tracking.uri={store.uri}: cannot be used as a store ({first_line(error)})") from error
+    record.runs[store.uri] = tracker.run_id
+    live, status = Live(store, record, tracker, say, patience), "FAILED"
+    with suppress(Exception):
+        tracker.parameters(record.parameters)
     try:
-        _log_parameters(tracker, parameters)
-        yield tracker
+        yield live
         status = "FINISHED"
     except (KeyboardInterrupt, SystemExit):
         status = "KILLED"
         raise
     finally:
-        tracker.client.set_terminated(tracker.run_id, status)
+        if status != "FINISHED":
+            with suppress(Exception):  # a store that is gone is no reason to hide why the run ended
+                tracker.client.set_terminated(tracker.run_id, status)
 
 
-def _started(store: Store, experiment: str, run: str, tags: dict[str, str]) -> Tracker:
-    tags = {**tags, "mlflow.user": getpass.getuser(), "mlflow.source.type": "LOCAL"}
-    client = store.client()
-    # Tables and experiments are made on first contact, which only one process survives.
-    lock = FileLock(f"{store.uri.removeprefix('sqlite:///')}.lock") if store.uri.startswith("sqlite:///") else None
-    with lock or nullcontext():
-        found = client.get_experiment_by_name(experiment)
-        location = None if store.uri.startswith("http") else store.artifacts.as_uri()
-        identity = found.experiment_id if found else client.create_experiment(experiment, location)
-    return Tracker(client, client.create_run(identity, tags=tags, run_name=run).info.run_id, identity)
+def patiently(act: Callable[[], Made], say: Callable[[str], None], patience: float) -> Made:
+    """Try it again until it works or so many seconds are over; the last error is raised."""
+    end, pause = time.monotonic() + patience, 0.5
+    while True:
+        try:
+            return act()
+        except Exception as error:  # of MLflow, SQLAlchemy or the network
+            left = end - time.monotonic()
+            if left <= 0 or not _passes(error):
+                raise
+            if pause == 0.5:
+                say(f"the store does not answer ({first_line(error)}); trying again for {left:.0f} s")
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, 10.0)
+
+
+def _passes(error: Exception) -> bool:
+    """Whether it may work later: a database that is locked, a server that is down."""
+    code = getattr(error, "error_code", "")
+    return code in ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR") or isinstance(error, OSError)
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception says, in one line."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+@cache
+def _client(store: Store) -> "MlflowClient":
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # or MLflow calls home
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    from mlflow import MlflowClient
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    with store._alone():
+        client = MlflowClient(tracking_uri=store.uri)
+        client.search_experiments(max_results=1)
+    return client
 
 
 def _experiment(client: "MlflowClient", name: str, store: Store) -> str:
@@ -271,14 +428,6 @@ def _logged(run: Any) -> Logged:
         tags=dict(run.data.tags),
         params=dict(run.data.params),
     )
-
-
-def _log_parameters(tracker: Tracker, parameters: dict[str, Any]) -> None:
-    from mlflow.entities import Param
-
-    all_of_them = [Param(key, str(value)[:LONGEST_PARAMETER]) for key, value in parameters.items()]
-    for first in range(0, len(all_of_them), PARAMETERS_A_REQUEST):
-        tracker.client.log_batch(tracker.run_id, params=all_of_them[first : first + PARAMETERS_A_REQUEST])
 
 
 def here(folder: Path) -> dict[str, str]:

@@ -11,32 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from mlflow import MlflowClient
+from logged import QUICK, SLOW, artifacts, client, runs, started
 
 from archab.results import COLUMNS
-
-QUICK = ("targets=2", "samples=32", "heldout_samples=32")
-
-
-def runs(folder: Path, experiment: str) -> pd.DataFrame:
-    """The runs of an experiment, a row each, with columns such as `status` and `tags.archab.seed`."""
-    found = client(folder)
-    identity = found.get_experiment_by_name(experiment).experiment_id
-    return pd.DataFrame(
-        {
-            **vars(run.info),
-            "status": run.info.status,
-            "run_id": run.info.run_id,
-            "experiment_id": identity,
-            **{f"tags.{key}": value for key, value in run.data.tags.items()},
-            **{f"params.{key}": value for key, value in run.data.params.items()},
-        }
-        for run in found.search_runs([identity])
-    )
-
-
-def client(folder: Path) -> MlflowClient:
-    return MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
 
 
 def test_a_run_ends_in_a_table_a_finished_mlflow_run_and_a_link_to_it(command, tmp_path):
@@ -324,22 +301,6 @@ def test_a_users_own_architecture_prior_routine_and_space_run_from_their_folder(
     assert runs(users_folder, "gates")["tags.archab.fingerprint"].nunique() == 2
 
 
-SLOW = ("+space=n_diagonal", "targets=40", "engine=loop", "routine.epochs=10", "engine.chunk=2", "samples=320")
-
-
-def started(folder: Path) -> "subprocess.Popen[str]":
-    """A run that has written its first part."""
-    run = subprocess.Popen(
-        [sys.executable, "-m", "archab", *SLOW], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 60
-    while not list(folder.glob(".archab/*/0/parts/*.parquet")):
-        assert time.monotonic() < deadline
-        assert run.poll() is None, run.communicate()
-        time.sleep(0.05)
-    return run
-
-
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_ends_as_killed_and_keeps_its_rows(number, code, tmp_path):
     run = started(tmp_path)
@@ -387,8 +348,13 @@ def test_a_finished_seed_is_not_trained_again_unless_it_is_asked_for_or_lost(com
     assert len(runs(tmp_path, "n_diagonal")) == 2
     for run in runs(tmp_path, "n_diagonal")["run_id"]:
         client(tmp_path).delete_run(run)
-    assert "finished before" not in command("+space=n_diagonal", *QUICK).out
-    assert len(runs(tmp_path, "n_diagonal")) == 1
+    back = command("+space=n_diagonal", *QUICK)
+    assert "lacked them" in back.out
+    assert "engine A" not in back.out  # nothing was trained
+    [brought] = runs(tmp_path, "n_diagonal").to_dict("records")
+    assert brought["tags.archab.verdict"] == "undecided"
+    assert brought["metrics.gmr"] > 0
+    assert {"results.parquet", "control.parquet", "config.yaml", "plan.json"} <= artifacts(tmp_path, brought["run_id"])
 
 
 def test_a_run_that_died_without_a_word_is_ended_as_killed_by_the_next(tmp_path):

@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 
 from archab import results
 from archab.compare import main
+from archab.record import Record
 from archab.results import COLUMNS
 from archab.tracking import Store, tracked
 
@@ -33,8 +34,10 @@ def rows(seed: int, fingerprint: str = "one", effect: float = -1.0, targets: int
     return pd.DataFrame(made, columns=list(COLUMNS[:9])).assign(train_nmse=0.1, measure=100.0, status="ok")
 
 
-def log(folder: Path, seed: int, table: pd.DataFrame | None, fingerprint: str = "one", lr: str = "0.01") -> str:
-    """A run in the store, as the command line leaves it; without a table it fails."""
+def log(
+    folder: Path, seed: int, table: pd.DataFrame | None, fingerprint: str = "one", lr: str = "0.01", **more: str
+) -> str:
+    """A run in the store, as the command line leaves it, with more tags; without a table it fails."""
     store = Store.named(None, folder)
     tags = {
         "archab.kind": "run",
@@ -45,15 +48,17 @@ def log(folder: Path, seed: int, table: pd.DataFrame | None, fingerprint: str = 
         "archab.notes": json.dumps(["Shared learning rate, not tuned."]),
         "archab.again": "python -m archab -m +space=made",
     }
+    tags |= {f"archab.{name}": value for name, value in more.items()}
     parameters = {"space.a.routine.lr": lr, "space.b.routine.lr": lr, "targets": 8, "seed": seed}
     try:
-        with tracked(store, "made", f"seed {seed}", parameters, tags) as tracker:
-            identity = tracker.run_id
+        record = Record("made", f"seed {seed}", parameters, tags, "auto")
+        with tracked(store, record, print, patience=0) as live:
+            identity = live.tracker.run_id
             if table is None:
                 raise RuntimeError("as a run that broke")
             file = folder / "results.parquet"
             results.write(table, file)
-            tracker.keep(file)
+            live.deliver([file])
     except RuntimeError:
         pass
     return identity
@@ -299,3 +304,21 @@ def test_the_hybrid_and_the_fixed_rule_can_be_asked_for(store, capsys):
     assert found(capsys, "--space", "made", "--rule", "fixed")["rule"] == "fixed"
     hybrid = found(capsys, "--space", "made", "--rule", "hybrid", "--planned", "8")
     assert (hybrid["rule"], hybrid["verdict"]) == ("hybrid", "a_better")
+
+
+def test_shards_of_one_plan_are_the_run_once_all_are_there_and_an_undivided_run_supersedes_them(store, capsys):
+    whole = rows(0)
+    halves = whole[whole["draw"] < 4], whole[whole["draw"] >= 4]
+    log(store, 0, halves[0], shard="1/2", plan="one")
+    log(store, 0, halves[1], shard="2/2", plan="another")
+    with_one = found(capsys, "--space", "made") if main(["--space", "made"]) == 0 else None
+    assert with_one is None
+    assert "none of them finished" in capsys.readouterr().err
+    log(store, 1, rows(1))
+    assert "Of seed 0, 1 of 2 shards are finished by one plan." in " ".join(found(capsys, "--space", "made")["notes"])
+    log(store, 0, halves[1], shard="2/2", plan="one")
+    joined = found(capsys, "--space", "made")
+    assert joined["blocks"] == 32
+    assert "shards" not in " ".join(joined["notes"])
+    log(store, 0, rows(0, effect=1.0))
+    assert found(capsys, "--space", "made")["theta"] > joined["theta"]

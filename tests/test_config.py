@@ -48,7 +48,15 @@ def test_every_space_composes_builds_and_names_its_question_and_command(space):
 def test_the_schema_and_the_classes_have_the_same_fields():
     side = {f.name for f in fields(config.Side)}
     assert side == {f.name for f in fields(ArchitecturalSpace)}
-    run = {f.name for f in fields(config.Run)} - {"spool", "control", "rerun", "tracking", "space", *config.SHARED}
+    run = {f.name for f in fields(config.Run)} - {
+        "spool",
+        "control",
+        "rerun",
+        "shard",
+        "tracking",
+        "space",
+        *config.SHARED,
+    }
     assert run == {f.name for f in fields(Comparison)} - {"a", "b", "reference"}
 
 

@@ -35,9 +35,13 @@ ROOMS = {
     "comparison": {"errors", "space", "engine", "results", "target", "protocol", "survey", "schedule"},
     "evidence": {"errors", "results", "evidence"},
     "fingerprint": {"results"},
-    "spool": {"errors", "results"},
-    "tracking": {"errors"},
-    "history": {"errors", "results", "tracking", "evidence"},
+    "shard": {"errors"},
+    "lease": set(),
+    "record": set(),
+    "spool": {"errors", "results", "shard", "lease", "record"},
+    "tracking": {"errors", "record"},
+    "sync": {"errors", "record", "tracking"},
+    "history": {"errors", "results", "shard", "tracking", "evidence"},
 }
 
 

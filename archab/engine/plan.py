@@ -107,7 +107,8 @@ class _Choice:
         if self.chunk is not None and (type(self.chunk) is not int or self.chunk < 1):
             raise ArchabError(f"engine.chunk={self.chunk!r}: at least 1 student at once, or null for as many as fit")
 
-    def _loop(self, candidate: Candidate, why: str = "") -> Method:
+    def loop(self, candidate: Candidate, why: str = "") -> Method:
+        """One student after another."""
         return Method("loop", self.chunk or LOOP_CHUNK, _threads(candidate.shape), why)
 
     def _vmap(self, candidate: Candidate) -> Method:
@@ -115,7 +116,7 @@ class _Choice:
         with threads(1):
             why = why_not_batched(candidate.sample)
         if why is not None:
-            return self._loop(candidate, why)
+            return self.loop(candidate, why)
         shape, memory = candidate.shape, self.memory * 2**20
         evaluated = batched.evaluated_at_once(memory, shape.step_bytes, shape.output_bytes, candidate.sample.minibatch)
         return Method("vmap", self._chunk(shape), _threads(shape), train=batched.trainer(evaluated))
@@ -130,7 +131,7 @@ class Loop(_Choice):
 
     def methods(self, candidates: Sequence[Candidate]) -> list[Method]:
         """The loop for all."""
-        return [self._loop(candidate) for candidate in candidates]
+        return [self.loop(candidate) for candidate in candidates]
 
 
 @dataclass(frozen=True)
@@ -150,19 +151,20 @@ class Compiled(_Choice):
         """Compiled in parallel."""
         wanted = [c if self._wanted(c) else None for c in candidates]
         if any(wanted) and compiler.compiler() is None:
-            return [replace(self._method(c, None), note=NO_COMPILER) for c in candidates]
-        made = zip(candidates, _programs(wanted), strict=True)
-        return [replace(self._method(c, program), note=note) for c, (program, note) in made]
+            return [replace(self.method(c, None), note=NO_COMPILER) for c in candidates]
+        made = zip(candidates, programs(wanted), strict=True)
+        return [replace(self.method(c, program), note=note) for c, (program, note) in made]
 
     def _wanted(self, candidate: Candidate) -> bool:
         return BLOCK * candidate.shape.step_bytes <= self.memory * 2**20
 
-    def _method(self, candidate: Candidate, program: Program | None) -> Method:
+    def method(self, candidate: Candidate, program: Program | None) -> Method:
+        """By its program, where it has one."""
         if program is not None:
             chunk = self.chunk or max(BLOCK, self._chunk(candidate.shape) // BLOCK * BLOCK)
             answer = compiled.answerer(program, candidate.sample.output)
             return Method("compiled", chunk, 1, train=compiled.trainer(program), answer=answer)
-        return self._loop(candidate) if candidate.shape.parameters >= LARGE else self._vmap(candidate)
+        return self.loop(candidate) if candidate.shape.parameters >= LARGE else self._vmap(candidate)
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,7 @@ class Auto(Compiled):
         return super()._wanted(candidate) and long
 
 
-def _programs(candidates: Sequence[Candidate | None]) -> list[tuple[Program | None, str]]:
+def programs(candidates: Sequence[Candidate | None]) -> list[tuple[Program | None, str]]:
     """The programs of those that can be compiled, each of which has passed its check, and what went wrong elsewhere."""
     workers = cores()
     with threads(1), ThreadPoolExecutor(workers) as pool:

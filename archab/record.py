@@ -1,0 +1,71 @@
+"""What a run logs, on local disk before any store has it: a store that goes away costs nothing."""
+
+import json
+import math
+import os
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+Point = tuple[str, float, int, int]  # name, value, time in ms, step
+
+
+@dataclass
+class Record:
+    """The log of one run.
+
+    Attributes:
+        experiment: the MLflow experiment, and `name` of the run in it.
+        parameters: the flat configuration.
+        tags: its tags; `mlflow.note.content` is the description.
+        engine: the name of the engine that was asked for.
+        start: when it began, ms: the order of first start is part of the evidence.
+        points: its metrics.
+        values: plain values to be kept as YAML or JSON artifacts, by file name.
+        said: what it printed at its end.
+        runs: the run in each store that knows of it, by the store's URI.
+        delivered: the stores that have all of it.
+    """
+
+    experiment: str
+    name: str
+    parameters: dict[str, Any]
+    tags: dict[str, str]
+    engine: str
+    start: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
+    points: list[Point] = field(default_factory=list)
+    values: dict[str, Any] = field(default_factory=dict)
+    said: str = ""
+    runs: dict[str, str] = field(default_factory=dict)
+    delivered: list[str] = field(default_factory=list)
+
+    def log(self, metrics: dict[str, float], step: int) -> None:
+        """Add metrics of one step, without those that are not finite: MLflow would store other numbers."""
+        self.log_series({key: [(step, value)] for key, value in metrics.items()})
+
+    def log_series(self, series: dict[str, list[tuple[int, float]]]) -> None:
+        """Add series of (step, value) by name, as `log` does."""
+        now = time.time_ns() // 1_000_000
+        self.points += [(k, v, now, step) for k, values in series.items() for step, v in values if math.isfinite(v)]
+
+    def write(self, file: Path) -> None:
+        """Keep it as JSON."""
+        replace(file, json.dumps(asdict(self), indent=1, default=str))
+
+    @classmethod
+    def read(cls, file: Path) -> "Record | None":
+        """What `write` wrote, None where there is no whole file of this kind."""
+        try:
+            kept = cls(**json.loads(file.read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+        kept.points = [(k, v, at, step) for k, v, at, step in kept.points]
+        return kept
+
+
+def replace(file: Path, text: str) -> None:
+    """Write a text file whose old content stays until the new one is whole."""
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+    unfinished.write_text(text)
+    unfinished.replace(file)

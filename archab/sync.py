@@ -1,0 +1,64 @@
+"""Bring finished runs into the store that was not there when they ended: archab-sync."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from archab.errors import ArchabError
+from archab.record import Record
+from archab.tracking import Store, delivered
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; 0, 1 where a run could not be delivered, 2 on a mistake."""
+    parser = argparse.ArgumentParser(prog="archab-sync", description=__doc__, allow_abbrev=False)
+    parser.add_argument("spool", nargs="?", default=".archab", help="the folder with the rows (default .archab)")
+    parser.add_argument("--tracking-uri", help="bring every run there, instead of to the store that it was meant for")
+    parser.add_argument("--patience", type=float, default=0.0, help="seconds that a store is waited for (default 0)")
+    given = parser.parse_args(arguments)
+    folder = Path(given.spool)
+    if not folder.is_dir():
+        print(f"archab-sync: {folder}: no such folder; give the spool of your runs", file=sys.stderr)
+        return 2
+    try:
+        return _sync(folder, given.tracking_uri, given.patience)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _sync(folder: Path, uri: str | None, patience: float) -> int:
+    brought = failed = 0
+    for file in sorted(folder.rglob("finished.json")):
+        record = Record.read(file)
+        if record is None:
+            print(f"archab-sync: {file}: no record of a run; it is left alone", file=sys.stderr)
+            continue
+        for store in [Store.named(uri, Path.cwd()).uri] if uri else list(record.runs):
+            if store in record.delivered:
+                continue
+            try:
+                there = Store.named(store, Path.cwd())
+                there.check()
+                delivered(there, record, _tables(file.parent), _say, patience)
+            except ArchabError as error:
+                failed += 1
+                print(f"archab-sync: {error}", file=sys.stderr)
+                continue
+            record.write(file)
+            brought += 1
+            print(f"{record.name}: brought to {store}")
+    print(f"{brought} runs were brought to their store, {failed} could not be")
+    return 1 if failed else 0
+
+
+def _tables(folder: Path) -> list[Path]:
+    return [folder / name for name in ("results.parquet", "control.parquet") if (folder / name).exists()]
+
+
+def _say(line: str) -> None:
+    print(f"  {line}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""What a run goes on from: the plan it was begun with, parts, shards, and the folder that others may be at work in."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pandas as pd
+from logged import runs
+
+from archab.results import KEY
+
+SMALL = ("+space=n_diagonal", "targets=6", "samples=32", "heldout_samples=32", "control=false", "engine.chunk=2")
+
+
+def interrupted(folder: Path, parts: int = 2) -> pd.DataFrame:
+    """A finished run as one that died after its first parts; its rows."""
+    [result] = folder.glob(".archab/*/0/results.parquet")
+    rows = pd.read_parquet(result)
+    (result.parent / "parts").mkdir()
+    whole = rows.groupby(["member", rows["draw"] // 2])
+    for (member, chunk), part in list(whole)[:parts]:
+        part.attrs["redrawn"] = 0
+        part.to_parquet(result.parent / "parts" / f"{member:04d}-reference-{2 * chunk:08d}.parquet", index=False)
+    result.unlink()
+    (result.parent / "finished.json").unlink()
+    return rows
+
+
+def kept(folder: Path) -> pd.DataFrame:
+    [result] = folder.glob(".archab/*/0/results.parquet")
+    return pd.read_parquet(result)
+
+
+def test_an_interrupted_run_goes_on_by_the_plan_it_was_begun_with_whatever_is_typed_now(command, tmp_path):
+    assert command(*SMALL, "engine=loop").code == 0
+    undisturbed = interrupted(tmp_path)
+    resumed = command(*SMALL[:-1], "engine=vmap", "engine.chunk=3", "engine.memory=77")
+    assert (resumed.code, resumed.err) == (0, "")
+    assert "by the plan that is kept" in resumed.out
+    assert "going on from 2 of 15 finished parts" in resumed.out
+    pd.testing.assert_frame_equal(kept(tmp_path), undisturbed, check_exact=True)
+    [plan] = [json.loads(file.read_text()) for file in tmp_path.glob(".archab/*/0/plan.json")]
+    assert {method["engine"] for method in plan["methods"]} == {"loop"}
+    assert plan["memory"] == 1024
+
+
+def test_a_plan_that_this_machine_cannot_follow_is_an_error_that_says_so(command, tmp_path, monkeypatch):
+    assert command(*SMALL, "engine=vmap").code == 0
+    interrupted(tmp_path)
+    [file] = tmp_path.glob(".archab/*/0/plan.json")
+    plan = json.loads(file.read_text())
+    plan["methods"][0]["engine"] = "compiled"
+    file.write_text(json.dumps(plan))
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    ended = command(*SMALL)
+    assert ended.code == 2
+    assert "begun with engine=compiled for n-diagonal" in ended.err
+    assert "rerun=true" in ended.err
+
+
+def test_a_plan_of_other_versions_is_put_aside_with_its_parts(command, tmp_path):
+    assert command(*SMALL, "engine=loop").code == 0
+    interrupted(tmp_path)
+    [file] = tmp_path.glob(".archab/*/0/plan.json")
+    file.write_text(file.read_text().replace('"torch": "', '"torch": "0.'))
+    again = command(*SMALL, "engine=vmap")
+    assert again.code == 0
+    assert "going on" not in again.out
+    assert len(list(tmp_path.glob(".archab/*/0/parts-0/*.parquet"))) == 2
+
+
+def test_running_anew_leaves_the_old_rows_until_the_end_and_its_own_parts_to_the_next_try(command, tmp_path):
+    assert command(*SMALL, "engine=loop").code == 0
+    before = interrupted(tmp_path)
+    anew = command(*SMALL, "engine=loop", "rerun=true")
+    assert anew.code == 0
+    assert "going on" not in anew.out  # parts of the earlier run are none of this one's
+    pd.testing.assert_frame_equal(kept(tmp_path), before, check_exact=True)
+    interrupted(tmp_path)
+    assert "going on from 2 of 15" in command(*SMALL, "engine=loop", "rerun=true").out
+
+
+def test_shards_have_the_rows_of_the_undivided_run_each_once(command, tmp_path):
+    ended = command("-m", *SMALL, "shard=1/4,2/4,3/4,4/4")
+    assert ended.code == 0, ended.err
+    assert "shard 4/4 of this run is finished" in ended.out
+    files = list(tmp_path.glob(".archab/*/0/shard-*/results.parquet"))
+    assert len(files) == 4
+    shards = pd.concat([pd.read_parquet(file) for file in files]).sort_values(KEY, ignore_index=True)
+    assert command(*SMALL).code == 0
+    pd.testing.assert_frame_equal(kept(tmp_path), shards, check_exact=True)
+    found = runs(tmp_path, "n_diagonal")
+    assert sorted(found["tags.archab.shard"]) == ["", "1/4", "2/4", "3/4", "4/4"]
+    assert found["tags.archab.plan"].nunique() == found["tags.archab.fingerprint"].nunique() == 1
+
+
+def test_shards_follow_the_plan_of_the_first(command, tmp_path):
+    assert command(*SMALL, "shard=1/2", "engine=loop").code == 0
+    assert "by the plan that is kept" in command(*SMALL[:-1], "shard=2/2", "engine=vmap").out
+    assert runs(tmp_path, "n_diagonal")["tags.archab.plan"].nunique() == 1
+
+
+def test_the_control_is_trained_once_by_the_shards(command, tmp_path):
+    command("-m", *SMALL, "control=true", "shard=1/2,2/2")
+    shards = pd.concat([pd.read_parquet(file) for file in tmp_path.glob(".archab/*/0/shard-*/control.parquet")])
+    command(*SMALL, "control=true")
+    [whole] = tmp_path.glob(".archab/*/0/control.parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet(whole), shards.sort_values(KEY, ignore_index=True), check_exact=True)
+
+
+def test_a_run_that_another_host_is_at_is_left_alone_until_its_lease_is_stale(command, tmp_path):
+    assert command(*SMALL).code == 0
+    interrupted(tmp_path)
+    [folder] = tmp_path.glob(".archab/*/0")
+    lease = folder / "lease"
+    lease.write_text(json.dumps({"host": "elsewhere", "pid": 1}))
+    ended = command(*SMALL)
+    assert ended.code == 2
+    assert "a process on elsewhere is at this very run" in ended.err
+    os.utime(lease, (time.time() - 301,) * 2)
+    assert command(*SMALL).code == 0
+    assert not lease.exists()
