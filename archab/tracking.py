@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from filelock import FileLock
 
@@ -69,11 +71,24 @@ class Store:
                 raise ArchabError(f"tracking.uri={self.uri}: there is no folder {file.parent}")
             if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
                 raise ArchabError(f"tracking.uri={self.uri}: {file} cannot be written; give another tracking.uri")
+        elif self.uri.startswith("postgresql"):
+            self._check_database()
         elif self.uri.startswith(("http://", "https://")):
             try:
                 urllib.request.urlopen(f"{self.uri.rstrip('/')}/health", timeout=5).close()
             except (OSError, ValueError) as error:
                 raise ArchabError(f"tracking.uri={self.uri}: no MLflow server answers there ({error})") from error
+
+    def _check_database(self) -> None:
+        """Raise an ArchabError if the driver is missing, or nobody listens; MLflow would try for minutes."""
+        if find_spec("psycopg") is None and not self.uri.startswith("postgresql+psycopg2"):
+            raise ArchabError(f"tracking.uri={self.uri}: needs the extra postgres: pip install 'archab[postgres]'")
+        there = urlsplit(self.uri)
+        try:
+            if there.hostname:
+                socket.create_connection((there.hostname, there.port or 5432), timeout=5).close()
+        except (OSError, ValueError) as error:
+            raise ArchabError(f"tracking.uri={self.uri}: no PostgreSQL server answers there ({error})") from error
 
     def runs(self, experiment: str) -> list[Logged]:
         """Every run of an experiment that trained students, deleted ones too, in the order of their start.
@@ -404,6 +419,7 @@ def _client(store: Store) -> "MlflowClient":
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL + 1)  # what it would log is said by `Live`
     with store._alone():
         client = MlflowClient(tracking_uri=store.uri)
         client.search_experiments(max_results=1)

@@ -1,0 +1,160 @@
+"""The store: eight processes at once on a fresh one, and one that goes away: nothing that was computed is lost."""
+
+import getpass
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import pytest
+from logged import QUICK, runs, started
+
+from archab import sync
+
+CONTACT = """
+import sys
+from pathlib import Path
+from archab.record import Record
+from archab.tracking import Store
+run = Store(sys.argv[1], Path(sys.argv[2])).begin(Record("first", "contact", {}, {}, "auto"))
+run.client.set_terminated(run.run_id, "FINISHED")
+"""
+
+
+def contacted(uri: str, folder: Path) -> list[str]:
+    """What eight processes say on their first contact with a fresh store, all at once."""
+    command = [sys.executable, "-c", CONTACT, uri, str(folder)]
+    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(8)]
+    said = [process.communicate()[1] for process in processes]
+    return [text for text, process in zip(said, processes, strict=True) if process.returncode]
+
+
+def test_eight_processes_at_once_make_a_fresh_sqlite_store(tmp_path):
+    assert contacted(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path) == []
+    assert list(runs(tmp_path, "first")["status"]) == ["FINISHED"] * 8
+
+
+@pytest.fixture
+def postgres() -> Iterator[str]:
+    """A PostgreSQL server of its own, as a tracking URI."""
+    pytest.importorskip("psycopg", reason="needs the extra postgres")
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [Path(shutil.which("initdb") or "")]
+    if not found[-1].is_file():
+        pytest.skip("needs a PostgreSQL server: apt-get install postgresql")
+    tools, as_its_user = found[-1].parent, []
+    with tempfile.TemporaryDirectory() as folder:
+        if getpass.getuser() == "root":  # which the server refuses to be run by
+            as_its_user = ["runuser", "-u", "postgres", "--"]
+            shutil.chown(folder, "postgres")
+        run = partial(subprocess.run, check=True, capture_output=True, cwd=folder)
+        run([*as_its_user, tools / "initdb", "-D", "data", "-A", "trust", "-U", "archab"])
+        options = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
+        run([*as_its_user, tools / "pg_ctl", "-D", "data", "-w", "-o", options, "-l", "log", "start"])
+        try:
+            yield f"postgresql+psycopg://archab@/postgres?host={folder}"
+        finally:
+            run([*as_its_user, tools / "pg_ctl", "-D", "data", "-m", "immediate", "stop"])
+
+
+def test_eight_processes_at_once_make_a_fresh_postgresql_store_and_a_run_is_logged_there(postgres, tmp_path, command):
+    assert contacted(postgres, tmp_path) == []
+    ended = command("+space=n_diagonal", *QUICK, f'tracking.uri="{postgres}"')
+    assert (ended.code, ended.err) == (0, "")
+    assert "finished before" in command("+space=n_diagonal", *QUICK, f'tracking.uri="{postgres}"').out
+
+
+LONG = ("+space=n_diagonal", "targets=4", "samples=64", "engine=loop", "engine.chunk=1", "tracking.patience=1")
+
+
+def locked_while(folder: Path, begun: str, until: threading.Event) -> threading.Thread:
+    """Locks the store of a folder from the time that a file like this is there until the event."""
+
+    def lock() -> None:
+        deadline = time.monotonic() + 60
+        while not list(folder.glob(begun)):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        with closing(sqlite3.connect(folder / "mlflow.db", timeout=30, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            until.wait(120)
+            other.execute("ROLLBACK")
+
+    thread = threading.Thread(target=lock)
+    thread.start()
+    return thread
+
+
+def test_a_store_that_goes_away_during_a_run_costs_nothing_and_the_same_command_or_sync_brings_it_there(
+    command, tmp_path, capfd
+):
+    unlocked = threading.Event()
+    thread = locked_while(tmp_path, ".archab/*/0/parts/*.parquet", unlocked)
+    ended = command(*LONG)
+    unlocked.set()
+    thread.join()
+    assert ended.code == 2
+    assert "Traceback" not in ended.err
+    [message] = ended.err.strip().splitlines()
+    [folder] = tmp_path.glob(".archab/*/0")
+    assert "does not answer" in message
+    assert str(folder) in message
+    assert "archab-sync" in message
+    assert "verdict" in ended.out
+    assert (folder / "results.parquet").exists()
+    if len(list(tmp_path.glob(".archab/*/*/finished.json"))) == 1:
+        assert sync.main([str(tmp_path / ".archab")]) == 0
+    assert "1 runs were brought" in capfd.readouterr().out
+    [run] = runs(tmp_path, "n_diagonal").to_dict("records")
+    assert run["status"] == "FINISHED"
+    assert run["metrics.gmr"] > 0
+    assert sync.main([str(tmp_path / ".archab")]) == 0
+    assert "0 runs were brought" in capfd.readouterr().out
+    assert len(runs(tmp_path, "n_diagonal")) == 1
+
+
+def test_a_store_that_is_locked_for_a_moment_is_waited_for(command, tmp_path):
+    unlocked = threading.Event()
+    thread = locked_while(tmp_path, ".archab/*/0/parts/*.parquet", unlocked)
+    threading.Timer(8, unlocked.set).start()
+    ended = command(*LONG[:-1], "tracking.patience=60")
+    thread.join()
+    assert (ended.code, ended.err) == (0, "")
+    assert list(runs(tmp_path, "n_diagonal")["status"]) == ["FINISHED"]
+
+
+def test_sync_brings_runs_to_another_store_with_the_time_of_their_first_start(command, tmp_path, capfd):
+    assert command("+space=n_diagonal", *QUICK).code == 0
+    [first] = runs(tmp_path, "n_diagonal").to_dict("records")
+    other = tmp_path / "other"
+    other.mkdir()
+    assert sync.main([".archab", "--tracking-uri", f"sqlite:///{other / 'mlflow.db'}"]) == 0
+    [second] = runs(other, "n_diagonal").to_dict("records")
+    for same in ("_start_time", "status", "tags.archab.fingerprint", "metrics.gmr", "tags.mlflow.note.content"):
+        assert first[same] == second[same], same
+    assert sync.main(["nowhere"]) == 2
+    assert "no such folder" in capfd.readouterr().err
+
+
+def test_a_server_that_is_not_there_is_an_error_before_training(command):
+    for uri in ("http://127.0.0.1:9", "postgresql://127.0.0.1:9/archab"):
+        start = time.monotonic()
+        ended = command("+space=n_diagonal", *QUICK, f"tracking.uri={uri}")
+        assert ended.code == 2
+        assert uri in ended.err
+        assert "training" not in ended.out
+        assert time.monotonic() - start < 20
+
+
+def test_a_run_killed_outright_leaves_the_store_to_the_next(tmp_path):
+    run = started(tmp_path)
+    run.kill()
+    run.communicate()
+    assert sync.main([str(tmp_path / ".archab")]) == 0
+    assert list(runs(tmp_path, "n_diagonal")["status"]) == ["RUNNING"]
