@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 from numpy.random import SeedSequence
 
-from archab import __version__
 from archab.engine import population
 from archab.engine.check import Sample
 from archab.engine.cohort import Cohort, Outcome
@@ -183,7 +182,7 @@ class Comparison:
             protocol=self.protocol_name,
             sizes=self.survey.sizes,
             memory=self._memory,
-            made_by={"archab": __version__, "torch": torch.__version__, "device": str(device_named(self.device))},
+            made_by={"torch": torch.__version__, "device": str(device_named(self.device))},
             methods=self._methods,
             lessons=lessons,
             notes=tuple(dict.fromkeys(notes)),
@@ -191,7 +190,9 @@ class Comparison:
 
     def by(self, plan: dict[str, Any]) -> "Comparison":
         """The same comparison by the engines, chunks and threads of a plan, as `Plan.to_dict` gave it."""
-        return replace(self, engine=Recorded(plan["memory"], tuple(plan["methods"])))
+        return replace(
+            self, engine=Recorded(plan["memory"], tuple(plan["methods"]), getattr(self.engine, "workers", 1))
+        )
 
     def __iter__(self) -> Iterator[Row]:
         for note in self.plan.notes:
@@ -242,9 +243,14 @@ class Comparison:
     @cached_property
     def _methods(self) -> dict[tuple[str, int], Method]:
         """How the networks of each side and of the reference train and answer, by index."""
+        return dict(zip(self.candidates, self.engine.methods(list(self.candidates.values())), strict=True))
+
+    @cached_property
+    def candidates(self) -> dict[tuple[str, int], Candidate]:
+        """What the engine decides from, by side and index."""
         sides = [*_STUDENTS, *(["reference"] if "reference" in self.survey.shapes else [])]
         keys = [(side, index) for side in sides for index in range(len(self.spaces[side]))]
-        return dict(zip(keys, self.engine.methods([self._candidate(*key) for key in keys]), strict=True))
+        return {key: self._candidate(*key) for key in keys}
 
     def _cohort(
         self,

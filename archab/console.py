@@ -15,6 +15,7 @@ from rich.text import Text
 from archab import __version__
 from archab.comparison import Comparison
 from archab.evidence.outcome import Verdict
+from archab.pace import in_words
 from archab.schedule import Plan
 from archab.shard import Shard
 from archab.space.routine import settings
@@ -52,14 +53,16 @@ def opening(out: Console, comparison: Comparison, survey: Survey, space: str, qu
     out.print(facts)
 
 
-def engines(out: Console, comparison: Comparison, plan: Plan) -> None:
-    """How students train, and what is worth a warning."""
+def engines(out: Console, comparison: Comparison, plan: Plan, seconds: float) -> None:
+    """How students train, how long it takes, and what is worth a warning."""
     methods = [(side, method) for lesson in plan.lessons.values() for side, method in lesson.methods.items()]
     for side in ("a", "b"):
         names = sorted({method.engine for s, method in methods if s == side})
         at_once = max(min(m.chunk, comparison.targets * comparison.restarts) for s, m in methods if s == side)
         several = ", one student after another" if names == ["loop"] else f", {at_once} students at once"
         out.print(f"  engine {LETTERS[side]}    {' and '.join(names)}{several}, {comparison.device}")
+    if seconds >= 1:
+        out.print(f"  expected    {in_words(seconds)} of training")
     out.print()
     for note in plan.notes:
         out.print(Text(f"  ! {note}"), style="yellow")

@@ -5,17 +5,19 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archab import config as configuration
+from archab.delivery import Live, delivered, tracked
 from archab.fingerprint import fingerprint
 from archab.record import Record
 from archab.shard import Shard
 from archab.spool import Spool
-from archab.tracking import Live, Store, commit, delivered, here, tracked
+from archab.tracking import Store, commit, here
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -122,6 +124,7 @@ def _review(job: Job, spool: Spool, experiment_id: str) -> None:
 
 def _trained(job: Job, identity: str, spool: Spool) -> None:
     from archab import console
+    from archab.pace import expected
 
     comparison = configuration.comparison(job.config)
     out = console.console()
@@ -132,12 +135,13 @@ def _trained(job: Job, identity: str, spool: Spool) -> None:
         if plan != own:
             comparison = comparison.by(plan)
             out.print("  as it was begun, by the plan that is kept: rerun=true trains anew")
-        console.engines(out, comparison, comparison.plan)
+        console.engines(out, comparison, comparison.plan, expected(comparison))
         _tracked(out, comparison, job, identity, spool, hosts)
 
 
 def _tracked(out: "Console", comparison: "Comparison", job: Job, identity: str, spool: Spool, hosts: set[str]) -> None:
     from archab import console
+    from archab.pool import workers
 
     parts = job.shard.take(comparison.plan.parts) if job.shard else comparison.plan.parts
     notes = _notes(comparison)
@@ -151,10 +155,13 @@ def _tracked(out: "Console", comparison: "Comparison", job: Job, identity: str, 
     if dead := job.store.end_dead(record, hosts):
         out.print(f"  {dead} earlier run of this seed had died: ended as KILLED")
     with tracked(job.store, record, say, job.patience) as live:
+        processes = workers(comparison, len(parts) - spool.kept())
+        if processes > 1:
+            out.print(f"  workers     {processes} processes")
         if kept := spool.kept():
             out.print(f"  going on from {kept} of {len(parts)} finished parts")
         with console.progress(out, sum(map(comparison.students_of, parts))) as advance:
-            redrawn = _train(comparison, parts, identity, spool, live, advance)
+            redrawn = _train(comparison, parts, identity, spool, live, processes, advance)
         table = spool.join()
         control = _control(comparison, parts, identity) if job.config["control"] else None
         if control is not None:
@@ -182,6 +189,7 @@ def _train(
     identity: str,
     spool: Spool,
     live: Live,
+    processes: int,
     advance: Callable[[float], None],
 ) -> int:
     """Train those parts that are not there yet; how many draws of targets were refused.
@@ -190,26 +198,29 @@ def _train(
     """
     import pandas as pd
 
+    from archab.pool import trained
     from archab.results import frame
 
     done: list[pd.DataFrame] = []
     last = {part.member: part for part in parts}
     redrawn = 0
-    for part in parts:
-        rows = spool.read(part.name)
-        if rows is None:
-            finished = comparison.run(part, advance)
-            rows = frame(finished.rows).assign(fingerprint=identity)
-            rows.attrs["redrawn"] = finished.redrawn
-            spool.write(part.name, rows)
-        else:
-            advance(len(rows))
-        redrawn += int(rows.attrs["redrawn"])
-        done.append(rows)
-        if part == last[part.member]:
-            live.record.log(_metrics(comparison, pd.concat(done, ignore_index=True)), step=part.member)
-            live.send()
-            done = []
+    missing = [part for part in parts if not spool.has(part.name)]
+    advance(sum(map(comparison.students_of, parts)) - sum(map(comparison.students_of, missing)))
+    with closing(trained(comparison, missing, processes, advance)) as finished:
+        for part in parts:
+            if part in missing:
+                one = next(finished)
+                rows = frame(one.rows).assign(fingerprint=identity)
+                rows.attrs["redrawn"] = one.redrawn
+                spool.write(part.name, rows)
+            else:
+                rows = spool.read(part.name)
+            redrawn += int(rows.attrs["redrawn"])
+            done.append(rows)
+            if part == last[part.member]:
+                live.record.log(_metrics(comparison, pd.concat(done, ignore_index=True)), step=part.member)
+                live.send()
+                done = []
     return redrawn
 
 

@@ -99,20 +99,29 @@ class Spool:
     def _others(self) -> bool:
         return any(folder != self.folder for folder in self._seed.glob("shard-*"))
 
-    def read(self, part: str) -> pd.DataFrame | None:
-        """The rows of a finished part, None where it is not finished or damaged."""
-        file = self._parts / f"{part}.parquet"
-        if not file.exists():
-            return None
+    def has(self, part: str) -> bool:
+        """Whether a part is finished; a damaged one is thrown away."""
         try:
-            return results.read(file)
+            self.read(part)
         except ArchabError:
-            file.unlink()
-            return None
+            self._file(part).unlink(missing_ok=True)
+            return False
+        return True
+
+    def read(self, part: str) -> pd.DataFrame:
+        """The rows of a finished part.
+
+        Raises:
+            ArchabError: if it is not there, or damaged.
+        """
+        return results.read(self._file(part))
+
+    def _file(self, part: str) -> Path:
+        return self._parts / f"{part}.parquet"
 
     def write(self, part: str, rows: pd.DataFrame) -> None:
         """Keep a finished part."""
-        results.write(rows, self._parts / f"{part}.parquet")
+        results.write(rows, self._file(part))
 
     def join(self) -> pd.DataFrame:
         """All rows in key order."""

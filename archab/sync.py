@@ -5,9 +5,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from archab.delivery import delivered
 from archab.errors import ArchabError
 from archab.record import Record
-from archab.tracking import Store, delivered
+from archab.tracking import Store
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

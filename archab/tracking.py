@@ -7,15 +7,14 @@ import os
 import shlex
 import socket
 import subprocess
-import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from filelock import FileLock
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 PAGE = "runs?compareRunsMode=CHART&workflowType=machine_learning"
 LONGEST_PARAMETER, PARAMETERS_A_REQUEST, METRICS_A_REQUEST = 6000, 100, 1000  # MLflow's limits
 FIRST_CONTACT = 20_190_817  # the key of the lock on a PostgreSQL store
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -218,7 +216,7 @@ class Store:
         try:
             return _client(self)
         except Exception as error:  # of MLflow or SQLAlchemy
-            if _passes(error):
+            if passes(error):
                 raise
             raise ArchabError(f"tracking.uri={self.uri}: cannot be used as a store ({first_line(error)})") from error
 
@@ -296,110 +294,7 @@ class Tracker:
         self.client.log_dict(self.run_id, values, name)
 
 
-@dataclass
-class Live:
-    """The run of a record in a store, while it goes on.
-
-    Attributes:
-        store: where it is logged.
-        record: what it logs.
-        tracker: its run.
-        say: called with a line on a store that does not answer.
-        patience: seconds that such a store is waited for at the end.
-    """
-
-    store: Store
-    record: Record
-    tracker: Tracker
-    say: Callable[[str], None]
-    patience: float
-    _sent: int = 0
-    _broken: bool = False
-
-    def send(self) -> None:
-        """Bring what was logged since into the store; where it does not answer, that waits until the end."""
-        if self._broken:
-            return
-        try:
-            self.tracker.points(self.record.points[self._sent :])
-            self._sent = len(self.record.points)
-        except Exception as error:  # of MLflow, SQLAlchemy or the network
-            self._broken = True
-            self.say(f"{self.store.uri} does not answer ({first_line(error)}); what is to be logged there waits")
-
-    def deliver(self, files: Sequence[Path]) -> None:
-        """Bring all of it there, and end the run as FINISHED.
-
-        Raises:
-            ArchabError: if the store does not answer.
-        """
-        delivered(self.store, self.record, files, self.say, self.patience)
-
-
-def delivered(store: Store, record: Record, files: Sequence[Path], say: Callable[[str], None], patience: float) -> None:
-    """Bring a finished run into a store that may have to be waited for, and note it in the record.
-
-    Raises:
-        ArchabError: if the store does not answer for that long.
-    """
-    try:
-        record.runs[store.uri] = patiently(lambda: store.deliver(record, files), say, patience)
-    except ArchabError:
-        raise
-    except Exception as error:  # of MLflow, SQLAlchemy or the network
-        raise ArchabError(
-            f"tracking.uri={store.uri}: does not answer ({first_line(error)}). The run is finished and kept in "
-            f"{files[0].parent}: archab-sync, or the same command, brings it there"
-        ) from error
-    record.delivered = [*dict.fromkeys([*record.delivered, store.uri])]
-
-
-@contextmanager
-def tracked(store: Store, record: Record, say: Callable[[str], None], patience: float) -> Iterator[Live]:
-    """An open run, ended as KILLED when interrupted, as FAILED on an error; `Live.deliver` ends it as FINISHED.
-
-    Raises:
-        ArchabError: if the store refuses it.
-    """
-    try:
-        tracker = patiently(lambda: store.begin(record), say, patience)
-    except ArchabError:
-        raise
-    except Exception as error:  # of MLflow, SQLAlchemy or the file system
-        raise ArchabError(f"tracking.uri={store.uri}: cannot be used as a store ({first_line(error)})") from error
-    record.runs[store.uri] = tracker.run_id
-    live, status = Live(store, record, tracker, say, patience), "FAILED"
-    with suppress(Exception):
-        tracker.parameters(record.parameters)
-    try:
-        yield live
-        status = "FINISHED"
-    except (KeyboardInterrupt, SystemExit):
-        status = "KILLED"
-        raise
-    finally:
-        if status != "FINISHED":
-            with suppress(Exception):  # a store that is gone is no reason to hide why the run ended
-                tracker.client.set_terminated(tracker.run_id, status)
-
-
-def patiently(act: Callable[[], Made], say: Callable[[str], None], patience: float) -> Made:
-    """Try it again until it works or so many seconds are over; the last error is raised."""
-    end, pause = time.monotonic() + patience, 0.5
-    while True:
-        try:
-            return act()
-        except Exception as error:  # of MLflow, SQLAlchemy or the network
-            left = end - time.monotonic()
-            if left <= 0 or not _passes(error):
-                raise
-            if pause == 0.5:
-                say(f"the store does not answer ({first_line(error)}); trying again for {left:.0f} s")
-            time.sleep(min(pause, left))
-            pause = min(2 * pause, 10.0)
-
-
-def _passes(error: Exception) -> bool:
+def passes(error: Exception) -> bool:
     """Whether it may work later: a database that is locked, a server that is down."""
     code = getattr(error, "error_code", "")
     return code in ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR") or isinstance(error, OSError)

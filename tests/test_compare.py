@@ -14,9 +14,10 @@ from mlflow import MlflowClient
 
 from archab import results
 from archab.compare import main
+from archab.delivery import tracked
 from archab.record import Record
 from archab.results import COLUMNS
-from archab.tracking import Store, tracked
+from archab.tracking import Store
 
 ROOT = Path(__file__).parents[1]
 

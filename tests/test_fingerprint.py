@@ -4,6 +4,7 @@ import copy
 
 import pytest
 
+from archab.config import composed, resolved
 from archab.fingerprint import OUTSIDE, fingerprint, sources
 
 CONFIG = {
@@ -62,3 +63,45 @@ def test_the_users_own_source_and_what_it_imports_are_inside(tmp_path, monkeypat
 
 def test_libraries_and_archab_itself_are_not_the_users_source():
     assert sources({"torch.nn.Linear", "archab.space.architectures.deep.dense", "json.dumps", "absent.thing"}) == []
+
+
+OUTSIDE_ON_PURPOSE = {
+    "seed",  # what a sweep is over
+    "shard",  # what share of the work is done here
+    "device",
+    "spool",
+    "control",  # its rows are kept apart
+    "rerun",
+    "engine._target_",  # draws do not hang on it
+    "engine.memory",
+    "engine.chunk",
+    "engine.workers",
+    "tracking.uri",
+    "tracking.experiment",
+    "tracking.patience",
+}
+
+
+@pytest.mark.parametrize("space", ["n_diagonal", "split_transformer"])
+def test_every_value_of_a_configuration_is_inside_but_those_that_are_outside_on_purpose(space):
+    config = resolved(composed([f"+space={space}"]))
+    before = fingerprint(config)
+    outside = set()
+    for path in leaves(config):
+        other = copy.deepcopy(config)
+        place = other
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] = "another"
+        if fingerprint(other) == before:
+            outside.add(".".join(map(str, path)))
+    assert outside == OUTSIDE_ON_PURPOSE
+
+
+def leaves(node, path=()):
+    """The path of every value that is no mapping and no list."""
+    if isinstance(node, dict | list) and node:
+        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from leaves(value, (*path, key))
+    else:
+        yield path

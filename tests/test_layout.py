@@ -12,7 +12,17 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 # Which file may import a heavy library, at all.
 MAY = {
-    "torch": ("space/", "engine/", "target.py", "comparison.py", "benchmark.py", "rivals.py", "whole_runs.py"),
+    "torch": (
+        "space/",
+        "engine/",
+        "target.py",
+        "comparison.py",
+        "pool.py",
+        "pace.py",
+        "benchmark.py",
+        "rivals.py",
+        "whole_runs.py",
+    ),
     "jax": ("rivals_jax.py",),
     "optax": ("rivals_jax.py",),
     "sklearn": (),
@@ -40,7 +50,8 @@ ROOMS = {
     "record": set(),
     "spool": {"errors", "results", "shard", "lease", "record"},
     "tracking": {"errors", "record"},
-    "sync": {"errors", "record", "tracking"},
+    "delivery": {"errors", "record", "tracking"},
+    "sync": {"errors", "record", "tracking", "delivery"},
     "history": {"errors", "results", "shard", "tracking", "evidence"},
 }
 

@@ -69,22 +69,22 @@ class Sample:
     def _stream(self) -> Any:
         return stream(0, Stage.CHECK, "a", "a", self.member, 0, 0)
 
-    def cohort(self, steps: int) -> Cohort:
-        """Their training, for one epoch of this many steps."""
+    def cohort(self, steps: int, students: int = STUDENTS) -> Cohort:
+        """The training of some of them, or of copies, for one epoch of this many steps."""
         draws, samples = generator(self._stream), steps * self.minibatch
         with forked(self._stream):
-            x = self.inputs((STUDENTS, samples, *self.space.input_shape), draws)
-        y = torch.randn(STUDENTS, samples, *self.output, generator=draws)
+            x = self.inputs((students, samples, *self.space.input_shape), draws)
+        y = torch.randn(students, samples, *self.output, generator=draws)
         return Cohort(
-            students=lambda: population.of(self.networks[:STUDENTS]),
-            noise=[11, 12, 2**40 + 13],
+            students=lambda: population.of(self.networks).take(torch.arange(students) % CONSTRUCTIONS),
+            noise=[11, 12, 2**40 + 13, *range(14, 11 + students)][:students],
             routine=self.routine,
             minibatch=self.minibatch,
             inputs=x,
             outputs=y,
             heldout_inputs=x,
             heldout_outputs=y,
-            order=lambda _: torch.arange(samples).expand(STUDENTS, -1),
+            order=lambda _: torch.arange(samples).expand(students, -1),
             restarts=1,
             device=self.device,
             advance=lambda _: None,

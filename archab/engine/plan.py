@@ -96,16 +96,21 @@ class _Choice:
     Attributes:
         memory: MiB for the state of the students that train at once.
         chunk: students at once, and whose rows are written together; null for as many as fit, up to 512.
+        workers: processes that train side by side; null for as many as cores where a long run would use one core.
     """
 
     memory: int = 1024
     chunk: int | None = None
+    workers: int | None = None
 
     def __post_init__(self) -> None:
         if type(self.memory) is not int or self.memory < 1:
             raise ArchabError(f"engine.memory={self.memory!r}: at least 1 MiB is needed")
         if self.chunk is not None and (type(self.chunk) is not int or self.chunk < 1):
             raise ArchabError(f"engine.chunk={self.chunk!r}: at least 1 student at once, or null for as many as fit")
+
+        if self.workers is not None and (type(self.workers) is not int or self.workers < 1):
+            raise ArchabError(f"engine.workers={self.workers!r}: at least 1 process, or null for the plan's own choice")
 
     def loop(self, candidate: Candidate, why: str = "") -> Method:
         """One student after another."""

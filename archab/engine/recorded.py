@@ -15,10 +15,12 @@ class Recorded:
     Attributes:
         memory: `engine.memory` of the run.
         kept: one such description a candidate.
+        workers: `engine.workers` of now: no row hangs on it.
     """
 
     memory: int
     kept: tuple[dict[str, Any], ...]
+    workers: int | None = None
 
     def methods(self, candidates: Sequence[Candidate]) -> list[Method]:
         """As they were recorded.
