@@ -316,6 +316,12 @@ def _client(store: Store) -> "MlflowClient":
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL + 1)  # what it would log is said by `Live`
     with store._alone():
+        file = Path(store.uri.removeprefix("sqlite:///"))
+        if store.uri.startswith("sqlite:///") and not file.exists():
+            # Under another name first: a process that is killed while tables are made would leave half a database.
+            unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+            MlflowClient(tracking_uri=f"sqlite:///{unfinished}").search_experiments(max_results=1)
+            unfinished.replace(file)
         client = MlflowClient(tracking_uri=store.uri)
         client.search_experiments(max_results=1)
     return client
