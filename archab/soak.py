@@ -40,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         subprocess.run(command, cwd=calm, check=True, capture_output=True)
         undisturbed = time.monotonic() - start
         moments = random.Random(given.seed)
-        early = sum(_killed(command, rough, moments.uniform(0, 2 * undisturbed / given.seeds)) for _ in range(given.kills))
+        early = sum(
+            _killed(command, rough, moments.uniform(0, 2 * undisturbed / given.seeds)) for _ in range(given.kills)
+        )
         start = time.monotonic()
         subprocess.run(command, cwd=rough, check=True, capture_output=True)
         last = time.monotonic() - start

@@ -1,5 +1,6 @@
 """Rows on disk as finished parts, whatever happens to the run or to the store."""
 
+import errno
 import json
 import shutil
 import socket
@@ -58,6 +59,12 @@ class Spool:
                 raise ArchabError(f"a process on {host} is at this very run; its rows go to {self.folder}")
             with leased(self.folder / "lease"):
                 yield {socket.gethostname(), host} - {""}
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+                raise
+            raise ArchabError(
+                f"{self.folder}: cannot be written ({error.strerror}); what was finished is kept"
+            ) from error
         finally:
             lock.release()
 
