@@ -57,7 +57,7 @@ class Job:
 
 
 def run(job: Job) -> dict[str, str]:
-    """Train what is not there yet, log it and print it; where it is to be found again.
+    """Train what is not there yet, log it and print it; where it is to be found again, and whether it was there before.
 
     Raises:
         ArchabError: on a mistake in the configuration, or a store or folder that cannot be used.
@@ -68,7 +68,7 @@ def run(job: Job) -> dict[str, str]:
     root = Path.cwd() / job.config["spool"]
     if not job.config["rerun"] and (said := _finished(job, Spool(place(root, identity, job.config["seed"])))):
         print(said)
-        return where
+        return where | {"ended": "finished before"}
 
     from archab import console
 
@@ -79,7 +79,7 @@ def run(job: Job) -> dict[str, str]:
 
     with spooled(root, identity, comparison.seed) as spool:
         _tracked(out, comparison, job, identity, spool)
-    return where
+    return where | {"ended": "finished"}
 
 
 def _finished(job: Job, spool: Spool) -> str | None:

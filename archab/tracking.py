@@ -11,7 +11,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -154,10 +154,17 @@ class Store:
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
         try:
-            return MlflowClient(tracking_uri=self.uri)
+            with self.alone():
+                return MlflowClient(tracking_uri=self.uri)
         except Exception as error:  # of MLflow or SQLAlchemy
             said = (str(error).splitlines() or [type(error).__name__])[0]
             raise ArchabError(f"tracking.uri={self.uri}: cannot be used as a store ({said})") from error
+
+    def alone(self) -> AbstractContextManager[Any]:
+        """Tables and experiments are made on first contact, which only one process at a time survives."""
+        file = Path(self.uri.removeprefix("sqlite:///"))
+        ours = self.uri.startswith("sqlite:///") and os.access(file.parent, os.W_OK)
+        return FileLock(f"{file}.lock") if ours else nullcontext()
 
     def check_there(self) -> None:
         """Raise an ArchabError if there is no store yet: to read from, it is not made."""
@@ -244,9 +251,7 @@ def tracked(
 def _started(store: Store, experiment: str, run: str, tags: dict[str, str]) -> Tracker:
     tags = {**tags, "mlflow.user": getpass.getuser(), "mlflow.source.type": "LOCAL"}
     client = store.client()
-    # Tables and experiments are made on first contact, which only one process survives.
-    lock = FileLock(f"{store.uri.removeprefix('sqlite:///')}.lock") if store.uri.startswith("sqlite:///") else None
-    with lock or nullcontext():
+    with store.alone():
         found = client.get_experiment_by_name(experiment)
         location = None if store.uri.startswith("http") else store.artifacts.as_uri()
         identity = found.experiment_id if found else client.create_experiment(experiment, location)
