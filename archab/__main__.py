@@ -47,11 +47,15 @@ def _launched(several: bool) -> None:
     with sweep.noted(Path.cwd() if several and os.access(".", os.W_OK) else None) as jobs:
         signals.mind(jobs.stop)
         try:
-            _hydra()
+            _hydra(jobs)
         finally:
             finished = jobs.told()
         if not finished:
             sys.exit(1)
+        if several and not jobs.outcomes():
+            print(
+                "archab: no job could tell here how it ended (on another machine?); archab-compare tells what is stored"
+            )
 
 
 @dataclass
@@ -59,12 +63,12 @@ class _Progress:
     started: bool = False
 
 
-def _hydra() -> None:
+def _hydra(jobs: sweep.Sweep) -> None:
     """Compose and run; what Hydra refuses is the user's mistake, and exits 2."""
     try:
         hydra.main(version_base="1.3", config_path=str(home()), config_name="config")(_job)()
     except SystemExit as ended:
-        if ended.code == 1 and not _progress.started:
+        if ended.code == 1 and not (_progress.started or jobs.outcomes()):
             sys.exit(2)
         raise
 

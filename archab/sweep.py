@@ -132,4 +132,4 @@ def _of_jobs(count: "Counter[str]", jobs: int) -> str:
 
 
 def _ended(outcome: Outcome) -> str:
-    return "killed without a word, or still at work" if outcome.state == AT_WORK else outcome.state
+    return "killed, or still at work" if outcome.state == AT_WORK else outcome.state

@@ -30,7 +30,8 @@ class Joblib(Launcher):
             return self.launcher.launch(job_overrides, initial_job_idx)
         except BrokenProcessPool:
             raise CompactHydraException(
-                "archab: a worker was killed (out of memory?), and joblib ended the others; the same command goes on"
+                f"archab: a worker was killed (out of memory?), and joblib gave up all {len(job_overrides)} jobs; "
+                "the same command goes on from what is finished"
             ) from None
 
 
