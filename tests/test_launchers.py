@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,8 +21,21 @@ from archab.sweep import LISTED, Outcome, table
 
 ONE = ("space.a.members=[{rank:1}]", "space.b.members=[{rank:1}]")
 QUICK = (*ONE, "targets=1", "samples=16", "heldout_samples=16", "control=false", "engine=loop")
-SLOW = (*QUICK, "targets=12", "engine.chunk=1", "routine.epochs=12", "routine.minibatch=1")
+SLOW = (*QUICK, "targets=12", "engine.chunk=1", "routine.epochs=6", "routine.minibatch=1")
 RECIPES = ("joblib", "ray", "submitit_local", "submitit_slurm")
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("store")
+    MlflowClient(f"sqlite:///{folder / 'mlflow.db'}").search_experiments()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture(autouse=True)
+def _store(empty_store: Path, tmp_path: Path) -> None:
+    """A store that holds nothing yet: to make its tables takes longer than a run here."""
+    shutil.copy(empty_store, tmp_path)
 
 
 def needs(launch: str) -> str:
@@ -135,13 +149,12 @@ def test_a_failing_job_neither_stops_nor_hides_the_others_and_a_second_sweep_tra
     needs(launch)
     code, said = ended(sweep(tmp_path, f"+launch={launch}", *QUICK, "protocol=direct,reference"))
     assert code == 1
-    assert (
-        "1 of 2 jobs failed, 1 finished\n     0  protocol=direct  failed: protocol=direct: sizes must be equal" in said
-    )
+    assert "1 of 2 jobs failed, 1 finished\n     0  protocol=direct  failed: " in said
+    assert "sizes must be equal" in said
     assert "     1  protocol=reference  finished\n" in said
     assert "archab-compare --space n_diagonal" in said
     assert statuses(tmp_path) == [("0", "FINISHED")]
-    code, said = ended(sweep(tmp_path, f"+launch={launch}", *QUICK, "seed=0,1"))
+    code, said = ended(sweep(tmp_path, f"+launch={launch}", *QUICK, "protocol=reference", "seed=0,1"))
     assert code == 0
     assert "2 jobs: 1 finished before, 1 finished" in said
     assert not list(tmp_path.glob(".archab-sweep-*"))
@@ -202,7 +215,7 @@ def alive(process: int) -> bool:
     return True
 
 
-def test_a_killed_job_is_the_only_one_lost_under_submitit_and_one_that_is_warned_is_requeued(tmp_path):
+def test_a_killed_job_is_the_only_one_lost_under_submitit_and_one_that_is_warned_is_requeued(tmp_path, command):
     needs("submitit_local")
     arguments = ("+launch=submitit_local", "hydra.sweeper.max_batch_size=2", *SLOW, "seed=0,1")
     run = sweep(tmp_path, *arguments)
@@ -220,10 +233,9 @@ def test_a_killed_job_is_the_only_one_lost_under_submitit_and_one_that_is_warned
     assert code == 0
     assert f"seed={killed}  finished\n" in said
     assert f"seed={1 - killed}  finished before\n" in said
-    whole = tmp_path / "whole"
-    whole.mkdir()
-    assert ended(sweep(whole, *SLOW, f"seed={killed}"))[0] == 0
-    pd.testing.assert_frame_equal(rows(tmp_path, killed), rows(whole, killed), check_exact=True)
+    assert command("+space=n_diagonal", *SLOW, f"seed={killed}", "spool=whole", "tracking.experiment=whole").code == 0
+    [whole] = tmp_path.glob(f"whole/*/{killed}/results.parquet")
+    pd.testing.assert_frame_equal(rows(tmp_path, killed), pd.read_parquet(whole), check_exact=True)
 
 
 def test_a_signal_that_warns_of_the_end_of_time_ends_a_run_outside_of_submitit_too(tmp_path):
