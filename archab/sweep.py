@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 AT_WORK, FINISHED, BEFORE, FAILED, INTERRUPTED = "at work", "finished", "finished before", "failed", "interrupted"
@@ -80,15 +81,14 @@ class Sweep:
         """End the jobs in worker processes of this one, and wait until they have ended their runs in the store."""
         (self.folder / _ENDING).touch()
         deadline = time.monotonic() + PATIENCE
-        for process, _ in (at_work := self._at_work()):
+        for process in self._at_work():
             process.terminate()
-        while at_work and time.monotonic() < deadline:
+        while self._at_work() and time.monotonic() < deadline:
             time.sleep(0.05)
-            at_work = self._at_work()
 
-    def _at_work(self) -> list[tuple[multiprocessing.process.BaseProcess, Outcome]]:
-        mine = {process.pid: process for process in multiprocessing.active_children()}
-        return [(mine[o.process], o) for o in self.outcomes() if o.state == AT_WORK and o.process in mine]
+    def _at_work(self) -> list[BaseProcess]:
+        jobs = {outcome.process for outcome in self.outcomes() if outcome.state == AT_WORK}
+        return [process for process in multiprocessing.active_children() if process.pid in jobs]
 
     def told(self) -> bool:
         """Print how the jobs ended; whether all of them are finished."""

@@ -109,8 +109,8 @@ def test_a_recipe_composes_and_shares_out_the_cores(launch):
     file = Path(__file__).parents[1] / "conf" / "launch" / f"{launch}.yaml"
     assert f"+launch={launch} " in file.read_text()
     needs(launch)
-    cfg = composed(["+space=n_diagonal", f"+launch={launch}"])
-    assert "launch" not in cfg
+    for sweeper in ("basic", "until_decided"):
+        assert "launch" not in composed(["+space=n_diagonal", f"+launch={launch}", f"hydra/sweeper={sweeper}"])
 
 
 def test_the_cores_are_shared_out():
