@@ -1,15 +1,12 @@
 """The command line: python -m archab +space=NAME [key=value …]. Where the parts meet."""
 
+import importlib.util
 import io
-import json
 import os
-import signal
 import sys
-import tempfile
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 import hydra
@@ -19,13 +16,13 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from archab import job
+from archab import job, signals, sweep
 from archab.config import home, resolved
 from archab.errors import ArchabError
 
 _ASKS_HYDRA = ("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
-_OUTCOMES = "ARCHAB_OUTCOMES"  # the folder in which the jobs of a sweep say how they ended, whatever the launcher
-_INTERRUPTED, _TERMINATED = 130, 143
+_LAUNCHERS = {"joblib": "joblib", "submitit_local": "submitit", "submitit_slurm": "submitit", "ray": "ray"}  # by extra
+MOST_SHARDS = 10_000
 
 
 def main() -> None:
@@ -33,21 +30,34 @@ def main() -> None:
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # its own keeps three times what a table needs
-    signal.signal(signal.SIGTERM, _terminate)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or Ray calls home
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Unicode is no reason to fail
     try:
         sys.argv[1:] = _with_space(sys.argv[1:])
-        with tempfile.TemporaryDirectory(prefix="archab-") as outcomes:
-            os.environ[_OUTCOMES] = outcomes
-            _hydra()
-            _end_of_sweep(Path(outcomes))
+        _launched(any(a in ("-m", "--multirun", "hydra.mode=MULTIRUN") for a in sys.argv[1:]))
     except ArchabError as error:
         _fail(error)
     except KeyboardInterrupt:
         print("archab: interrupted; finished rows are kept", file=sys.stderr)
-        sys.exit(_INTERRUPTED)
+        sys.exit(signals.INTERRUPTED)
+
+
+def _launched(several: bool) -> None:
+    """Run through Hydra; a sweep says at its end how its jobs ended, however it ends itself."""
+    with sweep.noted(Path.cwd() if several and os.access(".", os.W_OK) else None) as jobs:
+        signals.mind(jobs.stop)
+        try:
+            _hydra(jobs)
+        finally:
+            finished = jobs.told()
+        if not finished:
+            sys.exit(1)
+        if several and not jobs.outcomes():
+            print(
+                "archab: no job could tell here how it ended (on another machine?); archab-compare tells what is stored"
+            )
 
 
 @dataclass
@@ -55,12 +65,12 @@ class _Progress:
     started: bool = False
 
 
-def _hydra() -> None:
+def _hydra(jobs: sweep.Sweep) -> None:
     """Compose and run; what Hydra refuses is the user's mistake, and exits 2."""
     try:
         hydra.main(version_base="1.3", config_path=str(home()), config_name="config")(_job)()
     except SystemExit as ended:
-        if ended.code == 1 and not _progress.started:
+        if ended.code == 1 and not (_progress.started or jobs.outcomes()):
             sys.exit(2)
         raise
 
@@ -71,22 +81,34 @@ _progress = _Progress()
 def _job(cfg: DictConfig) -> dict[str, str] | None:
     """One run, and where it is to be found. In a sweep a failing job says so and lets the others go on."""
     _progress.started = True
-    sweep = HydraConfig.get().mode == RunMode.MULTIRUN
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        return _job_of_sweep(cfg)
+    try:
+        return job.run(_described(cfg))
+    except ArchabError as error:
+        _fail(error)
+
+
+def _job_of_sweep(cfg: DictConfig) -> dict[str, str] | None:
+    signals.mind_in_worker()
+    hydras = HydraConfig.get()
+    begun = sweep.begin(hydras.job.num, list(hydras.overrides.task))
+    if begun is None:
+        return None
     try:
         found = job.run(_described(cfg))
     except ArchabError as error:
-        if not sweep:
-            _fail(error)
         print(f"archab: {error}", file=sys.stderr)
-        _outcome(str(error))
+        sweep.end(begun, sweep.FAILED, str(error))
     except Exception as error:
-        if not sweep:
-            raise
         sys.excepthook(type(error), error, error.__traceback__)
-        _outcome(f"{type(error).__name__}: {error}")
+        sweep.end(begun, sweep.FAILED, f"{type(error).__name__}: {error}")
+    except BaseException as ending:
+        sweep.end(begun, sweep.INTERRUPTED)
+        if not isinstance(ending, signals.Told):
+            raise
     else:
-        if sweep:
-            _outcome("")
+        sweep.end(begun, found["ended"], experiment=found["experiment"])
         return found
     return None
 
@@ -100,15 +122,18 @@ def _described(cfg: DictConfig) -> job.Job:
 
 
 def _with_space(arguments: list[str]) -> list[str]:
-    """The arguments with `space=X` as `+space=X`.
+    """The arguments with `space=X` as `+space=X`, `launch=X` as `+launch=X`, and `shards=N` as a sweep of N shards.
 
     Raises:
         ArchabError: if no space is chosen, or there is none of that name.
     """
-    arguments = [f"+{a}" if a.startswith("space=") else a for a in arguments]
+    arguments = [f"+{a}" if a.startswith(("space=", "launch=")) else a for a in arguments]
+    if any(a.startswith("shards=") for a in arguments):
+        arguments = ["-m", *(a for a in map(_shards, arguments) if a not in ("-m", "--multirun"))]
     if any(a in _ASKS_HYDRA or a.split("=")[0] in ("--config-name", "-cn") for a in arguments):
         return arguments
     _parse(arguments)
+    _check_launcher(arguments)
     if not os.access(".", os.W_OK) and not any("hydra.run.dir" in a or "hydra.sweep.dir" in a for a in arguments):
         raise ArchabError(f"{Path.cwd()}: cannot be written, and Hydra keeps its outputs there; give hydra.run.dir=DIR")
     spaces = _spaces(arguments)
@@ -123,6 +148,23 @@ def _with_space(arguments: list[str]) -> list[str]:
         if name.strip("'\"[] ") not in spaces and "(" not in name and not any("searchpath" in a for a in arguments):
             raise ArchabError(f"+space={name}: no such space. There are: {', '.join(spaces)}")
     return arguments
+
+
+def _shards(argument: str) -> str:
+    key, _, number = argument.partition("=")
+    if key != "shards":
+        return argument
+    if not number.isdecimal() or not 1 <= int(number) <= MOST_SHARDS:
+        raise ArchabError(f"{argument}: a number of shards is needed, from 1 to {MOST_SHARDS:,}, such as shards=8")
+    return "shard=" + ",".join(f"{k}/{int(number)}" for k in range(1, int(number) + 1))
+
+
+def _check_launcher(arguments: list[str]) -> None:
+    """Raise an ArchabError where the chosen launcher is not installed."""
+    for name in [a.split("=", 1)[1] for a in arguments if a.startswith("+launch=")]:
+        extra = _LAUNCHERS.get(name)
+        if extra and importlib.util.find_spec(f"hydra_plugins.hydra_{extra}_launcher") is None:
+            raise ArchabError(f"+launch={name}: its launcher is not installed; pip install 'archab[{extra}]'")
 
 
 def _parse(arguments: list[str]) -> None:
@@ -150,34 +192,11 @@ def _spaces(arguments: list[str]) -> list[str]:
     return sorted({file.stem for folder in folders for file in (folder / "space").glob("*.yaml")})
 
 
-def _end_of_sweep(outcomes: Path) -> None:
-    """Where a job of the sweep failed, a table of what failed and why, and exit 1."""
-    ended = [json.loads(file.read_text()) for file in sorted(outcomes.glob("*.json"))]
-    failed = [ended_job for ended_job in ended if ended_job["failed"]]
-    if failed:
-        print(f"\narchab: {len(failed)} of {len(ended)} jobs failed:", file=sys.stderr)
-        for one in sorted(failed, key=lambda one: one["number"]):
-            print(f"  {one['number']:>4}  {one['overrides']}\n        {one['failed']}", file=sys.stderr)
-        sys.exit(1)
-
-
-def _outcome(failed: str) -> None:
-    hydras = HydraConfig.get()
-    said = {"number": hydras.job.num, "overrides": " ".join(hydras.overrides.task), "failed": failed}
-    file = Path(os.environ[_OUTCOMES]) / f"{hydras.job.num:06d}.json"
-    file.write_text(json.dumps(said))
-
-
 def _fail(error: ArchabError) -> NoReturn:
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         raise error
     print(f"archab: {error}", file=sys.stderr)
     sys.exit(2)
-
-
-def _terminate(number: int, stack: FrameType | None) -> NoReturn:
-    print("archab: terminated; finished rows are kept", file=sys.stderr)
-    sys.exit(_TERMINATED)
 
 
 if __name__ == "__main__":

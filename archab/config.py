@@ -3,6 +3,7 @@
 import difflib
 import inspect
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
@@ -80,7 +81,14 @@ class Run:
     space: Spaces = MISSING
 
 
+def cores(jobs: int = 1) -> int:
+    """Cores for each of so many jobs at once, at least 1; -1 jobs are as many as there are cores."""
+    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, mine // jobs)
+
+
 ConfigStore.instance().store(name="schema", node=Run)
+OmegaConf.register_new_resolver("archab.cores", cores, replace=True)
 
 SHARED = ("prior", "routine", "measure", "input_shape")
 _COMPARISON = (

@@ -80,7 +80,7 @@ class Job:
 
 
 def run(job: Job) -> dict[str, str]:
-    """Train what is not there yet, log it and print it; where it is to be found again.
+    """Train what is not there yet, log it and print it; where it is to be found again, and whether it was there before.
 
     Raises:
         ArchabError: on a mistake in the configuration, or a store or folder that cannot be used.
@@ -89,9 +89,11 @@ def run(job: Job) -> dict[str, str]:
     job.store.check()
     identity = fingerprint(job.config)
     spool = Spool(Path.cwd() / job.config["spool"], identity, job.config["seed"], shard)
-    if job.config["rerun"] or not _finished(job, spool):
+    known = not job.config["rerun"] and _finished(job, spool)
+    if not known:
         _trained(job, identity, spool)
-    return {"store": job.store.uri, "experiment": job.experiment, "fingerprint": identity}
+    ended = "finished before" if known else "finished"
+    return {"store": job.store.uri, "experiment": job.experiment, "fingerprint": identity, "ended": ended}
 
 
 def _finished(job: Job, spool: Spool) -> bool:

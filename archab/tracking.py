@@ -223,7 +223,7 @@ class Store:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Keep other processes from the store's first contact, which makes its tables and which only one survives."""
-        if self.uri.startswith("sqlite:///"):
+        if self.uri.startswith("sqlite:///") and os.access(self.artifacts.parent, os.W_OK):
             with FileLock(f"{self.uri.removeprefix('sqlite:///')}.lock"):
                 yield
         elif self.uri.startswith("postgresql"):

@@ -16,7 +16,10 @@ from omegaconf import DictConfig, OmegaConf
 
 @dataclass
 class UntilDecidedConfig:
-    """`max_seeds` at most, `batch` at a time, from the seed `first` on; the rule's error rate and margin."""
+    """`max_seeds` at most, `batch` at a time, from the seed `first` on; the rule's error rate and margin.
+
+    `max_batch_size` is set by launchers that can only run so many at once.
+    """
 
     _target_: str = "hydra_plugins.archab_until_decided.UntilDecided"
     max_seeds: int = 40
@@ -24,6 +27,7 @@ class UntilDecidedConfig:
     first: int = 0
     alpha: float = 0.05
     margin: float = 1.10
+    max_batch_size: int | None = None
 
 
 ConfigStore.instance().store(group="hydra/sweeper", name="until_decided", node=UntilDecidedConfig, provider="archab")
@@ -32,8 +36,10 @@ ConfigStore.instance().store(group="hydra/sweeper", name="until_decided", node=U
 class UntilDecided(Sweeper):
     """Runs seeds first, first + 1, … in batches, and asks after each whether there is a verdict."""
 
-    def __init__(self, max_seeds: int, batch: int, first: int, alpha: float, margin: float) -> None:
-        self.most, self.batch, self.first = max_seeds, batch, first
+    def __init__(
+        self, max_seeds: int, batch: int, first: int, alpha: float, margin: float, max_batch_size: int | None
+    ) -> None:
+        self.most, self.batch, self.first = max_seeds, min(batch, max_batch_size or batch), first
         self.rule = {"rule": "anytime", "alpha": alpha, "margin": margin, "planned": None}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:

@@ -12,7 +12,7 @@ from hydra.utils import get_object
 from archab import Comparison, config
 from archab.space.space import ArchitecturalSpace
 
-FILES = [f for f in sorted(config.home().glob("*/*.yaml")) if "_target_:" in f.read_text()]
+FILES = [f for f in sorted(config.home().glob("*/*.yaml")) if "\n_target_:" in f"\n{f.read_text()}"]
 SPACES = sorted(f.stem for f in (config.home() / "space").glob("*.yaml"))
 
 

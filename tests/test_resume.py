@@ -82,7 +82,7 @@ def test_running_anew_leaves_the_old_rows_until_the_end_and_its_own_parts_to_the
 
 
 def test_shards_have_the_rows_of_the_undivided_run_each_once(command, tmp_path):
-    ended = command("-m", *SMALL, "shard=1/4,2/4,3/4,4/4")
+    ended = command(*SMALL, "shards=4")
     assert ended.code == 0, ended.err
     assert "shard 4/4 of this run is finished" in ended.out
     files = list(tmp_path.glob(".archab/*/0/shard-*/results.parquet"))

@@ -1,0 +1,63 @@
+"""Signals: what ends a command ends its runs orderly, in its own process and in the workers of a launcher."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+INTERRUPTED, TERMINATED = 130, 143
+
+# SLURM and submitit warn by one of the last two that a job's time is up.
+_ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)]
+
+
+class Told(SystemExit):
+    """A job was told to end."""
+
+
+def mind(stop: Callable[[], None]) -> None:
+    """In the command's own process: the workers are stopped by `stop`, then this process ends as an exception."""
+
+    def end(number: int, stack: FrameType | None) -> NoReturn:
+        for each in _ENDING:
+            signal.signal(each, _at_once)
+        stop()
+        _at_once(number, stack)
+
+    for number in _ENDING:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, end)
+
+
+def mind_in_worker() -> None:
+    """In a worker: end this job, and it alone, at each signal that the launcher does not answer itself.
+
+    Submitit's answer to SIGUSR2, to requeue the job, is also the answer to SIGUSR1: clusters use either.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    requeue = signal.getsignal(signal.SIGUSR2) if hasattr(signal, "SIGUSR2") else None
+    for number in _ENDING:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler, _deaf):
+            theirs = number == getattr(signal, "SIGUSR1", None) and callable(requeue) and requeue is not _deaf
+            signal.signal(number, requeue if theirs else _told)
+
+
+def _at_once(number: int, stack: FrameType | None) -> NoReturn:
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    print("archab: terminated; finished rows are kept", file=sys.stderr)
+    sys.exit(TERMINATED)
+
+
+def _told(number: int, stack: FrameType | None) -> NoReturn:
+    for each in _ENDING:
+        if signal.getsignal(each) is _told:
+            signal.signal(each, _deaf)  # a second signal must not cut short what the first one has begun to tidy up
+    raise Told(128 + number)
+
+
+def _deaf(number: int, stack: FrameType | None) -> None:
+    """Hear nothing."""
