@@ -1,6 +1,7 @@
 """What tests share: one thread a process, spaces of bundled families, and the command line run in this process."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
+from mlflow import MlflowClient
 
 from archab import ArchitecturalSpace
 from archab.engine.cpp import compiler
@@ -49,6 +51,14 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     compiler.store.cache_clear()
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that holds nothing: to make its tables takes longer than most runs of the tests."""
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file
+
+
 @dataclass
 class Ended:
     """How a command ended."""
@@ -59,9 +69,12 @@ class Ended:
 
 
 @pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
-    """Runs `python -m archab ARGUMENTS` in this process, in an empty directory."""
+def command(
+    tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., Ended]:
+    """Runs `python -m archab ARGUMENTS` in this process, in a directory with nothing but an empty store."""
     monkeypatch.chdir(tmp_path)
+    shutil.copy(empty_store, tmp_path)
     for name in ("MLFLOW_TRACKING_URI", "HYDRA_FULL_ERROR"):
         monkeypatch.delenv(name, raising=False)
 

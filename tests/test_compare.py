@@ -1,6 +1,7 @@
 """The comparison command: which runs and tables it reads, what it refuses, and what it leaves in the store."""
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -66,7 +67,8 @@ def log(
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def store(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copy(empty_store, tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return tmp_path
@@ -161,6 +163,7 @@ def test_several_configurations_are_one_family_and_filters_show_some_of_it(store
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_a_foreign_table_needs_six_columns_and_no_store(store, capsys, suffix):
+    (store / "mlflow.db").unlink()
     table = rows(0)[["seed", "member", "target", "side", "restart", "nmse"]].assign(
         side=lambda t: t["side"].str.upper()
     )
@@ -248,6 +251,7 @@ def test_members_that_point_to_opposite_sides_are_named(store, capsys):
 
 
 def test_a_store_is_not_made_by_reading_from_it(store, capsys):
+    (store / "mlflow.db").unlink()
     assert main(["--space", "made"]) == 2
     assert "there is no store" in capsys.readouterr().err
     assert not (store / "mlflow.db").exists()

@@ -25,13 +25,6 @@ SLOW = (*QUICK, "targets=12", "engine.chunk=1", "routine.epochs=6", "routine.min
 RECIPES = ("joblib", "ray", "submitit_local", "submitit_slurm")
 
 
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("store")
-    MlflowClient(f"sqlite:///{folder / 'mlflow.db'}").search_experiments()
-    return folder / "mlflow.db"
-
-
 @pytest.fixture(autouse=True)
 def _store(empty_store: Path, tmp_path: Path) -> None:
     """A store that holds nothing yet: to make its tables takes longer than a run here."""
@@ -215,6 +208,7 @@ def alive(process: int) -> bool:
     return True
 
 
+@pytest.mark.slow  # submitit waits 15 s before it requeues
 def test_a_killed_job_is_the_only_one_lost_under_submitit_and_one_that_is_warned_is_requeued(tmp_path, command):
     needs("submitit_local")
     arguments = ("+launch=submitit_local", "hydra.sweeper.max_batch_size=2", *SLOW, "seed=0,1")

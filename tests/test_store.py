@@ -119,6 +119,7 @@ def test_a_store_that_goes_away_during_a_run_costs_nothing_and_the_same_command_
     assert len(runs(tmp_path, "n_diagonal")) == 1
 
 
+@pytest.mark.slow
 def test_a_store_that_is_locked_for_a_moment_is_waited_for(command, tmp_path):
     unlocked = threading.Event()
     thread = locked_while(tmp_path, ".archab/*/0/parts/*.parquet", unlocked)
