@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 from logged import runs
 
+from archab.engine.cpp import compiler
 from archab.results import KEY
 
 SMALL = ("+space=n_diagonal", "targets=6", "samples=32", "heldout_samples=32", "control=false", "engine.chunk=2")
@@ -45,6 +46,10 @@ def test_an_interrupted_run_goes_on_by_the_plan_it_was_begun_with_whatever_is_ty
     assert plan["memory"] == 1024
 
 
+def broken(text: str) -> None:
+    raise compiler.CompilationFailed("no space left")
+
+
 def test_a_plan_that_this_machine_cannot_follow_is_an_error_that_says_so(command, tmp_path, monkeypatch):
     assert command(*SMALL, "engine=vmap").code == 0
     interrupted(tmp_path)
@@ -52,7 +57,7 @@ def test_a_plan_that_this_machine_cannot_follow_is_an_error_that_says_so(command
     plan = json.loads(file.read_text())
     plan["methods"][0]["engine"] = "compiled"
     file.write_text(json.dumps(plan))
-    monkeypatch.setenv("CXX", "no-such-compiler")
+    monkeypatch.setattr(compiler, "load", broken)
     ended = command(*SMALL)
     assert ended.code == 2
     assert "begun with engine=compiled for n-diagonal" in ended.err
