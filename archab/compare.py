@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from archab.errors import ArchabError
 from archab.tracking import Store
 
 if TYPE_CHECKING:
+    from archab.evidence.context import Context
     from archab.evidence.family import Configuration
     from archab.evidence.outcome import Verdict
     from archab.history import Recorded
@@ -26,11 +27,27 @@ WATCH_EVERY = 2.0
 
 @dataclass(frozen=True)
 class Asked:
-    """Which configurations are shown, out of how many, and the rows of those that are judged together."""
+    """Which configurations are shown, out of how many, and the rows of those that are judged together.
+
+    Attributes:
+        judged: the rows.
+        shown: the labels of those that are shown.
+        of: how many there are.
+        contexts: looks up what else is known of those that are shown, in their order.
+    """
 
     judged: "list[Configuration]"
     shown: list[str]
     of: int
+    contexts: "Callable[[], list[Context]]"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Verdicts, and what looks up the context of each."""
+
+    verdicts: "list[Verdict]"
+    contexts: "Callable[[], list[Context]]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,11 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _check(given)
         rule = {"rule": given.rule, "alpha": given.alpha, "margin": given.margin, "planned": given.planned}
-        for verdicts in _seen(given, rule):
-            _show(verdicts, given.json)
-            if given.figures:
-                _draw(verdicts, Path(given.figures))
-        if given.fail_on and any(verdict.verdict == given.fail_on for verdict in verdicts):
+        given.typed = list(sys.argv[1:] if arguments is None else arguments)
+        for found in _seen(given, rule):
+            _show(found.verdicts, given.json)
+            _write(found, given)
+        if given.fail_on and any(verdict.verdict == given.fail_on for verdict in found.verdicts):
             return UNDECIDED
     except ArchabError as error:
         print(f"archab-compare: {error}", file=sys.stderr)
@@ -59,6 +76,12 @@ def _check(given: argparse.Namespace) -> None:
     """Raise an ArchabError where an option could not be heeded; make the folder of the figures."""
     if given.table and (given.where or given.watch or given.tracking_uri or given.family != "all"):
         raise ArchabError("--table needs no store: --where, --watch, --family and --tracking-uri go with --space")
+    if given.curves and not given.table:
+        raise ArchabError("--curves goes with --table; the runs of a space bring their own")
+    if given.report is not None:
+        file = Path(given.report)
+        if file.is_dir() or not os.access(file.parent, os.W_OK):
+            raise ArchabError(f"--report {file}: cannot be written there; the name of a file in a folder is needed")
     if given.figures is not None:
         try:
             Path(given.figures).mkdir(parents=True, exist_ok=True)
@@ -66,10 +89,10 @@ def _check(given: argparse.Namespace) -> None:
             raise ArchabError(f"--figures {given.figures}: cannot be written ({error.strerror})") from error
 
 
-def _seen(given: argparse.Namespace, rule: dict[str, Any]) -> "Iterator[list[Verdict]]":
+def _seen(given: argparse.Namespace, rule: dict[str, Any]) -> Iterator[Judged]:
     """The verdicts, once, or with --watch anew whenever a seed has finished."""
     if given.table:
-        yield _judged(_from_table(Path(given.table)), rule)
+        yield _judged(_from_table(given), rule)
         return
     store = Store.named(given.tracking_uri, Path.cwd())
     store.check_there()
@@ -78,9 +101,9 @@ def _seen(given: argparse.Namespace, rule: dict[str, Any]) -> "Iterator[list[Ver
         found = _found(store, given.space)
         state = [(one.fingerprint, len(one.runs), one.holes) for one in found]
         if state != seen:
-            verdicts = _judged(_asked(found, given, store), rule)
-            _summarise(store, given.space, verdicts)
-            yield verdicts
+            judged = _judged(_asked(found, given, store), rule)
+            _summarise(store, given.space, judged.verdicts)
+            yield judged
         if not given.watch:
             return
         seen = state
@@ -117,29 +140,43 @@ def _asked(found: "list[Recorded]", given: argparse.Namespace, store: Store) -> 
         for name, one in zip(names, found, strict=True)
         if given.family == "all" or name in chosen
     ]
-    return Asked(judged, chosen, len(found))
+
+    def contexts() -> "list[Context]":
+        from archab.background import of_runs
+
+        shown = [one for name, one in zip(names, found, strict=True) if name in chosen]
+        return [of_runs(one, store, given.space, given.typed) for one in shown]
+
+    return Asked(judged, chosen, len(found), contexts)
 
 
-def _judged(asked: Asked, rule: dict[str, Any]) -> "list[Verdict]":
+def _judged(asked: Asked, rule: dict[str, Any]) -> Judged:
     from archab.evidence.family import judge_family
 
     verdicts = judge_family(asked.judged, **rule, family_size=asked.of)
-    return [verdict for verdict in verdicts if verdict.label in asked.shown]
+    return Judged([verdict for verdict in verdicts if verdict.label in asked.shown], asked.contexts)
 
 
-def _from_table(file: Path) -> Asked:
+def _from_table(given: argparse.Namespace) -> Asked:
     """A table of rows without a store; what it may hold is checked by the evidence."""
     import pandas as pd
 
     from archab.evidence.family import Configuration
 
+    file = Path(given.table)
     try:
         rows = pd.read_parquet(file) if file.suffix in (".parquet", ".pq") else pd.read_csv(file, dtype={"target": str})
     except Exception as error:  # pandas and pyarrow raise many kinds
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise ArchabError(f"--table {file}: cannot be read as CSV or Parquet ({said})") from error
     command = "python -m archab -m +space=NAME"
-    return Asked([Configuration(str(file), rows, command=command)], [str(file)], 1)
+
+    def contexts() -> "list[Context]":
+        from archab.background import of_table
+
+        return [of_table(file, Path(given.curves) if given.curves else None, given.typed)]
+
+    return Asked([Configuration(str(file), rows, command=command)], [str(file)], 1, contexts)
 
 
 def _matches(one: "Recorded", where: Sequence[str], found: "list[Recorded]") -> bool:
@@ -199,13 +236,27 @@ def _show(verdicts: "list[Verdict]", as_json: bool) -> None:
         out.print(_family_table(verdicts))
 
 
-def _draw(verdicts: "list[Verdict]", folder: Path) -> None:
+def _write(found: Judged, given: argparse.Namespace) -> None:
+    """The figures and the page that were asked for."""
+    if not (given.figures or given.report):
+        return
+    contexts = found.contexts()
+    if given.report:
+        from archab.evidence import report
+
+        report.write(found.verdicts, Path(given.report), contexts)
+        print(f"report: {given.report}", file=sys.stderr)
+    if given.figures:
+        _draw(found.verdicts, contexts, Path(given.figures))
+
+
+def _draw(verdicts: "list[Verdict]", contexts: "list[Context]", folder: Path) -> None:
     from archab.evidence.figures import save
 
-    for verdict in verdicts:
+    for verdict, context in zip(verdicts, contexts, strict=True):
         prefix = f"{re.sub(r'[^A-Za-z0-9.=-]+', '_', verdict.label)}-" if len(verdicts) > 1 else ""
         try:
-            save(verdict, folder, prefix)
+            save(verdict, folder, prefix, context.unit, context.curves)
         except OSError as error:
             raise ArchabError(f"--figures {folder}: cannot be written ({error.strerror})") from error
 
@@ -237,7 +288,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--alpha", type=float, default=0.05, help="error rate (default 0.05)")
     parser.add_argument("--margin", type=float, default=1.10, help="ratio of errors that matters (default 1.10)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--figures", metavar="DIR", help="write the figures there, as SVG and PNG")
+    parser.add_argument("--figures", metavar="DIR", help="write the figures there, as SVG, PDF and PNG, light and dark")
+    parser.add_argument("--report", metavar="FILE", help="write one self-contained HTML page: verdict, figures, limits")
+    parser.add_argument("--curves", metavar="FILE", help="training curves of a --table (docs/reading.md)")
     parser.add_argument("--fail-on", choices=["undecided"], help="exit 3 where a verdict is this")
     parser.add_argument("--watch", action="store_true", help="print the verdict anew as seeds finish")
     return parser

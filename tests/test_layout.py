@@ -21,6 +21,8 @@ MAY = {
     "omegaconf": ("config.py", "__main__.py"),
     "scipy": ("evidence/", "calibration.py", "twins.py"),
     "matplotlib": ("evidence/",),
+    "jinja2": ("evidence/report/",),
+    "yaml": ("background.py",),
     "rich": ("console.py", "evidence/", "compare.py", "benchmark.py", "job.py"),
 }
 # Which room may import which other room of archab.
@@ -37,6 +39,7 @@ ROOMS = {
     "fingerprint": {"results"},
     "spool": {"errors", "results"},
     "tracking": {"errors"},
+    "background": {"__version__", "errors", "history", "tracking", "evidence"},
     "history": {"errors", "results", "tracking", "evidence"},
 }
 

@@ -45,13 +45,13 @@ def measured(verdict: Verdict) -> bool:
     return not verdict.reason.startswith("Too few")
 
 
-def effect(gmr: float) -> str:
+def effect(gmr: float, names: tuple[str, str] = ("A", "B")) -> str:
     """A ratio of A's to B's error as who is lower: "A 21% lower", "equal"."""
     if not math.isfinite(gmr):
         return "–"
     if (share := words.percent(1 - min(gmr, 1 / gmr))) == "0%":
         return "equal"
-    return f"{'A' if gmr < 1 else 'B'} {share} lower"
+    return f"{names[0] if gmr < 1 else names[1]} {share} lower"
 
 
 def between(low: float, high: float) -> str:

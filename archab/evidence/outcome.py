@@ -144,6 +144,12 @@ class Verdict:
         public = [f.name for f in fields(self)]
         return {name: _plain(getattr(self, name)) for name in public[: public.index("data")]}
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from archab.evidence.report import fragment
+
+        return fragment(self)
+
     def sentence(self) -> str:
         """The verdict in one line."""
         a, b = self.names
@@ -161,8 +167,8 @@ class Verdict:
 
     def body(self) -> str:
         """The paragraph without the next step, whose command is better printed on a line of its own."""
-        parts = [self.sentence(), self._inside_margin(), self.size_sentence(), self._range(), self._evidence()]
-        parts += [self._home(), self._lost(), *self.notes]
+        parts = [self.sentence(), self.margin_sentence(), self.size_sentence(), self.range_sentence()]
+        parts += [self.evidence_sentence(), self.home_sentence(), self.lost_sentence(), *self.notes]
         return " ".join(part for part in parts if part)
 
     def size_sentence(self) -> str:
@@ -220,7 +226,8 @@ class Verdict:
         table.add_row("all", *[""] * 5, *all_of_them, lost, words.probability(self.p_value))
         return table
 
-    def _inside_margin(self) -> str:
+    def margin_sentence(self) -> str:
+        """Whether a real difference matters, where it looks smaller than the margin; else empty."""
         low, high = self.interval()
         margin = self.settings.margin
         if self.verdict not in ("a_better", "b_better") or not 1 / margin < self.gmr < margin:
@@ -229,7 +236,8 @@ class Verdict:
             return f"The difference is real but smaller than the {self.margin_percent} that was declared to matter."
         return f"Whether the difference exceeds the {self.margin_percent} that was declared to matter is open."
 
-    def _range(self) -> str:
+    def range_sentence(self) -> str:
+        """The rule's own interval, and what an undecided one still allows; empty where there is none."""
         low, high = self.interval()
         if self.blocks < 6 or not (math.isfinite(low) and math.isfinite(high)):
             return ""
@@ -244,27 +252,30 @@ class Verdict:
             return f"{text} No difference is possible, and so is one of more than {self.margin_percent}."
         return text
 
-    def _evidence(self) -> str:
+    def evidence_sentence(self) -> str:
+        """The evidence by which the rule decides."""
         if not self.log_e or self.rule == "fixed":
-            return f"p = {words.probability(self.p_value)}." if math.isfinite(self.p_value) else ""
+            return f"{words.p_is(self.p_value)}." if math.isfinite(self.p_value) else ""
         share = EARLY if self.rule == "hybrid" else 1.0
         decides = f"{1 / (share * self.settings.alpha):g} decides"
         text = f"E = {words.evidence(max(self.log_e))} at its highest ({decides})."
         if self.p_adjusted > self.p_rule * (1 + 1e-9):
-            adjusted = words.probability(self.p_adjusted)
-            return f"{text[:-2]}, for one configuration alone); p after correction for the others: {adjusted}."
+            adjusted = words.p_is(self.p_adjusted)
+            return f"{text[:-2]}, for one configuration alone); after correction for the others {adjusted}."
         if self.verdict in ("a_better", "b_better") and self.rule == "anytime":
             return f"Decided after {self.stop_at} of {len(self.log_e)} rounds. {text}"
         return text
 
-    def _home(self) -> str:
+    def home_sentence(self) -> str:
+        """The home advantage; empty where the design has none."""
         if self.home_advantage is None:
             return ""
         h = self.home_advantage
         interval = f" ({h.ci_low:.2f} to {h.ci_high:.2f})" if math.isfinite(h.ci_low) else ""
         return f"Home advantage: on targets of its own prior a side's error is {h.gmr:.2f} times smaller{interval}."
 
-    def _lost(self) -> str:
+    def lost_sentence(self) -> str:
+        """How many students diverged; empty where none did."""
         if self.diverged == Counts(0, 0):
             return ""
         a, b = self.names

@@ -76,7 +76,7 @@ class Labels:
         pieces = [np.empty((0, 2))]
         for line in self.axes.lines:
             at = self.axes.transData.transform(np.column_stack(line.get_data()).astype(float))
-            if line.get_gid() == "faint" or len(at) == 0:
+            if not line.get_in_layout() or len(at) == 0:
                 continue
             steps = np.linspace(0, 1, 25)[:, None, None]
             pieces.append((at[:-1] + steps * (at[1:] - at[:-1])).reshape(-1, 2) if len(at) > 1 else at)

@@ -95,7 +95,7 @@ def _draw(verdict: Verdict, found: Shares, palette: Palette, title: str, caption
     axes.set_xscale("log")
     axes.set_xlim(found.errors[0], 1)
     axes.set_ylim(0, 1.02)
-    axes.axvline(found.epsilon, color=palette.line, lw=0.8, zorder=0).set_gid("faint")
+    axes.axvline(found.epsilon, color=palette.line, lw=0.8, zorder=0).set_in_layout(False)
     for side, values, dash in (("b", found.b, (0, (4, 1.6))), ("a", found.a, "-")):
         colour = getattr(palette, side)
         if measured(verdict):

@@ -82,7 +82,7 @@ def _draw(verdict: Verdict, scores: pd.DataFrame, unit: str, palette: Palette, t
     _x_axis(axes, verdict, places)
     low = _y_axis(axes, scores)
     if axes.get_ylim()[1] > 1:
-        axes.axhline(1, color=palette.line, lw=0.7, zorder=0).set_gid("faint")
+        axes.axhline(1, color=palette.line, lw=0.7, zorder=0).set_in_layout(False)
         at = axes.get_yaxis_transform()
         axes.text(0.0, 1.06, "1: no better than a constant", size=SMALL, color=palette.soft, va="bottom", transform=at)
     labels = Labels(axes)
@@ -143,7 +143,7 @@ def _side(
             rasterized=image,
             label=f"{side}{member}",
             zorder=1,
-        )[0].set_gid("faint")
+        )[0].set_in_layout(False)
         mean, low, high = mean_and_interval(y, verdict.settings.alpha)
         if measured(verdict) and math.isfinite(low):
             axes.plot((x, x), (low, high), color=colour, lw=1.6, solid_capstyle="butt", zorder=2.5)

@@ -1,0 +1,120 @@
+"""The context of a verdict: the configuration, curves, versions and commands behind a store's runs or a table."""
+
+import platform
+import shlex
+import tempfile
+from collections.abc import Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from archab import __version__
+from archab.errors import ArchabError
+from archab.evidence.context import Context
+from archab.history import Recorded
+from archab.tracking import Logged, Store
+
+UNITS = {"information": "bits", "parameter": "parameters"}  # as the measures call them, which import torch
+LIBRARIES = ("torch", "numpy", "scipy", "pandas", "matplotlib")
+CURVES = "curves.parquet"
+
+
+def of_runs(one: Recorded, store: Store, space: str, arguments: Sequence[str]) -> Context:
+    """The context of a configuration in the store.
+
+    Args:
+        one: its runs.
+        space: the name of their experiment.
+        arguments: the command line that asked for the verdict.
+
+    Raises:
+        ArchabError: if a table of training curves cannot be read.
+    """
+    last = one.runs[-1]
+    config = configuration_of(last, store)
+    curves = list(_curves(one.runs, store))
+    names = yaml.safe_load(last.tags["archab.names"])
+    seeds = [run.seed for run in one.runs]
+    where = config.get("space", {})
+    return Context(
+        heading=space,
+        question=str(where.get("question") or ""),
+        protocol=last.tags.get("archab.protocol", ""),
+        reference=names.get("reference", ""),
+        heldout=config.get("heldout_samples"),
+        unit=UNITS.get(str(where.get("a", {}).get("measure")), ""),
+        curves=pd.concat(curves, ignore_index=True) if curves else None,
+        commands=(f"{last.tags['archab.again']} {shlex.quote(_seeds(seeds))}", _typed(arguments)),
+        versions=_trained(one) | _versions(),
+        config=_plain(config | {"seed": seeds[0] if len(seeds) == 1 else seeds}) if config else "",
+    )
+
+
+def of_table(table: Path, curves: Path | None, arguments: Sequence[str]) -> Context:
+    """The context of a table without a store.
+
+    Raises:
+        ArchabError: if the table of training curves cannot be read.
+    """
+    read = _read(curves) if curves else None
+    return Context(heading=table.name, curves=read, commands=(_typed(arguments),), versions=_versions())
+
+
+def configuration_of(run: Logged, store: Store) -> dict[str, Any]:
+    """The configuration that a run was made with; empty where the store does not hold it."""
+    with tempfile.TemporaryDirectory(prefix="archab-") as folder:
+        file = store.fetch(run, "config.yaml", Path(folder))
+        config = yaml.safe_load(file.read_text()) if file else None
+    return config if isinstance(config, dict) else {}
+
+
+def _curves(runs: Sequence[Logged], store: Store) -> Iterator[pd.DataFrame]:
+    with tempfile.TemporaryDirectory(prefix="archab-") as folder:
+        for run in runs:
+            if file := store.fetch(run, CURVES, Path(folder)):
+                yield _read(file).assign(seed=run.seed)
+
+
+def _read(file: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(file) if file.suffix == ".csv" else pd.read_parquet(file)
+    except Exception as error:  # pandas and pyarrow raise many kinds
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ArchabError(f"{file}: no readable table of training curves ({said})") from error
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    ordered = sorted(seeds)
+    if len(ordered) > 2 and ordered == list(range(ordered[0], ordered[-1] + 1)):
+        return f"seed=range({ordered[0]},{ordered[-1] + 1})"
+    return f"seed={','.join(map(str, ordered))}"
+
+
+def _typed(arguments: Sequence[str]) -> str:
+    return shlex.join(["archab-compare", *arguments])
+
+
+def _trained(one: Recorded) -> dict[str, str]:
+    by = sorted({run.tags.get("archab.version", "") for run in one.runs} - {""})
+    commits = sorted({run.tags.get("mlflow.source.git.commit", "") for run in one.runs} - {""})
+    found = {"configuration": one.fingerprint, "trained by archab": ", ".join(by), "at commit": ", ".join(commits[:3])}
+    return {name: value for name, value in found.items() if value}
+
+
+def _versions() -> dict[str, str]:
+    found = {"judged by archab": __version__, "python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _plain(config: dict[str, Any]) -> str:
+    """As YAML without anchors, which only a machine would follow."""
+    dumper = type("Dumper", (yaml.SafeDumper,), {"ignore_aliases": lambda self, data: True})
+    return yaml.dump(config, Dumper=dumper, allow_unicode=True, default_flow_style=None, width=100)
