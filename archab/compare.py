@@ -223,17 +223,14 @@ def _show(verdicts: "list[Verdict]", as_json: bool) -> None:
         print(json.dumps(objects[0] if len(verdicts) == 1 else {"verdicts": objects}, allow_nan=False), flush=True)
         return
     from rich.console import Console
-    from rich.panel import Panel
-    from rich.text import Text
+
+    from archab.evidence import terminal
 
     out = Console(highlight=False)
     for verdict in verdicts:
-        out.print(verdict.to_rich())
-        out.print(Panel(Text(verdict.body()), title=f"{verdict.label}: {verdict.verdict}", title_align="left"))
-        if verdict.next_step:
-            out.print(Text(verdict.next_step), soft_wrap=True)
+        terminal.show(out, verdict)
     if len(verdicts) > 1:
-        out.print(_family_table(verdicts))
+        out.print(terminal.family(verdicts, terminal.glyphs(out)))
 
 
 def _write(found: Judged, given: argparse.Namespace) -> None:
@@ -259,20 +256,6 @@ def _draw(verdicts: "list[Verdict]", contexts: "list[Context]", folder: Path) ->
             save(verdict, folder, prefix, context.unit, context.curves)
         except OSError as error:
             raise ArchabError(f"--figures {folder}: cannot be written ({error.strerror})") from error
-
-
-def _family_table(verdicts: "list[Verdict]") -> Any:
-    from rich import box
-    from rich.table import Table
-
-    from archab.evidence import wording as words
-
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("configuration", "verdict", "A vs B", "p adjusted", "targets"):
-        table.add_column(name, justify="left" if name in ("configuration", "verdict") else "right")
-    for v in verdicts:
-        table.add_row(v.label, v.verdict, words.signed(v.gmr), words.probability(v.p_adjusted), str(v.blocks))
-    return table
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -194,37 +194,11 @@ class Verdict:
         """What a member is called: the name that was given, else its index."""
         return self.member_names[member] if member < len(self.member_names) else f"member {member}"
 
-    def to_rich(self) -> "Table":
-        """A table with a line per member, for the terminal."""
-        from rich import box
-        from rich.table import Table
+    def to_rich(self, width: int = 80) -> "Table":
+        """A table with a line per member, for a terminal so many columns wide."""
+        from archab.evidence.terminal import BLOCKS, table
 
-        level = f"{100 * (1 - self.settings.alpha):g}%"
-        title = f"A {self.names[0]}   B {self.names[1]}"
-        caption = "error: held out, a target at most 1 (a constant), geometric mean. div.: diverged. p: Holm"
-        table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, padding=0, show_edge=False)
-        table.title_justify = table.caption_justify = "left"
-        table.add_column("member", no_wrap=True)
-        for name in ("size A", "B", "B/A", "error A", "B", "A vs B", level, "A lower", "div.", "p"):
-            table.add_column(name, justify="right", no_wrap=True)
-        for m in self.members:
-            sizes = (f"{m.size_a:,.0f}", f"{m.size_b:,.0f}", f"{m.size_ratio:.2f}")
-            table.add_row(
-                self.member_name(m.member),
-                *(sizes if math.isfinite(m.size_ratio) else ("–",) * 3),
-                f"{m.typical_a:.2g}",
-                f"{m.typical_b:.2g}",
-                words.signed(m.gmr),
-                _interval(m.ci_low, m.ci_high),
-                f"{m.lower}/{m.blocks}" if m.lower is not None else f"{100 * m.prob_a_better:.0f}%",
-                f"{m.diverged_a},{m.diverged_b}",
-                words.probability(m.p_holm),
-            )
-        table.add_section()
-        all_of_them = [words.signed(self.gmr), _interval(self.ci_low, self.ci_high), f"{100 * self.prob_a_better:.0f}%"]
-        lost = f"{self.diverged.a},{self.diverged.b}"
-        table.add_row("all", *[""] * 5, *all_of_them, lost, words.probability(self.p_value))
-        return table
+        return table(self, width, BLOCKS)
 
     def margin_sentence(self) -> str:
         """Whether a real difference matters, where it looks smaller than the margin; else empty."""
@@ -281,10 +255,6 @@ class Verdict:
         a, b = self.names
         of = f"{self.diverged.a} of {self.students.a} students of {a}, {self.diverged.b} of {self.students.b} of {b}"
         return f"Diverged: {of}; each counts as an error of 1, like the constant predictor."
-
-
-def _interval(low: float, high: float) -> str:
-    return f"{words.signed(low)} to {words.signed(high)}" if math.isfinite(low) else "–"
 
 
 def _plain(value: object) -> Any:

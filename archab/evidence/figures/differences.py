@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from archab.evidence import ratios
 from archab.evidence.figures import scales
 from archab.evidence.figures.names import named
 from archab.evidence.figures.palette import Palette
@@ -118,7 +119,7 @@ class _Frame:
 def _draw(verdict: Verdict, found: list[Row], palette: Palette, title: str, caption: str) -> Figure:
     names = [inches(row.name, LABEL, "bold" if i == 0 else "normal") for i, row in enumerate(found)]
     left = min(max(names) + 0.09, 1.0)
-    reach = scales.reach(np.concatenate([row.differences for row in found]), verdict.settings.margin)
+    reach = ratios.reach(np.concatenate([row.differences for row in found]), verdict.settings.margin)
     frame = _Frame(left, WIDTH - left - BESIDE, reach)
     bin_width = 2 * frame.edge / frame.plot * DOT * 1.12
     dots = [stacked(row.differences, row.most, reach, bin_width) for row in found]
@@ -140,7 +141,7 @@ def _draw(verdict: Verdict, found: list[Row], palette: Palette, title: str, capt
         if shown and math.isfinite(row.gmr):
             _interval(axes, row, y, frame, palette)
         _beside(sheet, row, y + 0.36, frame, palette, shown)
-    words = scales.ratio_ticks(reach)
+    words = ratios.WORDS[reach]
     scales.ticks(axes.xaxis, [math.log(r) for r in words], list(words.values()))
     a, b = verdict.names if max(map(len, verdict.names)) <= 11 else ("A", "B")
     sheet.label(axes, f"{a}'s error relative to {b}'s")
