@@ -14,12 +14,15 @@ import yaml
 from archab import __version__
 from archab.errors import ArchabError
 from archab.evidence.context import Context
+from archab.evidence.functions import Functions, typical
+from archab.evidence.outcome import Verdict
 from archab.history import Recorded
 from archab.tracking import Logged, Store
 
 UNITS = {"information": "bits", "parameter": "parameters"}  # as the measures call them, which import torch
 LIBRARIES = ("torch", "numpy", "scipy", "pandas", "matplotlib")
 CURVES = "curves.parquet"
+FEW_TARGETS = 16
 
 
 def of_runs(one: Recorded, store: Store, space: str, arguments: Sequence[str]) -> Context:
@@ -51,6 +54,25 @@ def of_runs(one: Recorded, store: Store, space: str, arguments: Sequence[str]) -
         versions=_trained(one) | _versions(),
         config=_plain(config | {"seed": seeds[0] if len(seeds) == 1 else seeds}) if config else "",
     )
+
+
+def functions_of(one: Recorded, verdict: Verdict, store: Store) -> Functions | None:
+    """Targets and students of a configuration as curves; None where the store holds no configuration to draw them by.
+
+    Raises:
+        ArchabError: if its networks cannot be built or trained here.
+    """
+    chosen = typical(verdict, FEW_TARGETS)
+    if chosen is None:
+        return None
+    [run] = [run for run in one.runs if run.seed == chosen.seed]
+    config = configuration_of(run, store)
+    if not config:
+        return None
+    from archab.config import comparison
+    from archab.portrait import portray
+
+    return portray(comparison(config), chosen)
 
 
 def of_table(table: Path, curves: Path | None, arguments: Sequence[str]) -> Context:

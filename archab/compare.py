@@ -18,6 +18,7 @@ from archab.tracking import Store
 if TYPE_CHECKING:
     from archab.evidence.context import Context
     from archab.evidence.family import Configuration
+    from archab.evidence.functions import Functions
     from archab.evidence.outcome import Verdict
     from archab.history import Recorded
 
@@ -34,20 +35,23 @@ class Asked:
         shown: the labels of those that are shown.
         of: how many there are.
         contexts: looks up what else is known of those that are shown, in their order.
+        functions: draws targets and students of the first one that is shown, as curves, where that can be.
     """
 
     judged: "list[Configuration]"
     shown: list[str]
     of: int
     contexts: "Callable[[], list[Context]]"
+    functions: "Callable[[Verdict], Functions | None]"
 
 
 @dataclass(frozen=True)
 class Judged:
-    """Verdicts, and what looks up the context of each."""
+    """Verdicts, and what looks up what else is known of them; see `Asked`."""
 
     verdicts: "list[Verdict]"
     contexts: "Callable[[], list[Context]]"
+    functions: "Callable[[Verdict], Functions | None]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,10 +82,11 @@ def _check(given: argparse.Namespace) -> None:
         raise ArchabError("--table needs no store: --where, --watch, --family and --tracking-uri go with --space")
     if given.curves and not given.table:
         raise ArchabError("--curves goes with --table; the runs of a space bring their own")
-    if given.report is not None:
-        file = Path(given.report)
-        if file.is_dir() or not os.access(file.parent, os.W_OK):
-            raise ArchabError(f"--report {file}: cannot be written there; the name of a file in a folder is needed")
+    for option, name in (("report", given.report), ("hero", given.hero)):
+        if name is not None and (Path(name).is_dir() or not os.access(Path(name).parent, os.W_OK)):
+            raise ArchabError(f"--{option} {name}: cannot be written there; the name of a file in a folder is needed")
+    if given.hero is not None and not given.hero.endswith((".png", ".svg", ".pdf")):
+        raise ArchabError(f"--hero {given.hero}: a name that ends in .png, .svg or .pdf is needed")
     if given.figures is not None:
         try:
             Path(given.figures).mkdir(parents=True, exist_ok=True)
@@ -147,14 +152,20 @@ def _asked(found: "list[Recorded]", given: argparse.Namespace, store: Store) -> 
         shown = [one for name, one in zip(names, found, strict=True) if name in chosen]
         return [of_runs(one, store, given.space, given.typed) for one in shown]
 
-    return Asked(judged, chosen, len(found), contexts)
+    def functions(verdict: "Verdict") -> "Functions | None":
+        from archab.background import functions_of
+
+        [one] = [one for name, one in zip(names, found, strict=True) if name == verdict.label]
+        return functions_of(one, verdict, store)
+
+    return Asked(judged, chosen, len(found), contexts, functions)
 
 
 def _judged(asked: Asked, rule: dict[str, Any]) -> Judged:
     from archab.evidence.family import judge_family
 
     verdicts = judge_family(asked.judged, **rule, family_size=asked.of)
-    return Judged([verdict for verdict in verdicts if verdict.label in asked.shown], asked.contexts)
+    return Judged([verdict for verdict in verdicts if verdict.label in asked.shown], asked.contexts, asked.functions)
 
 
 def _from_table(given: argparse.Namespace) -> Asked:
@@ -176,7 +187,7 @@ def _from_table(given: argparse.Namespace) -> Asked:
 
         return [of_table(file, Path(given.curves) if given.curves else None, given.typed)]
 
-    return Asked([Configuration(str(file), rows, command=command)], [str(file)], 1, contexts)
+    return Asked([Configuration(str(file), rows, command=command)], [str(file)], 1, contexts, lambda verdict: None)
 
 
 def _matches(one: "Recorded", where: Sequence[str], found: "list[Recorded]") -> bool:
@@ -235,9 +246,11 @@ def _show(verdicts: "list[Verdict]", as_json: bool) -> None:
 
 def _write(found: Judged, given: argparse.Namespace) -> None:
     """The figures and the page that were asked for."""
-    if not (given.figures or given.report):
+    if not (given.figures or given.report or given.hero):
         return
     contexts = found.contexts()
+    if given.hero:
+        _hero(found, contexts, Path(given.hero))
     if given.report:
         from archab.evidence import report
 
@@ -245,6 +258,15 @@ def _write(found: Judged, given: argparse.Namespace) -> None:
         print(f"report: {given.report}", file=sys.stderr)
     if given.figures:
         _draw(found.verdicts, contexts, Path(given.figures))
+
+
+def _hero(found: Judged, contexts: "list[Context]", file: Path) -> None:
+    from archab.evidence.figures.hero import write
+
+    if len(found.verdicts) > 1:
+        raise ArchabError(f"--hero draws one configuration of {len(found.verdicts)}: choose it by --where KEY=VALUE")
+    [verdict], [context] = found.verdicts, contexts
+    write(verdict, file, context, found.functions(verdict))
 
 
 def _draw(verdicts: "list[Verdict]", contexts: "list[Context]", folder: Path) -> None:
@@ -273,6 +295,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--figures", metavar="DIR", help="write the figures there, as SVG, PDF and PNG, light and dark")
     parser.add_argument("--report", metavar="FILE", help="write one self-contained HTML page: verdict, figures, limits")
+    parser.add_argument(
+        "--hero", metavar="FILE", help="draw the whole experiment: a .png, .svg or .pdf, light and dark"
+    )
     parser.add_argument("--curves", metavar="FILE", help="training curves of a --table (docs/reading.md)")
     parser.add_argument("--fail-on", choices=["undecided"], help="exit 3 where a verdict is this")
     parser.add_argument("--watch", action="store_true", help="print the verdict anew as seeds finish")

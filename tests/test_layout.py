@@ -12,7 +12,16 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 # Which file may import a heavy library, at all.
 MAY = {
-    "torch": ("space/", "engine/", "target.py", "comparison.py", "benchmark.py", "rivals.py", "whole_runs.py"),
+    "torch": (
+        "space/",
+        "engine/",
+        "target.py",
+        "comparison.py",
+        "benchmark.py",
+        "rivals.py",
+        "whole_runs.py",
+        "portrait.py",
+    ),
     "jax": ("rivals_jax.py",),
     "optax": ("rivals_jax.py",),
     "sklearn": (),
@@ -39,7 +48,8 @@ ROOMS = {
     "fingerprint": {"results"},
     "spool": {"errors", "results"},
     "tracking": {"errors"},
-    "background": {"__version__", "errors", "history", "tracking", "evidence"},
+    "background": {"__version__", "errors", "history", "tracking", "evidence", "config", "portrait"},
+    "portrait": {"space", "engine", "survey", "schedule", "comparison", "evidence"},
     "history": {"errors", "results", "tracking", "evidence"},
 }
 
