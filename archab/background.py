@@ -3,7 +3,7 @@
 import platform
 import shlex
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -39,20 +39,48 @@ def of_runs(one: Recorded, store: Store, space: str, arguments: Sequence[str]) -
     last = one.runs[-1]
     config = configuration_of(last, store)
     curves = list(_curves(one.runs, store))
-    names = yaml.safe_load(last.tags["archab.names"])
     seeds = [run.seed for run in one.runs]
-    where = config.get("space", {})
-    return Context(
+    return of_configuration(
+        config | {"seed": seeds[0] if len(seeds) == 1 else seeds} if config else {},
         heading=space,
-        question=str(where.get("question") or ""),
         protocol=last.tags.get("archab.protocol", ""),
-        reference=names.get("reference", ""),
-        heldout=config.get("heldout_samples"),
-        unit=UNITS.get(str(where.get("a", {}).get("measure")), ""),
         curves=pd.concat(curves, ignore_index=True) if curves else None,
         commands=(f"{last.tags['archab.again']} {shlex.quote(_seeds(seeds))}", _typed(arguments)),
         versions=_trained(one) | _versions(),
-        config=_plain(config | {"seed": seeds[0] if len(seeds) == 1 else seeds}) if config else "",
+    )
+
+
+def of_configuration(
+    config: dict[str, Any],
+    *,
+    heading: str,
+    protocol: str,
+    curves: pd.DataFrame | None = None,
+    commands: Sequence[str] = (),
+    versions: Mapping[str, str] | None = None,
+) -> Context:
+    """The context of a resolved configuration; for a run that is not in the store yet, too.
+
+    Args:
+        config: in plain values; empty where it is not known.
+        heading: what the page is headed by, such as the space.
+        protocol: the protocol in force.
+        curves: training curves.
+        commands: what to type to do it again.
+        versions: this environment's where left out.
+    """
+    spaces = config.get("space") or {}
+    return Context(
+        heading=heading,
+        question=str(spaces.get("question") or ""),
+        protocol=protocol,
+        reference=str((spaces.get("reference") or {}).get("name") or ""),
+        heldout=config.get("heldout_samples"),
+        unit=UNITS.get(str((spaces.get("a") or {}).get("measure")), ""),
+        curves=curves,
+        commands=tuple(commands),
+        versions=_versions() if versions is None else versions,
+        config=_plain(config) if config else "",
     )
 
 
@@ -95,6 +123,9 @@ def configuration_of(run: Logged, store: Store) -> dict[str, Any]:
 
 def _curves(runs: Sequence[Logged], store: Store) -> Iterator[pd.DataFrame]:
     with tempfile.TemporaryDirectory(prefix="archab-") as folder:
+        # Hundreds of runs are not asked one by one for what neither the first nor the last has.
+        if not any(store.fetch(run, CURVES, Path(folder)) for run in (runs[-1], runs[0])):
+            return
         for run in runs:
             if file := store.fetch(run, CURVES, Path(folder)):
                 yield _read(file).assign(seed=run.seed)

@@ -32,9 +32,9 @@ def compared(**given: object) -> Comparison:
 @pytest.mark.parametrize("protocol", ["reference", "crossed"])
 def test_students_asked_at_the_heldout_inputs_score_what_the_rows_say(protocol, monkeypatch):
     comparison = compared(protocol=protocol)
-    chosen = Typical(3, 1, 2, "reference" if protocol == "reference" else "b")
+    chosen = Typical(3, 1, 2, "reference" if protocol == "reference" else "b", -3.0, -3.0)
     drawn = comparison.plan.lessons[chosen.member, chosen.source].source.draw(chosen.draw, chosen.draw + 1)
-    monkeypatch.setattr(portrait, "_line", lambda _: drawn.heldout_inputs[0])
+    monkeypatch.setattr(portrait, "_lines", lambda _: drawn.heldout_inputs[0])
     found = portrait.portray(comparison, chosen)
     assert found is not None
     target = drawn.heldout_outputs[0, :, 0].numpy()
@@ -46,12 +46,20 @@ def test_students_asked_at_the_heldout_inputs_score_what_the_rows_say(protocol, 
 
 
 def test_a_line_has_distinct_points_and_every_target_is_asked_along_it():
-    found = portrait.portray(compared(), Typical(3, 0, 1, "reference"))
+    found = portrait.portray(compared(), Typical(3, 0, 1, "reference", -3.0, -3.0))
     assert found is not None
     assert found.targets.shape == (6, portrait.POINTS)
     assert found.x.shape == found.a.shape == found.b.shape
     assert np.ptp(found.targets, axis=1).min() > 0
 
 
+def test_the_line_shows_the_sides_as_the_rows_have_them():
+    lines = torch.linspace(0, 1, 30).repeat(20, 1).double()
+    off = torch.linspace(0.1, 2.0, 20).double().unsqueeze(1)
+    rows = Typical(3, 0, 1, "reference", float(np.log(0.25)), 0.0)
+    chosen = portrait._telling(lines, lines + off, lines + 1.0, rows)
+    assert off[chosen].item() == pytest.approx(0.5, abs=0.11)  # a squared error of a quarter, B's of 1
+
+
 def test_inputs_that_are_no_numbers_have_no_line():
-    assert portrait.portray(compared(inputs=Tokens(4)), Typical(3, 0, 1, "reference")) is None
+    assert portrait.portray(compared(inputs=Tokens(4)), Typical(3, 0, 1, "reference", -3.0, -3.0)) is None

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from archab.evidence.outcome import Verdict
 from archab.evidence.statistics import Array
 
@@ -31,12 +33,15 @@ class Typical:
     Attributes:
         seed, member, draw: which it is.
         source: the prior that it was drawn from.
+        a, b: logs of the sides' NMSE on it.
     """
 
     seed: int
     member: int
     draw: int
     source: str
+    a: float
+    b: float
 
 
 def typical(verdict: Verdict, among: int) -> Typical | None:
@@ -51,6 +56,7 @@ def typical(verdict: Verdict, among: int) -> Typical | None:
     seed = int(students["seed"].iloc[0])
     here = students[(students["seed"] == seed) & (students["member"] == member.member) & (students["draw"] < among)]
     sides = here.groupby(["draw", "source", "side"])["y"].mean().unstack()
-    difference = (sides["a"] - sides["b"] - member.theta).abs()
-    nearest = sides.index.to_frame(index=False).iloc[int(difference.to_numpy().argmin())]
-    return Typical(seed, member.member, int(nearest["draw"]), str(nearest["source"]))
+    a, b = (sides[side].to_numpy(dtype=float) for side in ("a", "b"))
+    at = int(np.abs(a - b - member.theta).argmin())
+    nearest = sides.index.to_frame(index=False).iloc[at]
+    return Typical(seed, member.member, int(nearest["draw"]), str(nearest["source"]), float(a[at]), float(b[at]))

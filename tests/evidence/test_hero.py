@@ -84,16 +84,12 @@ def test_every_kind_of_verdict_has_a_hero(case):
 
 def test_the_typical_target_is_the_one_nearest_its_members_mean():
     d = [-1.0, -0.2, 0.1, -0.35, -0.5]  # their mean is −0.39
-    found = typical(judge(paired_rows({0: [(-2 + x, -2.0) for x in d]})), 16)
-    assert found is not None
-    assert (found.seed, found.member, found.draw) == (0, 0, 3)
-    assert typical(judge(paired_rows({0: [(-2 + x, -2.0) for x in d]})), 3) == typical_of(d[:3], np.mean(d))
-
-
-def typical_of(d: list[float], mean: float):
-    from archab.evidence.functions import Typical
-
-    return Typical(0, 0, int(np.argmin([abs(x - mean) for x in d])), "reference")
+    verdict = judge(paired_rows({0: [(-2 + x, -2.0) for x in d]}))
+    for among, draw in ((16, 3), (3, 1)):
+        found = typical(verdict, among)
+        assert found is not None
+        assert (found.seed, found.member, found.draw, found.source) == (0, 0, draw, "reference")
+        assert (found.a, found.b) == pytest.approx((-2 + d[draw], -2.0))
 
 
 def test_an_unpaired_verdict_has_no_typical_target():
