@@ -4,7 +4,6 @@ import argparse
 import difflib
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -245,39 +244,11 @@ def _show(verdicts: "list[Verdict]", as_json: bool) -> None:
 
 
 def _write(found: Judged, given: argparse.Namespace) -> None:
-    """The figures and the page that were asked for."""
-    if not (given.figures or given.report or given.hero):
-        return
-    contexts = found.contexts()
-    if given.hero:
-        _hero(found, contexts, Path(given.hero))
-    if given.report:
-        from archab.evidence import report
+    """The page and the pictures that were asked for."""
+    if given.figures or given.report or given.hero:
+        from archab import pages
 
-        report.write(found.verdicts, Path(given.report), contexts)
-        print(f"report: {given.report}", file=sys.stderr)
-    if given.figures:
-        _draw(found.verdicts, contexts, Path(given.figures))
-
-
-def _hero(found: Judged, contexts: "list[Context]", file: Path) -> None:
-    from archab.evidence.figures.hero import write
-
-    if len(found.verdicts) > 1:
-        raise ArchabError(f"--hero draws one configuration of {len(found.verdicts)}: choose it by --where KEY=VALUE")
-    [verdict], [context] = found.verdicts, contexts
-    write(verdict, file, context, found.functions(verdict))
-
-
-def _draw(verdicts: "list[Verdict]", contexts: "list[Context]", folder: Path) -> None:
-    from archab.evidence.figures import save
-
-    for verdict, context in zip(verdicts, contexts, strict=True):
-        prefix = f"{re.sub(r'[^A-Za-z0-9.=-]+', '_', verdict.label)}-" if len(verdicts) > 1 else ""
-        try:
-            save(verdict, folder, prefix, context.unit, context.curves)
-        except OSError as error:
-            raise ArchabError(f"--figures {folder}: cannot be written ({error.strerror})") from error
+        pages.write(found, **{name: getattr(given, name) for name in ("report", "figures", "hero")})
 
 
 def _parser() -> argparse.ArgumentParser:

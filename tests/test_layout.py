@@ -49,6 +49,7 @@ ROOMS = {
     "spool": {"errors", "results"},
     "tracking": {"errors"},
     "background": {"__version__", "errors", "history", "tracking", "evidence", "config", "portrait"},
+    "pages": {"compare", "errors", "evidence"},
     "portrait": {"space", "engine", "survey", "schedule", "comparison", "evidence"},
     "history": {"errors", "results", "tracking", "evidence"},
 }

@@ -31,8 +31,9 @@ def picture(verdict: Verdict) -> Picture:
     replays = replay(verdict.data.rounds, verdict.settings.alpha)
     n, ahead = len(verdict.log_e), _ahead(verdict)
     first = f" (of the first {LONGEST:,} rounds)" if n > LONGEST else ""
+    rounds = "round" if n == 1 else "rounds"
     caption = (
-        f"A round is {_round(verdict)}; n = {n:,} rounds. Grey: {len(replays.paths)} of {replays.count:,} replays"
+        f"A round is {_round(verdict)}; n = {n:,} {rounds}. Grey: {len(replays.paths)} of {replays.count:,} replays"
         f"{first} of these differences in which a coin decides which side is which; below, how many of them "
         f"had named a winner by then.{ahead}"
     )
