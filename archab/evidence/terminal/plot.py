@@ -53,8 +53,9 @@ def plot(verdict: Verdict, width: int, glyphs: Glyphs) -> list[Text]:
     label = 2 + min(max(NAMES[0], *(Text(name).cell_len for name in names), 7), NAMES[1])
     beside = 1 + max(len(effect(gmr)) for gmr in (verdict.gmr, *(m.gmr for m in members)))
     scale = Scale((width - label - beside - 1) // 2, ratios.reach(d, verdict.settings.margin))
-    lines = [_heading(verdict, scale, label, width, glyphs)]
-    lines += _histogram(scale.counts(d), _UNITS[verdict.data.kind], scale, label, glyphs)
+    heading = _heading(verdict, scale, label, width, glyphs)
+    explained = not measured(verdict) or _with_band(heading, verdict, width, glyphs)
+    lines = [heading, *_histogram(scale.counts(d), _UNITS[verdict.data.kind], scale, label, glyphs)]
     if measured(verdict):
         draw = partial(_interval, scale=scale, margin=verdict.settings.margin, label=label, glyphs=glyphs)
         lines.append(draw("all", verdict.gmr, verdict.interval(), better(verdict) is not None))
@@ -62,7 +63,10 @@ def plot(verdict: Verdict, width: int, glyphs: Glyphs) -> list[Text]:
             lines.append(draw(name, m.gmr, (m.ci_low, m.ci_high), decided(verdict, m.p_holm)))
         if len(verdict.members) > MOST_MEMBERS:
             lines.append(Text(f"and {len(verdict.members) - MOST_MEMBERS} members more", style="dim"))
-    return [*lines, _axis(verdict, scale, label, width, glyphs)]
+    axis = _axis(scale, label, width, glyphs)
+    if not (explained or _with_band(axis, verdict, width, glyphs)):
+        lines.append(Text(f"{glyphs.band} within {verdict.margin_percent}".rjust(width), style="dim"))
+    return [*lines, axis]
 
 
 _UNITS = {"paired": "targets", "crossed": "pairs", "unpaired": "rounds"}
@@ -88,6 +92,14 @@ def _heading(verdict: Verdict, scale: Scale, label: int, width: int, glyphs: Gly
     line.append("   ")
     line.append(f"{b} lower {glyphs.to_b}", style=ORANGE)
     return line
+
+
+def _with_band(line: Text, verdict: Verdict, width: int, glyphs: Glyphs) -> bool:
+    """Say at the end of a line what the band is, if there is room."""
+    band = f"{glyphs.band} within {verdict.margin_percent}"
+    if fits := line.cell_len + len(band) + 3 <= width:
+        line.append(f"{'':<{width - line.cell_len - len(band)}}{band}", style="dim")
+    return fits
 
 
 def _histogram(counts: np.ndarray, name: str, scale: Scale, label: int, glyphs: Glyphs) -> list[Text]:
@@ -127,12 +139,13 @@ def _interval(
     cells[scale.column(math.log(gmr))] = glyphs.point
     colour = (BLUE if gmr < 1 else ORANGE) if passed else ""
     line = Text(_padded(_fitting(name, label - 2), label))
-    line.append("".join(cells), style=colour)
+    for cell in cells:
+        line.append(cell, style="dim" if cell in (glyphs.band, glyphs.middle) else colour)
     line.append(f" {effect(gmr)}", style=f"bold {colour}")
     return line
 
 
-def _axis(verdict: Verdict, scale: Scale, label: int, width: int, glyphs: Glyphs) -> Text:
+def _axis(scale: Scale, label: int, width: int, glyphs: Glyphs) -> Text:
     cells = [" "] * (width - label)
     words = {ratio: glyphs.text(word) for ratio, word in ratios.WORDS[scale.reach].items()}
     for ratio in sorted(words, key=lambda r: (r not in (1.0, *_ends(words)), r)):
@@ -143,9 +156,6 @@ def _axis(verdict: Verdict, scale: Scale, label: int, width: int, glyphs: Glyphs
         if all(cell == " " for cell in around) and start + len(word) <= len(cells):
             cells[start : start + len(word)] = word
     line = Text(" " * label + "".join(cells).rstrip(), style="dim")
-    band = f"{glyphs.band} within {verdict.margin_percent}"
-    if line.cell_len + len(band) + 2 <= width:
-        line.append(f"{'':<{width - line.cell_len - len(band)}}{band}")
     return line
 
 
