@@ -69,10 +69,8 @@ def limits(verdict: Verdict, context: Context) -> list[Point]:
             "Each side learnt other targets, so skill and difficulty are confounded. The crossed protocol parts them."
         )
         points.append(Point("Who is better and whose targets are harder.", text))
-    drawn = {"crossed": "from both sides' own priors", "direct": "from the other side's prior"}.get(context.protocol)
-    source = drawn or (f"from {context.reference}" if context.reference else "from one prior")
-    points.append(Point("Anything about other functions.", f"Targets were drawn {source}; other sizes, samples and "
-                        "training were not run either."))  # fmt: skip
+    rest = "other sizes, samples and training were not run either."
+    points.append(Point("Anything about other functions.", f"{_source(verdict, context)}; {rest}"))
     points.append(Point("Which is better after tuning.", "One shared learning rate can decide a comparison."))
     if alone := _alone(verdict):
         points.append(alone)
@@ -80,6 +78,16 @@ def limits(verdict: Verdict, context: Context) -> list[Point]:
         points.append(capped)
     points.append(Point("That the means differ, strictly.", _skew(verdict)))
     return points
+
+
+def _source(verdict: Verdict, context: Context) -> str:
+    if verdict.data.kind == "crossed":
+        return "Targets were drawn from both sides' own priors"
+    if context.protocol == "direct":
+        return "Each side's targets were drawn from the other's prior"
+    if context.reference:
+        return f"Targets were drawn from {context.reference}"
+    return "Only the targets of these rows were learnt"
 
 
 def _alone(verdict: Verdict) -> Point | None:
