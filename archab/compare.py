@@ -4,10 +4,9 @@ import argparse
 import difflib
 import json
 import os
-import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,9 @@ from archab.errors import ArchabError
 from archab.tracking import Store
 
 if TYPE_CHECKING:
+    from archab.evidence.context import Context
     from archab.evidence.family import Configuration
+    from archab.evidence.functions import Functions
     from archab.evidence.outcome import Verdict
     from archab.history import Recorded
 
@@ -26,11 +27,30 @@ WATCH_EVERY = 2.0
 
 @dataclass(frozen=True)
 class Asked:
-    """Which configurations are shown, out of how many, and the rows of those that are judged together."""
+    """Which configurations are shown, out of how many, and the rows of those that are judged together.
+
+    Attributes:
+        judged: the rows.
+        shown: the labels of those that are shown.
+        of: how many there are.
+        contexts: looks up what else is known of those that are shown, in their order.
+        functions: draws targets and students of the first one that is shown, as curves, where that can be.
+    """
 
     judged: "list[Configuration]"
     shown: list[str]
     of: int
+    contexts: "Callable[[], list[Context]]"
+    functions: "Callable[[Verdict], Functions | None]"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Verdicts, and what looks up what else is known of them; see `Asked`."""
+
+    verdicts: "list[Verdict]"
+    contexts: "Callable[[], list[Context]]"
+    functions: "Callable[[Verdict], Functions | None]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,11 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _check(given)
         rule = {"rule": given.rule, "alpha": given.alpha, "margin": given.margin, "planned": given.planned}
-        for verdicts in _seen(given, rule):
-            _show(verdicts, given.json)
-            if given.figures:
-                _draw(verdicts, Path(given.figures))
-        if given.fail_on and any(verdict.verdict == given.fail_on for verdict in verdicts):
+        given.typed = list(sys.argv[1:] if arguments is None else arguments)
+        for found in _seen(given, rule):
+            _show(found.verdicts, given.json)
+            _write(found, given)
+        if given.fail_on and any(verdict.verdict == given.fail_on for verdict in found.verdicts):
             return UNDECIDED
     except ArchabError as error:
         print(f"archab-compare: {error}", file=sys.stderr)
@@ -59,6 +79,13 @@ def _check(given: argparse.Namespace) -> None:
     """Raise an ArchabError where an option could not be heeded; make the folder of the figures."""
     if given.table and (given.where or given.watch or given.tracking_uri or given.family != "all"):
         raise ArchabError("--table needs no store: --where, --watch, --family and --tracking-uri go with --space")
+    if given.curves and not given.table:
+        raise ArchabError("--curves goes with --table; the runs of a space bring their own")
+    for option, name in (("report", given.report), ("hero", given.hero)):
+        if name is not None and (Path(name).is_dir() or not os.access(Path(name).parent, os.W_OK)):
+            raise ArchabError(f"--{option} {name}: cannot be written there; the name of a file in a folder is needed")
+    if given.hero is not None and not given.hero.endswith((".png", ".svg", ".pdf")):
+        raise ArchabError(f"--hero {given.hero}: a name that ends in .png, .svg or .pdf is needed")
     if given.figures is not None:
         try:
             Path(given.figures).mkdir(parents=True, exist_ok=True)
@@ -66,10 +93,10 @@ def _check(given: argparse.Namespace) -> None:
             raise ArchabError(f"--figures {given.figures}: cannot be written ({error.strerror})") from error
 
 
-def _seen(given: argparse.Namespace, rule: dict[str, Any]) -> "Iterator[list[Verdict]]":
+def _seen(given: argparse.Namespace, rule: dict[str, Any]) -> Iterator[Judged]:
     """The verdicts, once, or with --watch anew whenever a seed has finished."""
     if given.table:
-        yield _judged(_from_table(Path(given.table)), rule)
+        yield _judged(_from_table(given), rule)
         return
     store = Store.named(given.tracking_uri, Path.cwd())
     store.check_there()
@@ -78,9 +105,9 @@ def _seen(given: argparse.Namespace, rule: dict[str, Any]) -> "Iterator[list[Ver
         found = _found(store, given.space)
         state = [(one.fingerprint, len(one.runs), one.holes) for one in found]
         if state != seen:
-            verdicts = _judged(_asked(found, given, store), rule)
-            _summarise(store, given.space, verdicts)
-            yield verdicts
+            judged = _judged(_asked(found, given, store), rule)
+            _summarise(store, given.space, judged.verdicts)
+            yield judged
         if not given.watch:
             return
         seen = state
@@ -117,29 +144,49 @@ def _asked(found: "list[Recorded]", given: argparse.Namespace, store: Store) -> 
         for name, one in zip(names, found, strict=True)
         if given.family == "all" or name in chosen
     ]
-    return Asked(judged, chosen, len(found))
+
+    def contexts() -> "list[Context]":
+        from archab.background import of_runs
+
+        shown = [one for name, one in zip(names, found, strict=True) if name in chosen]
+        return [of_runs(one, store, given.space, given.typed) for one in shown]
+
+    def functions(verdict: "Verdict") -> "Functions | None":
+        from archab.background import functions_of
+
+        [one] = [one for name, one in zip(names, found, strict=True) if name == verdict.label]
+        return functions_of(one, verdict, store)
+
+    return Asked(judged, chosen, len(found), contexts, functions)
 
 
-def _judged(asked: Asked, rule: dict[str, Any]) -> "list[Verdict]":
+def _judged(asked: Asked, rule: dict[str, Any]) -> Judged:
     from archab.evidence.family import judge_family
 
     verdicts = judge_family(asked.judged, **rule, family_size=asked.of)
-    return [verdict for verdict in verdicts if verdict.label in asked.shown]
+    return Judged([verdict for verdict in verdicts if verdict.label in asked.shown], asked.contexts, asked.functions)
 
 
-def _from_table(file: Path) -> Asked:
+def _from_table(given: argparse.Namespace) -> Asked:
     """A table of rows without a store; what it may hold is checked by the evidence."""
     import pandas as pd
 
     from archab.evidence.family import Configuration
 
+    file = Path(given.table)
     try:
         rows = pd.read_parquet(file) if file.suffix in (".parquet", ".pq") else pd.read_csv(file, dtype={"target": str})
     except Exception as error:  # pandas and pyarrow raise many kinds
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise ArchabError(f"--table {file}: cannot be read as CSV or Parquet ({said})") from error
     command = "python -m archab -m +space=NAME"
-    return Asked([Configuration(str(file), rows, command=command)], [str(file)], 1)
+
+    def contexts() -> "list[Context]":
+        from archab.background import of_table
+
+        return [of_table(file, Path(given.curves) if given.curves else None, given.typed)]
+
+    return Asked([Configuration(str(file), rows, command=command)], [str(file)], 1, contexts, lambda verdict: None)
 
 
 def _matches(one: "Recorded", where: Sequence[str], found: "list[Recorded]") -> bool:
@@ -186,42 +233,22 @@ def _show(verdicts: "list[Verdict]", as_json: bool) -> None:
         print(json.dumps(objects[0] if len(verdicts) == 1 else {"verdicts": objects}, allow_nan=False), flush=True)
         return
     from rich.console import Console
-    from rich.panel import Panel
-    from rich.text import Text
+
+    from archab.evidence import terminal
 
     out = Console(highlight=False)
     for verdict in verdicts:
-        out.print(verdict.to_rich())
-        out.print(Panel(Text(verdict.body()), title=f"{verdict.label}: {verdict.verdict}", title_align="left"))
-        if verdict.next_step:
-            out.print(Text(verdict.next_step), soft_wrap=True)
+        terminal.show(out, verdict)
     if len(verdicts) > 1:
-        out.print(_family_table(verdicts))
+        out.print(terminal.family(verdicts, terminal.glyphs(out)))
 
 
-def _draw(verdicts: "list[Verdict]", folder: Path) -> None:
-    from archab.evidence.figures import save
+def _write(found: Judged, given: argparse.Namespace) -> None:
+    """The page and the pictures that were asked for."""
+    if given.figures or given.report or given.hero:
+        from archab import pages
 
-    for verdict in verdicts:
-        prefix = f"{re.sub(r'[^A-Za-z0-9.=-]+', '_', verdict.label)}-" if len(verdicts) > 1 else ""
-        try:
-            save(verdict, folder, prefix)
-        except OSError as error:
-            raise ArchabError(f"--figures {folder}: cannot be written ({error.strerror})") from error
-
-
-def _family_table(verdicts: "list[Verdict]") -> Any:
-    from rich import box
-    from rich.table import Table
-
-    from archab.evidence import wording as words
-
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("configuration", "verdict", "A vs B", "p adjusted", "targets"):
-        table.add_column(name, justify="left" if name in ("configuration", "verdict") else "right")
-    for v in verdicts:
-        table.add_row(v.label, v.verdict, words.signed(v.gmr), words.probability(v.p_adjusted), str(v.blocks))
-    return table
+        pages.write(found, **{name: getattr(given, name) for name in ("report", "figures", "hero")})
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -237,7 +264,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--alpha", type=float, default=0.05, help="error rate (default 0.05)")
     parser.add_argument("--margin", type=float, default=1.10, help="ratio of errors that matters (default 1.10)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--figures", metavar="DIR", help="write the figures there, as SVG and PNG")
+    parser.add_argument("--figures", metavar="DIR", help="write the figures there, as SVG, PDF and PNG, light and dark")
+    parser.add_argument("--report", metavar="FILE", help="write one self-contained HTML page: verdict, figures, limits")
+    parser.add_argument(
+        "--hero", metavar="FILE", help="draw the whole experiment: a .png, .svg or .pdf, light and dark"
+    )
+    parser.add_argument("--curves", metavar="FILE", help="training curves of a --table (docs/reading.md)")
     parser.add_argument("--fail-on", choices=["undecided"], help="exit 3 where a verdict is this")
     parser.add_argument("--watch", action="store_true", help="print the verdict anew as seeds finish")
     return parser

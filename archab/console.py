@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.panel import Panel
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from archab import __version__
 from archab.comparison import Comparison
+from archab.evidence import terminal
 from archab.evidence.outcome import Verdict
 from archab.pace import in_words
 from archab.schedule import Plan
@@ -139,11 +139,9 @@ def progress(out: Console, students: float) -> Iterator[Callable[[float], None]]
 def verdict(out: Console, found: Verdict, redrawn: int) -> None:
     """The table of one run, a line a member, and the verdict in words."""
     out.print()
-    out.print(found.to_rich())
+    terminal.show(out, found)
     if redrawn:
         out.print(f"  {redrawn} draws of targets were refused, since their outputs did not vary", style="dim")
-    out.print(Panel(Text(found.body()), title="verdict", title_align="left"))
-    out.print(Text(found.next_step), soft_wrap=True)
 
 
 def share(out: Console, shard: Shard, students: int, experiment: str) -> None:

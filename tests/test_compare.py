@@ -267,6 +267,10 @@ def test_a_reader_that_has_seen_enough_is_no_error(store):
 ARGUMENTS = {
     "a filter on a table": (("--table", "absent.csv", "--where", "targets=8"), "go with --space"),
     "a folder that cannot be": (("--space", "made", "--figures", "/proc/absent"), "--figures /proc/absent"),
+    "a report that is a folder": (("--space", "made", "--report", "."), "--report .: cannot be written there"),
+    "a report in no folder": (("--space", "made", "--report", "absent/x.html"), "--report absent/x.html"),
+    "a hero of no format": (("--space", "made", "--hero", "x.jpg"), "ends in .png, .svg or .pdf"),
+    "curves of a space": (("--space", "made", "--curves", "x.csv"), "--curves goes with --table"),
     "no store's address": (("--space", "made", "--tracking-uri", "foo"), "foo: cannot be used as a store"),
     "a short key": (("--space", "made", "--where", "lr=1"), "routine.lr"),
     "an unreadable file": (("--table", "absent.csv"), "absent.csv: cannot be read"),
@@ -291,6 +295,73 @@ def test_arguments_that_make_no_sense_are_refused_in_one_message(case, store, ca
     assert said in err
     assert out == ""
     assert summaries(store) == []
+
+
+def keep(folder: Path, identity: str, name: str, table: pd.DataFrame | None = None, text: str = "") -> None:
+    """A further artifact of a run."""
+    file = folder / name
+    table.to_parquet(file) if table is not None else file.write_text(text)
+    MlflowClient(f"sqlite:///{folder / 'mlflow.db'}").log_artifact(identity, str(file))
+
+
+def curves(scale: float) -> pd.DataFrame:
+    steps = [(m, s, step, scale * 0.5**step) for m in range(2) for s in "ab" for step in range(5)]
+    table = pd.DataFrame(steps, columns=["member", "side", "step", "q50"])
+    return table.assign(q25=0.9 * table["q50"], q75=1.1 * table["q50"])
+
+
+CONFIG = """heldout_samples: 512
+space:
+  question: Does it <learn> better?
+  a: &one {measure: parameter}
+  b: *one
+"""
+
+
+def test_a_report_of_a_space_knows_its_question_config_curves_and_commands(store, capsys):
+    for seed in (0, 1):
+        identity = log(store, seed, rows(seed))
+        keep(store, identity, "config.yaml", text=CONFIG)
+        keep(store, identity, "curves.parquet", curves(1 + seed))
+    assert main(["--space", "made", "--report", "page.html", "--figures", "drawn"]) == 0
+    assert "page.html" in capsys.readouterr().err
+    page = (store / "page.html").read_text()
+    for said in (
+        "Does it &lt;learn&gt; better?", "512 inputs", "python -m archab -m +space=made seed=0,1",
+        "archab-compare --space made --report page.html --figures drawn", "parameters", "measure: parameter",
+        "Shared learning rate, not tuned.",
+    ):  # fmt: skip
+        assert said in page
+    assert "&amp;one" not in page  # no anchors of YAML
+    assert "No training curves" not in page
+    assert (store / "drawn" / "training-dark.pdf").exists()
+
+
+def test_a_report_of_a_table_takes_its_curves_from_a_file(store, capsys):
+    rows(0).to_csv("table.csv", index=False)
+    curves(1.0).to_csv("curves.csv", index=False)
+    assert main(["--table", "table.csv", "--curves", "curves.csv", "--report", "page.html"]) == 0
+    assert "Training error over the last fifth" in (store / "page.html").read_text()
+    curves(1.0).drop(columns="q50").to_csv("curves.csv", index=False)
+    assert main(["--table", "table.csv", "--curves", "curves.csv", "--report", "page.html"]) == 2
+    assert "no column q50 in the training curves" in capsys.readouterr().err
+
+
+def test_a_hero_needs_one_configuration_and_is_drawn_without_functions_where_none_are_kept(store, capsys):
+    log(store, 0, rows(0))
+    assert main(["--space", "made", "--hero", "hero.png"]) == 0
+    assert {file.name for file in store.glob("*.png")} == {"hero.png", "hero-dark.png"}
+    log(store, 0, rows(0, "two", effect=-0.2), "two", lr="0.1")
+    assert main(["--space", "made", "--hero", "hero.png"]) == 2
+    assert "--hero draws one configuration of 2" in capsys.readouterr().err
+    assert main(["--space", "made", "--hero", "hero.png", "--where", "routine.lr=0.1"]) == 0
+
+
+def test_units_are_called_as_the_measures_call_them():
+    from archab.background import UNITS
+    from archab.space import measure
+
+    assert UNITS == measure.UNITS
 
 
 def test_no_finished_run_and_rows_that_are_gone_are_refused(store, capsys):

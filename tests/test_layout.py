@@ -22,6 +22,7 @@ MAY = {
         "benchmark.py",
         "rivals.py",
         "whole_runs.py",
+        "portrait.py",
     ),
     "jax": ("rivals_jax.py",),
     "optax": ("rivals_jax.py",),
@@ -31,6 +32,8 @@ MAY = {
     "omegaconf": ("config.py", "__main__.py"),
     "scipy": ("evidence/", "calibration.py", "twins.py"),
     "matplotlib": ("evidence/",),
+    "jinja2": ("evidence/report/",),
+    "yaml": ("background.py",),
     "rich": ("console.py", "evidence/", "compare.py", "benchmark.py", "job.py"),
 }
 # Which room may import which other room of archab.
@@ -53,6 +56,9 @@ ROOMS = {
     "delivery": {"errors", "record", "tracking"},
     "sync": {"errors", "record", "tracking", "delivery"},
     "history": {"errors", "results", "shard", "tracking", "evidence"},
+    "background": {"__version__", "errors", "history", "tracking", "evidence", "config", "portrait"},
+    "pages": {"compare", "errors", "evidence"},
+    "portrait": {"space", "engine", "survey", "schedule", "comparison", "evidence"},
 }
 
 

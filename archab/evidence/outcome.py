@@ -144,6 +144,12 @@ class Verdict:
         public = [f.name for f in fields(self)]
         return {name: _plain(getattr(self, name)) for name in public[: public.index("data")]}
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from archab.evidence.report import fragment
+
+        return fragment(self)
+
     def sentence(self) -> str:
         """The verdict in one line."""
         a, b = self.names
@@ -161,8 +167,8 @@ class Verdict:
 
     def body(self) -> str:
         """The paragraph without the next step, whose command is better printed on a line of its own."""
-        parts = [self.sentence(), self._inside_margin(), self.size_sentence(), self._range(), self._evidence()]
-        parts += [self._home(), self._lost(), *self.notes]
+        parts = [self.sentence(), self.margin_sentence(), self.size_sentence(), self.range_sentence()]
+        parts += [self.evidence_sentence(), self.home_sentence(), self.lost_sentence(), *self.notes]
         return " ".join(part for part in parts if part)
 
     def size_sentence(self) -> str:
@@ -188,39 +194,14 @@ class Verdict:
         """What a member is called: the name that was given, else its index."""
         return self.member_names[member] if member < len(self.member_names) else f"member {member}"
 
-    def to_rich(self) -> "Table":
-        """A table with a line per member, for the terminal."""
-        from rich import box
-        from rich.table import Table
+    def to_rich(self, width: int = 80) -> "Table":
+        """A table with a line per member, for a terminal so many columns wide."""
+        from archab.evidence.terminal import BLOCKS, table
 
-        level = f"{100 * (1 - self.settings.alpha):g}%"
-        title = f"A {self.names[0]}   B {self.names[1]}"
-        caption = "error: held out, a target at most 1 (a constant), geometric mean. div.: diverged. p: Holm"
-        table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, padding=0, show_edge=False)
-        table.title_justify = table.caption_justify = "left"
-        table.add_column("member", no_wrap=True)
-        for name in ("size A", "B", "B/A", "error A", "B", "A vs B", level, "A lower", "div.", "p"):
-            table.add_column(name, justify="right", no_wrap=True)
-        for m in self.members:
-            sizes = (f"{m.size_a:,.0f}", f"{m.size_b:,.0f}", f"{m.size_ratio:.2f}")
-            table.add_row(
-                self.member_name(m.member),
-                *(sizes if math.isfinite(m.size_ratio) else ("–",) * 3),
-                f"{m.typical_a:.2g}",
-                f"{m.typical_b:.2g}",
-                words.signed(m.gmr),
-                _interval(m.ci_low, m.ci_high),
-                f"{m.lower}/{m.blocks}" if m.lower is not None else f"{100 * m.prob_a_better:.0f}%",
-                f"{m.diverged_a},{m.diverged_b}",
-                words.probability(m.p_holm),
-            )
-        table.add_section()
-        all_of_them = [words.signed(self.gmr), _interval(self.ci_low, self.ci_high), f"{100 * self.prob_a_better:.0f}%"]
-        lost = f"{self.diverged.a},{self.diverged.b}"
-        table.add_row("all", *[""] * 5, *all_of_them, lost, words.probability(self.p_value))
-        return table
+        return table(self, width, BLOCKS)
 
-    def _inside_margin(self) -> str:
+    def margin_sentence(self) -> str:
+        """Whether a real difference matters, where it looks smaller than the margin; else empty."""
         low, high = self.interval()
         margin = self.settings.margin
         if self.verdict not in ("a_better", "b_better") or not 1 / margin < self.gmr < margin:
@@ -229,7 +210,8 @@ class Verdict:
             return f"The difference is real but smaller than the {self.margin_percent} that was declared to matter."
         return f"Whether the difference exceeds the {self.margin_percent} that was declared to matter is open."
 
-    def _range(self) -> str:
+    def range_sentence(self) -> str:
+        """The rule's own interval, and what an undecided one still allows; empty where there is none."""
         low, high = self.interval()
         if self.blocks < 6 or not (math.isfinite(low) and math.isfinite(high)):
             return ""
@@ -244,36 +226,35 @@ class Verdict:
             return f"{text} No difference is possible, and so is one of more than {self.margin_percent}."
         return text
 
-    def _evidence(self) -> str:
+    def evidence_sentence(self) -> str:
+        """The evidence by which the rule decides."""
         if not self.log_e or self.rule == "fixed":
-            return f"p = {words.probability(self.p_value)}." if math.isfinite(self.p_value) else ""
+            return f"{words.p_is(self.p_value)}." if math.isfinite(self.p_value) else ""
         share = EARLY if self.rule == "hybrid" else 1.0
         decides = f"{1 / (share * self.settings.alpha):g} decides"
         text = f"E = {words.evidence(max(self.log_e))} at its highest ({decides})."
         if self.p_adjusted > self.p_rule * (1 + 1e-9):
-            adjusted = words.probability(self.p_adjusted)
-            return f"{text[:-2]}, for one configuration alone); p after correction for the others: {adjusted}."
+            adjusted = words.p_is(self.p_adjusted)
+            return f"{text[:-2]}, for one configuration alone); after correction for the others {adjusted}."
         if self.verdict in ("a_better", "b_better") and self.rule == "anytime":
             return f"Decided after {self.stop_at} of {len(self.log_e)} rounds. {text}"
         return text
 
-    def _home(self) -> str:
+    def home_sentence(self) -> str:
+        """The home advantage; empty where the design has none."""
         if self.home_advantage is None:
             return ""
         h = self.home_advantage
         interval = f" ({h.ci_low:.2f} to {h.ci_high:.2f})" if math.isfinite(h.ci_low) else ""
         return f"Home advantage: on targets of its own prior a side's error is {h.gmr:.2f} times smaller{interval}."
 
-    def _lost(self) -> str:
+    def lost_sentence(self) -> str:
+        """How many students diverged; empty where none did."""
         if self.diverged == Counts(0, 0):
             return ""
         a, b = self.names
         of = f"{self.diverged.a} of {self.students.a} students of {a}, {self.diverged.b} of {self.students.b} of {b}"
         return f"Diverged: {of}; each counts as an error of 1, like the constant predictor."
-
-
-def _interval(low: float, high: float) -> str:
-    return f"{words.signed(low)} to {words.signed(high)}" if math.isfinite(low) else "–"
 
 
 def _plain(value: object) -> Any:

@@ -70,6 +70,11 @@ def probability(p: float) -> str:
     return "<.001" if p < 0.001 else f"{p:.2g}" if p >= 0.0995 else f"{p:.3f}"
 
 
+def p_is(p: float) -> str:
+    """A p-value for a sentence: "p = 0.012", "p < .001"."""
+    return f"p < {probability(p)[1:]}" if p < 0.001 else f"p = {probability(p)}"
+
+
 def listed(items: Sequence[object]) -> str:
     """ "1", "1 and 4", "1, 4 and 5"."""
     words = [str(item) for item in items]

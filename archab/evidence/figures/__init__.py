@@ -1,0 +1,62 @@
+"""The figures of a verdict, in one style: which ones it has, and how they are written to files."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+
+from archab.evidence import curves as training_curves
+from archab.evidence.figures import crossed, differences, rounds, share, size, training
+from archab.evidence.figures.names import IN_TITLES, named
+from archab.evidence.figures.palette import DARK, LIGHT
+from archab.evidence.figures.picture import Absent, Picture
+from archab.evidence.figures.sheet import STYLE
+from archab.evidence.outcome import Verdict
+
+PIXELS = 300  # an inch, of PNG and of what is an image within SVG and PDF
+
+
+def pictures(verdict: Verdict, unit: str = "", curves: pd.DataFrame | None = None) -> list[Picture | Absent]:
+    """The figures in the order in which they are read; error against size leads where sizes are unequal.
+
+    Args:
+        unit: of the measure, such as "parameters"; empty where it is not known.
+        curves: training curves, see `archab.evidence.curves.checked`.
+
+    Raises:
+        ArchabError: if the table of curves is refused.
+    """
+    by_size, by_target = size.picture(verdict, unit), differences.picture(verdict)
+    first = [by_size, by_target] if verdict.size_sentence() else [by_target, by_size]
+    evidence = (
+        rounds.picture(verdict) if verdict.log_e else Absent("evidence", "Evidence by round", "No round is whole.")
+    )
+    own = [crossed.picture(verdict)] if verdict.home_advantage is not None else []
+    return [*own, *first, evidence, training.picture(verdict, training_curves.checked(curves)), share.picture(verdict)]
+
+
+def save(
+    verdict: Verdict, folder: Path, prefix: str = "", unit: str = "", curves: pd.DataFrame | None = None
+) -> list[Path]:
+    """Write every figure as SVG, PDF and PNG, for light and for dark paper; the files.
+
+    Raises:
+        ArchabError: if the table of curves is refused.
+        OSError: if a file cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for picture in pictures(named(verdict, IN_TITLES), unit, curves):
+        if isinstance(picture, Absent):
+            continue
+        for palette, shade in ((LIGHT, ""), (DARK, "-dark")):
+            figure = picture.figure(palette)
+            for suffix, metadata in _METADATA.items():
+                file = folder / f"{prefix}{picture.name}{shade}.{suffix}"
+                with mpl.rc_context(STYLE):
+                    figure.savefig(file, dpi=PIXELS, metadata={**metadata, "Title": picture.title})
+                files.append(file)
+    return files
+
+
+_METADATA: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}

@@ -1,0 +1,129 @@
+"""The crossed design: both sides on targets of either prior, the student effect and the home advantage."""
+
+import math
+from functools import partial
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from archab.evidence import wording as words
+from archab.evidence.figures import scales
+from archab.evidence.figures.names import named
+from archab.evidence.figures.palette import Palette
+from archab.evidence.figures.picture import Picture
+from archab.evidence.figures.scores import per_target
+from archab.evidence.figures.sheet import SMALL, Sheet
+from archab.evidence.finding import better, effect, finding, level, measured, replicates
+from archab.evidence.outcome import Ratio, Verdict
+
+HEIGHT, RIGHT = 1.72, 1.95  # inches
+
+
+def picture(verdict: Verdict) -> Picture:
+    """Student effect and home advantage; of a crossed verdict."""
+    home = verdict.home_advantage
+    assert home is not None
+    cells = typical(verdict)
+    a, b = verdict.names
+    valid = "valid however often one looked" if verdict.rule == "anytime" else "of a single look"
+    caption = (
+        f"Left: typical error (geometric mean) of both sides on targets of either prior. Right: ratios with their "
+        f"{level(verdict)} intervals ({valid}; home: of a single look). Shaded: within {verdict.margin_percent}. "
+        f"n = {replicates(verdict)}, one from either prior; a restart is no replicate."
+    )
+    alt = (
+        f"On targets of {a}: {a} {cells['a', 'a']:.2g}, {b} {cells['b', 'a']:.2g}; on targets of {b}: "
+        f"{a} {cells['a', 'b']:.2g}, {b} {cells['b', 'b']:.2g}. Student effect: {effect(verdict.gmr)}. "
+        f"{home_words(home)}."
+    )
+    found = better(verdict)
+    first = f"{found.name} learns better" if found else finding(verdict)
+    title = f"{first}; {_lower_first(home_words(home))}" if measured(verdict) else first
+    return Picture("crossed", title, caption, alt, partial(_draw, named(verdict), cells))
+
+
+def typical(verdict: Verdict) -> dict[tuple[str, str], float]:
+    """Geometric-mean error by (side, source), every member with equal weight."""
+    means = per_target(verdict).groupby(["side", "source", "member"])["y"].mean().unstack("member").mean(axis=1)
+    return {(side, source): math.exp(float(means[side, source])) for side in "ab" for source in "ab"}
+
+
+def home_words(home: Ratio) -> str:
+    """Whether a side is better on targets of its own prior, in words."""
+    if not (math.isfinite(home.ci_low) and math.isfinite(home.ci_high)):
+        return "The home advantage is not known"
+    if home.ci_low > 1:
+        return f"At home the error is {words.percent(1 - 1 / home.gmr)} lower"
+    if home.ci_high < 1:
+        return f"Away from home the error is {words.percent(1 - home.gmr)} lower"
+    return "No home advantage is established"
+
+
+def _lower_first(text: str) -> str:
+    return text[0].lower() + text[1:]
+
+
+def _draw(verdict: Verdict, cells: dict[tuple[str, str], float], palette: Palette, title: str, caption: str) -> Figure:
+    sheet = Sheet(palette, HEIGHT + 0.5, title, caption)
+    _lines(sheet, verdict, cells, palette)
+    home, student = verdict.home_advantage, Ratio(verdict.gmr, *verdict.interval())
+    assert home is not None
+    a, b = verdict.names if max(map(len, verdict.names)) <= 11 else ("A", "B")
+    at_home = f"{words.percent(1 - min(home.gmr, 1 / home.gmr))} lower {'at home' if home.gmr >= 1 else 'away'}"
+    _ratio(sheet, 1.16, f"{a}'s error over {b}'s", effect(verdict.gmr), student, verdict, palette)
+    axes = _ratio(sheet, 0.42, "error away over at home", at_home, home, verdict, palette)
+    axes.spines["bottom"].set_visible(True)
+    reach = math.exp(axes.get_xlim()[1])
+    far = [v for v in scales.round_numbers(1 / reach, reach) if abs(math.log(v)) > 0.25 * math.log(reach)]
+    shown = sorted({1.0, *far})
+    scales.ticks(axes.xaxis, [math.log(v) for v in shown], [f"{v:.3g}" for v in shown])
+    below = f"ratio (shaded: within {verdict.margin_percent})"
+    sheet.text(RIGHT + 0.625, 0.13, below, ha="center", color=palette.soft, size=SMALL)
+    return sheet.figure
+
+
+def _ratio(sheet: Sheet, bottom: float, head: str, said: str, ratio: Ratio, verdict: Verdict, palette: Palette) -> Axes:
+    """A ratio and its interval on a strip, over what is said of it."""
+    home, margin = verdict.home_advantage, verdict.settings.margin
+    assert home is not None
+    both = (*verdict.interval(), verdict.gmr, home.ci_low, home.ci_high, home.gmr)
+    reach = max(1.1 * margin, *(1.04 * max(r, 1 / r) for r in both if math.isfinite(r)))
+    axes = sheet.axes(RIGHT, bottom, 1.25, 0.24, ())
+    axes.set_xlim(-math.log(reach), math.log(reach))
+    axes.set_ylim(-1, 1)
+    axes.axvspan(-math.log(margin), math.log(margin), color=palette.band, lw=0, zorder=0)
+    axes.axvline(0, color=palette.ink, lw=0.7)
+    if measured(verdict) and math.isfinite(ratio.ci_low):
+        ends = np.log([ratio.ci_low, ratio.ci_high])
+        axes.plot(ends, (0, 0), color=palette.ink, lw=1.4, solid_capstyle="butt", label=f"{head} interval")
+    axes.plot(math.log(ratio.gmr), 0, "D", color=palette.ink, ms=4, mew=0, label=head)
+    scales.ticks(axes.xaxis, [], [])
+    axes.tick_params(left=False, labelleft=False)
+    sheet.text(RIGHT, bottom + 0.46, head, size=SMALL, color=palette.soft)
+    sheet.text(RIGHT, bottom + 0.34, said, size=SMALL, weight="bold")
+    return axes
+
+
+def _lines(sheet: Sheet, verdict: Verdict, cells: dict[tuple[str, str], float], palette: Palette) -> None:
+    axes = sheet.axes(0.46, 0.36, 1.2, HEIGHT - 0.1)
+    axes.set_yscale("log")
+    for side, marker, size in (("b", "s", 4.1), ("a", "o", 4.4)):
+        colour = getattr(palette, side)
+        ys = (cells[side, "a"], cells[side, "b"])
+        axes.plot((0, 1), ys, marker=marker, ms=size, lw=1.4, color=colour, mec=colour, mew=1.2, label=side,
+                  ls="-" if side == "a" else (0, (4, 1.6)), mfc=colour if side == "a" else palette.bg)  # fmt: skip
+    low, high = min(cells.values()), max(cells.values())
+    room = max(high / low, 1.06) ** 0.2
+    axes.set_ylim(low / room, high * room)
+    axes.set_xlim(-0.22, 1.22)
+    values = scales.round_numbers(low / room, high * room)
+    scales.ticks(axes.yaxis, values, [scales.number(v) for v in values])
+    a, b = verdict.names
+    of = ("A", "B") if max(len(a), len(b)) > 11 else (a, b)
+    scales.ticks(axes.xaxis, [0, 1], [f"targets\nof {of[0]}", f"targets\nof {of[1]}"])
+    sheet.text(0.04, HEIGHT + 0.4, "error, NMSE (log)", size=SMALL, color=palette.soft)
+    ends = sorted((cells[side, "b"], name, side) for side, name in zip("ab", of, strict=True))
+    for (y, name, side), va in zip(ends, ("top", "bottom"), strict=True):
+        axes.annotate(name, (1, y), (0, -5 if va == "top" else 5), textcoords="offset points", ha="center", va=va,
+                      color=getattr(palette, side), weight="bold", size=SMALL, annotation_clip=False)  # fmt: skip

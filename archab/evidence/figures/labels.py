@@ -1,0 +1,83 @@
+"""Where the name of a line goes: the first spot at which it covers no line, mark or other name."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A point in data coordinates, and how text hangs on it: an offset in points and alignments."""
+
+    x: float
+    y: float
+    dx: float = 0.0
+    dy: float = 0.0
+    ha: str = "left"
+    va: str = "center"
+
+
+@dataclass
+class Labels:
+    """Names of the lines of some axes.
+
+    Attributes:
+        axes: where they stand; limits and scales must be set.
+        taken: boxes of the names so far, in pixels.
+    """
+
+    axes: Axes
+    taken: list[Bbox] = field(default_factory=list)
+
+    def put(self, text: str, color: str, spots: Sequence[Spot], size: float = 7.0, weight: str = "bold") -> None:
+        """Write a name at the spot where it covers least; of equal ones the first."""
+        figure = self.axes.figure
+        assert isinstance(figure, Figure)
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        drawn = self._pixels()
+        best = None
+        for spot in spots:
+            text_ = self.axes.annotate(
+                text,
+                (spot.x, spot.y),
+                (spot.dx, spot.dy),
+                textcoords="offset points",
+                ha=spot.ha,
+                va=spot.va,
+                color=color,
+                size=size,
+                weight=weight,
+                annotation_clip=False,
+            )
+            box = text_.get_window_extent(renderer).padded(1.5)
+            cost = self._cost(box, drawn, figure)
+            if best is None or cost < best[0]:
+                if best:
+                    best[1].remove()
+                best = cost, text_, box
+            else:
+                text_.remove()
+        if best:
+            self.taken.append(best[2])
+
+    def _cost(self, box: Bbox, drawn: np.ndarray, figure: Figure) -> float:
+        covered = np.count_nonzero((drawn > [box.x0, box.y0]).all(1) & (drawn < [box.x1, box.y1]).all(1))
+        others = sum(bool(box.overlaps(other)) for other in self.taken)
+        outside = not (self.axes.bbox.x0 - 2 <= box.x0 and box.x1 <= figure.bbox.x1)
+        return covered + 1000.0 * others + 1000.0 * outside
+
+    def _pixels(self) -> np.ndarray:
+        """Points along every line of the axes."""
+        pieces = [np.empty((0, 2))]
+        for line in self.axes.lines:
+            at = self.axes.transData.transform(np.column_stack(line.get_data()).astype(float))
+            if not line.get_in_layout() or len(at) == 0:
+                continue
+            steps = np.linspace(0, 1, 25)[:, None, None]
+            pieces.append((at[:-1] + steps * (at[1:] - at[:-1])).reshape(-1, 2) if len(at) > 1 else at)
+        return np.concatenate(pieces)

@@ -1,0 +1,43 @@
+"""What sides and members are called in a figure: short, in glyphs that its font has, and told apart."""
+
+from dataclasses import replace
+from functools import cache
+
+from matplotlib.font_manager import FontProperties, findfont, get_font
+
+from archab.evidence.outcome import Verdict
+
+LONGEST, LONGEST_MEMBER = 16, 14
+IN_TITLES = 28
+
+
+def named(verdict: Verdict, longest: int = LONGEST) -> Verdict:
+    """The verdict with names of sides and members as they stand in a figure, those of sides at most so long."""
+    first, second = (short(name, longest) or letter for name, letter in zip(verdict.names, "AB", strict=True))
+    sides = (first, second) if first != second else ("A", "B")
+    members = tuple(
+        short(verdict.member_name(index), LONGEST_MEMBER) or f"member {index}"
+        for index in range(max((m.member for m in verdict.members), default=-1) + 1)
+    )
+    return replace(verdict, names=sides, member_names=members)
+
+
+def short(name: str, longest: int) -> str:
+    """A name of at most so many characters, with an ellipsis in its middle; empty where the font lacks a glyph."""
+    name = " ".join(name.split())
+    if not name.isprintable() or not _glyphs().issuperset(map(ord, name)):
+        return ""
+    if len(name) <= longest:
+        return name
+    end = (longest - 1) // 3
+    return f"{name[: longest - 1 - end]}…{name[len(name) - end :]}"
+
+
+def drawable(text: str) -> str:
+    """A text with a box for each character that the font lacks."""
+    return "".join(c if ord(c) in _glyphs() else "□" for c in text)
+
+
+@cache
+def _glyphs() -> frozenset[int]:
+    return frozenset(get_font(findfont(FontProperties(family="DejaVu Sans"))).get_charmap())

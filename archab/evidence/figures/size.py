@@ -1,0 +1,191 @@
+"""Error against size: each target a faint point, geometric mean and interval a side, the compared sizes joined."""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from archab.evidence.figures import scales
+from archab.evidence.figures.labels import Labels, Spot
+from archab.evidence.figures.names import named
+from archab.evidence.figures.palette import Palette
+from archab.evidence.figures.picture import Picture
+from archab.evidence.figures.scores import mean_and_interval, per_target, spread_out
+from archab.evidence.figures.sheet import MOST_MARKS, RASTERISED, SMALL, Sheet
+from archab.evidence.finding import better, finding, level, measured, replicates
+from archab.evidence.outcome import Member, Verdict
+
+HEIGHT = 2.2
+
+
+def picture(verdict: Verdict, unit: str = "") -> Picture:
+    """Error against size.
+
+    Args:
+        verdict: with names as in a figure.
+        unit: of the measure, such as "parameters"; empty where it is not known.
+    """
+    sized = _sized(verdict)
+    compared = "dotted lines join the sizes that were compared" if sized else "sizes are not in the table"
+    control = "; grey: a control of the targets' own family" if _controls(verdict) else ""
+    scores = per_target(verdict)
+    drawn = (
+        "a target" if scores.groupby(["member", "side"]).size().max() <= MOST_MARKS else f"one of {MOST_MARKS} shown"
+    )
+    caption = (
+        f"Faint: {drawn}. Solid: geometric mean of the targets of one size, with its {level(verdict)} interval; "
+        f"{compared}{control}. n = {replicates(verdict)}; a restart is no replicate."
+    )
+    a, b = verdict.names
+    alt = f"Held-out error of {a} and {b} against {'size' if sized else 'member'}: " + "; ".join(
+        f"{verdict.member_name(m.member)}: {a} {m.typical_a:.2g}, {b} {m.typical_b:.2g}" for m in verdict.members
+    )
+    return Picture("error_by_size", _title(verdict), caption, f"{alt}.", partial(_draw, named(verdict), scores, unit))
+
+
+def _title(verdict: Verdict) -> str:
+    found = better(verdict)
+    ratios = [m.size_ratio if found and found.side == "b" else 1 / m.size_ratio for m in verdict.members]
+    if found is None or not _sized(verdict):
+        same = verdict.verdict == "equivalent" and _sized(verdict)
+        return f"The same error, within {verdict.margin_percent}, at the sizes compared" if same else finding(verdict)
+    if max(ratios) < 0.95:
+        return f"{found.name} reaches a lower error at a smaller size"
+    if min(ratios) > 1.05:
+        return f"{found.name} reaches a lower error, at a larger size"
+    equal = max(abs(ratio - 1) for ratio in ratios) <= 0.05
+    return f"{found.name} reaches a lower error {'at equal size' if equal else 'on average over the sizes'}"
+
+
+def _sized(verdict: Verdict) -> bool:
+    return all(math.isfinite(m.size_ratio) for m in verdict.members)
+
+
+def _controls(verdict: Verdict) -> list[Member]:
+    return [m for m in verdict.members if math.isfinite(m.control)]
+
+
+def _draw(verdict: Verdict, scores: pd.DataFrame, unit: str, palette: Palette, title: str, caption: str) -> Figure:
+    sheet = Sheet(palette, HEIGHT, title, caption)
+    axes = sheet.axes(0.42, 0.36, 2.8, HEIGHT - 0.42)
+    places = _places(verdict)
+    axes.set_yscale("log")
+    for m in verdict.members:
+        axes.plot(places[m.member], (m.typical_a, m.typical_b), color=palette.soft, lw=0.7, ls=":", zorder=1.5)
+    for side in "ba":
+        _side(axes, verdict, scores[scores["side"] == side], side, places, palette)
+    _x_axis(axes, verdict, places)
+    low = _y_axis(axes, scores)
+    if axes.get_ylim()[1] > 1:
+        axes.axhline(1, color=palette.line, lw=0.7, zorder=0).set_in_layout(False)
+        at = axes.get_yaxis_transform()
+        axes.text(0.0, 1.06, "1: no better than a constant", size=SMALL, color=palette.soft, va="bottom", transform=at)
+    labels = Labels(axes)
+    for m in _controls(verdict):
+        x, y = places[m.member], max(m.control, low)
+        half = 0.008 * np.ptp(axes.get_xlim())
+        axes.plot((min(x) - half, max(x) + half), (y, y), color=palette.ref, lw=1.0, solid_capstyle="butt", zorder=2)
+    for side, name in zip("ba", reversed(verdict.names), strict=True):
+        _name(labels, verdict, side, name, places, getattr(palette, side))
+    if controls := _controls(verdict):
+        hung = [(dy, va, ha) for dy, va in ((-4, "top"), (4, "bottom")) for ha in ("center", "right", "left")]
+        ends = [(places[m.member][i], max(m.control, low)) for m in reversed(controls) for i in (1, 0)]
+        spots = [Spot(x, y, 0, dy, ha, va) for x, y in ends for dy, va, ha in hung]
+        labels.put("control", palette.ref, spots, SMALL, "normal")
+    sized = f"size{', ' + unit if unit else ''} (log)" if _sized(verdict) else "member"
+    sheet.label(axes, sized, "held-out error, NMSE (log)")
+    return sheet.figure
+
+
+def _places(verdict: Verdict) -> dict[int, tuple[float, float]]:
+    """x of both sides of each member: the log of the size, drawn apart where sizes are equal, else the index."""
+    if not _sized(verdict):
+        return {m.member: (i - 0.08, i + 0.08) for i, m in enumerate(verdict.members)}
+    logs = {m.member: (math.log(m.size_a), math.log(m.size_b)) for m in verdict.members}
+    every = [x for pair in logs.values() for x in pair]
+    apart = 0.014 * (max(every) - min(every) or 1.0)
+    return {
+        member: (a, b) if abs(b - a) > 2 * apart else ((a + b) / 2 - apart, (a + b) / 2 + apart)
+        for member, (a, b) in logs.items()
+    }
+
+
+def _side(
+    axes: Axes,
+    verdict: Verdict,
+    scores: pd.DataFrame,
+    side: str,
+    places: dict[int, tuple[float, float]],
+    palette: Palette,
+) -> None:
+    colour = getattr(palette, side)
+    rng = np.random.default_rng(0)
+    span = max(x for pair in places.values() for x in pair) - min(x for pair in places.values() for x in pair) or 1.0
+    means, xs = [], []
+    image = 2 * min(len(scores), MOST_MARKS * len(places)) > RASTERISED
+    for member, (a, b) in places.items():
+        y = scores.loc[scores["member"] == member, "y"].to_numpy(dtype=float)
+        x = a if side == "a" else b
+        shown = spread_out(y, MOST_MARKS)
+        axes.plot(
+            x + 0.011 * span * rng.uniform(-1, 1, shown.size),
+            np.exp(shown),
+            ".",
+            ms=2.6,
+            mew=0,
+            color=colour,
+            alpha=max(0.12, min(0.4, 20 / shown.size)),
+            rasterized=image,
+            label=f"{side}{member}",
+            zorder=1,
+        )[0].set_in_layout(False)
+        mean, low, high = mean_and_interval(y, verdict.settings.alpha)
+        if measured(verdict) and math.isfinite(low):
+            axes.plot((x, x), (low, high), color=colour, lw=1.6, solid_capstyle="butt", zorder=2.5)
+        xs.append(x)
+        means.append(mean)
+    look: dict[str, Any] = {"a": {"marker": "o", "ms": 4.4, "mfc": colour, "ls": "-"}}
+    look["b"] = {"marker": "s", "ms": 4.1, "mfc": palette.bg, "ls": (0, (4, 1.6))}
+    axes.plot(xs, means, color=colour, mec=colour, mew=1.2, lw=1.3, label=side, zorder=3, **look[side])
+
+
+def _name(
+    labels: Labels, verdict: Verdict, side: str, name: str, places: dict[int, tuple[float, float]], colour: str
+) -> None:
+    at = [
+        (places[m.member]["ab".index(side)], m.typical_a if side == "a" else m.typical_b)
+        for m in reversed(verdict.members)
+    ]
+    spots = [Spot(*at[0], 5, 0)]
+    for x, y in at:
+        spots += [Spot(x, y, dx, dy, ha, va) for dy, va in ((7, "bottom"), (-7, "top"))
+                  for dx, ha in ((0, "center"), (-4, "right"), (4, "left"))]  # fmt: skip
+    labels.put(name, colour, spots)
+
+
+def _x_axis(axes: Axes, verdict: Verdict, places: dict[int, tuple[float, float]]) -> None:
+    every = [x for pair in places.values() for x in pair]
+    span = max(every) - min(every) or 1.0
+    axes.set_xlim(min(every) - 0.08 * span, max(every) + (0.26 if len(places) > 1 else 1.0) * span)
+    if not _sized(verdict):
+        shown = verdict.members[:: -(-len(verdict.members) // scales.MOST_TICKS)]
+        middle = [sum(places[m.member]) / 2 for m in shown]
+        scales.ticks(axes.xaxis, middle, [verdict.member_name(m.member) for m in shown])
+        return
+    values: Sequence[float] = scales.sizes([size for m in verdict.members for size in (m.size_a, m.size_b)])
+    scales.ticks(axes.xaxis, [math.log(v) for v in values], [scales.number(v) for v in values])
+
+
+def _y_axis(axes: Axes, scores: pd.DataFrame) -> float:
+    """The lower limit: the axis holds 99% of the targets, and 1 where that is near."""
+    low, high = (float(np.exp(np.quantile(scores["y"], q))) for q in (0.005, 0.995))
+    low, high = low / 1.3, 1.6 if high > 0.3 else max(high * 1.6, low * 4)
+    axes.set_ylim(low, high)
+    values = scales.round_numbers(low, min(high, 1))
+    scales.ticks(axes.yaxis, values, [scales.number(v) for v in values])
+    return low

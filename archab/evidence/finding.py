@@ -1,0 +1,91 @@
+"""A verdict in the few words of a title, a label or a caption: who is lower and by how much, and what was counted."""
+
+import math
+from dataclasses import dataclass
+
+from archab.evidence import wording as words
+from archab.evidence.outcome import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Better:
+    """The side that a verdict names.
+
+    Attributes:
+        side: `a` or `b`.
+        name, other: what it and the other side are called.
+        ratio: its typical error over the other's, below 1.
+    """
+
+    side: str
+    name: str
+    other: str
+    ratio: float
+
+
+def better(verdict: Verdict) -> Better | None:
+    """Who is better, None where the verdict names no side."""
+    a, b = verdict.names
+    if verdict.verdict == "a_better":
+        return Better("a", a, b, verdict.gmr)
+    return Better("b", b, a, 1 / verdict.gmr) if verdict.verdict == "b_better" else None
+
+
+def finding(verdict: Verdict) -> str:
+    """What was found, as a title."""
+    if found := better(verdict):
+        return f"{found.name}'s typical error is {words.percent(1 - found.ratio)} lower than {found.other}'s"
+    if verdict.verdict == "equivalent":
+        return f"{verdict.names[0]} and {verdict.names[1]} learn equally well, within {verdict.margin_percent}"
+    return (verdict.reason or f"No winner yet between {verdict.names[0]} and {verdict.names[1]}").rstrip(".")
+
+
+def measured(verdict: Verdict) -> bool:
+    """Whether there are blocks enough for any verdict, so that an interval and a colour say something."""
+    return not verdict.reason.startswith("Too few")
+
+
+def effect(gmr: float, names: tuple[str, str] = ("A", "B")) -> str:
+    """A ratio of A's to B's error as who is lower: "A 21% lower", "equal"."""
+    if not math.isfinite(gmr):
+        return "–"
+    if (share := words.percent(1 - min(gmr, 1 / gmr))) == "0%":
+        return "equal"
+    return f"{names[0] if gmr < 1 else names[1]} {share} lower"
+
+
+def between(low: float, high: float) -> str:
+    """An interval of that ratio: "12% to 28%" of the lower side, or from one side's gain to the other's."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return "no interval"
+    if high <= 1:
+        return f"{words.percent(1 - high)} to {words.percent(1 - low)}"
+    if low >= 1:
+        return f"{words.percent(1 - 1 / low)} to {words.percent(1 - 1 / high)}"
+    return f"A {words.percent(1 - low)} to B {words.percent(1 - 1 / high)}"
+
+
+def level(verdict: Verdict) -> str:
+    """The level of the intervals: "95%"."""
+    return f"{100 * (1 - verdict.settings.alpha):g}%"
+
+
+def replicates(verdict: Verdict) -> str:
+    """What was counted, and how many: "200 targets", "80 pairs of targets"."""
+    n = verdict.blocks
+    if verdict.data.is_a is not None:
+        a = int(verdict.data.is_a.sum())
+        return f"{n:,} targets ({a:,} learnt by A, {n - a:,} by B)"
+    if verdict.data.kind == "crossed":
+        return f"{n:,} {'pair' if n == 1 else 'pairs'} of targets"
+    return f"{n:,} {'target' if n == 1 else 'targets'}"
+
+
+def replicate(verdict: Verdict) -> str:
+    """What counts as one: "a target", "a pair of targets"."""
+    return "a pair of targets" if verdict.data.kind == "crossed" else "a target"
+
+
+def decided(verdict: Verdict, p_holm: float) -> bool:
+    """Whether a member on its own differs: behind the pooled gate, and its p after Holm passes."""
+    return measured(verdict) and p_holm <= verdict.settings.alpha

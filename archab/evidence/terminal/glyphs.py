@@ -1,0 +1,62 @@
+"""The characters that a terminal can show: block elements where it has them, else ASCII alone."""
+
+import os
+from dataclasses import dataclass
+
+from rich import box
+from rich.box import Box
+from rich.console import Console
+
+BLUE, ORANGE = "#3f8fd2", "#d9752b"  # seen on black and on white
+
+
+@dataclass(frozen=True)
+class Glyphs:
+    """What bars, intervals and frames are made of.
+
+    Attributes:
+        bars: from the lowest to a full cell.
+        rows: cells that a bar is high.
+        left, line, right, point: of an interval.
+        band: within the margin.
+        middle: where both sides are equal.
+        to_a, to_b: arrows.
+        frame, rule: of the panel and of the table.
+        plain: whether everything is to be ASCII.
+    """
+
+    bars: str
+    rows: int
+    left: str
+    line: str
+    right: str
+    point: str
+    band: str
+    middle: str
+    to_a: str
+    to_b: str
+    frame: Box
+    rule: Box
+    plain: bool
+
+    def text(self, text: str) -> str:
+        """A text in these characters; of a user's own, those that ASCII lacks become question marks."""
+        return text.translate(_PLAIN).encode("ascii", "replace").decode() if self.plain else text
+
+
+_RULE = Box(box.SIMPLE_HEAD.__str__().replace("─", "-"), ascii=True)
+BLOCKS = Glyphs("▁▂▃▄▅▆▇█", 2, "┣", "━", "┫", "◆", "░", "│", "◀", "▶", box.ROUNDED, box.SIMPLE_HEAD, False)
+ASCII = Glyphs("#", 4, "[", "-", "]", "O", ":", "|", "<-", "->", box.ASCII, _RULE, True)
+
+_PLAIN = str.maketrans(
+    {"−": "-", "–": "-", "—": "-", "…": "...", "×": "x", "·": "-", "≤": "<=", "≥": ">=", "½": "1/2", "¼": "1/4"}
+    | {"⅓": "1/3", "⅒": "1/10", "α": "alpha", "ε": "eps", "“": '"', "”": '"', "’": "'", "⁻": "-"}
+    | {raised: str(i) for i, raised in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
+)
+
+
+def glyphs(console: Console) -> Glyphs:
+    """Those of a console: ASCII in a pipe, on a dumb terminal, and where the encoding is not UTF-8."""
+    utf = console.encoding.lower().replace("-", "").startswith("utf")
+    blocks = console.is_terminal and utf and os.environ.get("TERM") not in ("dumb", "unknown")
+    return BLOCKS if blocks else ASCII

@@ -1,0 +1,48 @@
+"""What a verdict is written to besides the terminal: the page, the figures alone, the picture of it all."""
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archab.errors import ArchabError
+
+if TYPE_CHECKING:
+    from archab.compare import Judged
+
+
+def write(found: "Judged", report: str | None, figures: str | None, hero: str | None) -> None:
+    """Write what has a name.
+
+    Args:
+        report: an HTML file.
+        figures: a folder.
+        hero: a picture's file.
+
+    Raises:
+        ArchabError: if a file cannot be written, or the picture is asked for of several configurations.
+    """
+    contexts = found.contexts()
+    if hero:
+        from archab.evidence.figures import hero as picture
+
+        if len(found.verdicts) > 1:
+            raise ArchabError(
+                f"--hero draws one configuration of {len(found.verdicts)}: choose it by --where KEY=VALUE"
+            )
+        [verdict], [context] = found.verdicts, contexts
+        picture.write(verdict, Path(hero), context, found.functions(verdict))
+    if report:
+        from archab.evidence import report as page
+
+        page.write(found.verdicts, Path(report), contexts)
+        print(f"report: {report}", file=sys.stderr)
+    if figures:
+        from archab.evidence.figures import save
+
+        for verdict, context in zip(found.verdicts, contexts, strict=True):
+            prefix = f"{re.sub(r'[^A-Za-z0-9.=-]+', '_', verdict.label)}-" if len(found.verdicts) > 1 else ""
+            try:
+                save(verdict, Path(figures), prefix, context.unit, context.curves)
+            except OSError as error:
+                raise ArchabError(f"--figures {figures}: cannot be written ({error.strerror})") from error

@@ -1,0 +1,167 @@
+"""The report in a real browser: nothing is asked for, the answer is seen first, and it can be read by everyone."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from tables import crossed_rows, random_rows
+
+from archab.evidence import report
+from archab.evidence.context import Context
+from archab.evidence.verdict import judge
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+
+playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install 'archab[dev]'")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses to run as root with its own
+        chromium = started.chromium.launch(executable_path=CHROMIUM, args=sandbox)
+        yield chromium
+        chromium.close()
+
+
+def curves() -> pd.DataFrame:
+    steps = range(0, 401, 20)
+    quartiles = [(m, s, step, 0.8 * q, q, 1.2 * q) for m in range(2) for s in "ab" for step in steps
+                 for q in [0.5 ** (step / 100)]]  # fmt: skip
+    return pd.DataFrame(quartiles, columns=["member", "side", "step", "q25", "q50", "q75"])
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A decided, an undecided and a hostile page."""
+    folder = tmp_path_factory.mktemp("pages")
+    decided = random_rows(0, targets=60, effect=0.6).assign(measure=lambda t: 80.0 * (t["member"] + 1))
+    long = "a_very_long_name_of_a_side_" * 9
+    crossed = crossed_rows(np.random.default_rng(0).normal(-0.05, 0.3, (12, 2)).tolist())
+    made = {
+        "decided": (
+            judge(decided, names=("gate", "plain layer"), notes=["Shared learning rate, not tuned."]),
+            curves(),
+        ),
+        "undecided": (judge(crossed, names=("softmax", "tanh")), None),
+        "hostile": (judge(decided, names=(long, "<img src=http://example.org/x onerror=alert(1)>")), None),
+    }
+    for name, (verdict, table) in made.items():
+        context = Context(
+            heading="gates", question="Does a gate learn better?", curves=table, unit="parameters",
+            commands=(f"python -m archab +space={'gates' * 30}",), config=f"name: {long}\n",
+        )  # fmt: skip
+        report.write([verdict], folder / f"{name}.html", [context])
+    return {name: folder / f"{name}.html" for name in made}
+
+
+@pytest.mark.parametrize("name", ["decided", "undecided", "hostile"])
+@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+def test_no_error_no_request_and_the_verdict_without_scrolling(name, viewport, browser, pages):
+    page = browser.new_page(viewport=viewport)
+    errors: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda message: errors.append(message.text))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(pages[name].as_uri())
+    assert errors == []
+    assert [url for url in requests if not url.startswith("data:")] == [pages[name].as_uri()]
+    answer = page.locator("h1").bounding_box()
+    assert answer["y"] >= 0
+    if name != "hostile":
+        assert answer["y"] + answer["height"] <= viewport["height"]
+        assert page.locator(".lead").bounding_box()["y"] < viewport["height"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    assert page.locator("img").count() == 0
+    page.close()
+
+
+def test_diverged_and_tuning_are_on_the_first_screen(browser, pages):
+    page = browser.new_page(viewport=DESK)
+    page.goto(pages["decided"].as_uri())
+    for text in ("Diverged", "not tuned"):
+        box = page.locator("dl").get_by_text(text).first.bounding_box()
+        assert box["y"] + box["height"] <= DESK["height"]
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_has_contrast(scheme, browser, pages):
+    page = browser.new_page(viewport=DESK, color_scheme=scheme)
+    page.goto(pages["decided"].as_uri())
+    found = page.evaluate(CONTRAST)
+    assert len(found) > 100
+    assert {text: ratio for text, ratio in found if ratio < 4.5} == {}
+    grounds = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert grounds == {"light": "rgb(255, 255, 255)", "dark": "rgb(19, 23, 28)"}[scheme]
+    page.close()
+
+
+# The contrast of WCAG 2.1 of every element that holds text of its own, against the nearest background behind it.
+CONTRAST = """() => {
+  const parse = text => (text.match(/[\\d.]+/g) || []).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map(c => c / 255)
+    .map(c => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = element => {
+    for (let e = element; e; e = e.parentElement) {
+      const colour = parse(getComputedStyle(e).backgroundColor);
+      if (colour.length === 3 || colour[3] > 0) return colour;
+    }
+    return [255, 255, 255];
+  };
+  return [...document.querySelectorAll("main *")]
+    .filter(e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()))
+    .filter(e => !["STYLE", "TITLE"].includes(e.tagName))
+    .map(e => {
+      const style = getComputedStyle(e);
+      const own = light(parse(e instanceof SVGElement ? style.fill : style.color)), behind = light(ground(e));
+      return [e.textContent.trim().slice(0, 40), (Math.max(own, behind) + 0.05) / (Math.min(own, behind) + 0.05)];
+    });
+}"""
+
+
+def test_every_drawing_is_described_and_every_heading_in_order(browser, pages):
+    page = browser.new_page(viewport=DESK)
+    page.goto(pages["decided"].as_uri())
+    described = page.evaluate("[...document.querySelectorAll('svg[role=img]')].map(e => e.getAttribute('aria-label'))")
+    assert len(described) == page.locator("figure svg[role=img]").count() + 1 == 6
+    assert all(len(text) > 20 for text in described)
+    levels = page.evaluate("[...document.querySelectorAll('h1,h2,h3')].map(e => Number(e.tagName[1]))")
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    page.close()
+
+
+def test_figures_are_drawn_and_nothing_stands_outside_them(browser, pages):
+    page = browser.new_page(viewport=DESK)
+    page.goto(pages["decided"].as_uri())
+    outside = page.evaluate("""() => [...document.querySelectorAll("figure svg")].flatMap(svg => {
+      const frame = svg.getBoundingClientRect();
+      return [...svg.querySelectorAll("text")].map(t => [t.textContent, t.getBoundingClientRect()])
+        .filter(([, box]) => box.left < frame.left - 3 || box.right > frame.right + 3).map(([text]) => text);
+    })""")
+    assert outside == []
+    assert page.locator("figure svg").first.bounding_box()["height"] > 100
+    page.close()
+
+
+def test_it_can_be_read_without_scripts_and_printed(browser, pages, tmp_path):
+    context = browser.new_context(java_script_enabled=False, viewport=DESK)
+    page = context.new_page()
+    page.goto(pages["decided"].as_uri())
+    assert page.get_by_text("What it cannot say").is_visible()
+    assert page.get_by_text("Null hypothesis:").is_visible()
+    page.emulate_media(media="print", color_scheme="dark")
+    page.pdf(path=tmp_path / "page.pdf", prefer_css_page_size=True)
+    assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
+    context.close()
