@@ -5,6 +5,7 @@ import difflib
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from archab.evidence.functions import Functions
     from archab.evidence.outcome import Verdict
     from archab.history import Recorded
+    from archab.tracking import Tracker
 
 UNDECIDED = 3
 WATCH_EVERY = 2.0
@@ -106,8 +108,9 @@ def _seen(given: argparse.Namespace, rule: dict[str, Any]) -> Iterator[Judged]:
         state = [(one.fingerprint, len(one.runs), one.holes) for one in found]
         if state != seen:
             judged = _judged(_asked(found, given, store), rule)
-            _summarise(store, given.space, judged.verdicts)
+            summary = _summarise(store, given.space, judged.verdicts)
             yield judged
+            _illustrate(summary, judged)
         if not given.watch:
             return
         seen = state
@@ -215,7 +218,7 @@ def _same(value: str | None, wanted: str) -> bool:
         return value == wanted
 
 
-def _summarise(store: Store, space: str, verdicts: "list[Verdict]") -> None:
+def _summarise(store: Store, space: str, verdicts: "list[Verdict]") -> "Tracker":
     from archab.evidence.markdown import described
 
     tags, metrics = {"archab.verdict": ", ".join(v.verdict for v in verdicts)}, {}
@@ -224,7 +227,16 @@ def _summarise(store: Store, space: str, verdicts: "list[Verdict]") -> None:
         figures = {"gmr": one.gmr, "p_value": one.p_value, "p_anytime": one.p_anytime, "blocks": float(one.blocks)}
         seeds = one.data.students["seed"].nunique()
         metrics = {**figures, "log_e": one.log_e[-1] if one.log_e else float("nan"), "seeds": float(seeds)}
-    store.summarise(space, described(verdicts), metrics, tags)
+    return store.summarise(space, described(verdicts), metrics, tags)
+
+
+def _illustrate(summary: "Tracker", found: Judged) -> None:
+    """Keep the report and the figures in the summary run."""
+    from archab.pages import drawn
+
+    with tempfile.TemporaryDirectory(prefix="archab-") as folder:
+        for file in drawn(found.verdicts, found.contexts(), Path(folder)):
+            summary.keep(file, Path(folder))
 
 
 def _show(verdicts: "list[Verdict]", as_json: bool) -> None:

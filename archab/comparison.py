@@ -14,6 +14,7 @@ from numpy.random import SeedSequence
 from archab.engine import population
 from archab.engine.check import Sample
 from archab.engine.cohort import Cohort, Outcome
+from archab.engine.curve import Curve, quartiles
 from archab.engine.plan import Auto, Candidate, Engine, Method, device_named, threads
 from archab.engine.population import Population, interleaved, joined
 from archab.engine.randomness import Stage, stream, tile_size, tiles, words
@@ -215,11 +216,15 @@ class Comparison:
         with threads(1):
             targets = lesson.source.draw(part.first, part.last)
         rows: list[Row] = []
+        curves: dict[str, list[tuple[int, float, float, float]]] = {}
         for side, method in lesson.methods.items():
+            watched: list[Curve] | None = [] if part.first == 0 else None
+            cohort = self._cohort(lesson, part, side, targets, self.restarts, advance)
             with threads(method.threads):
-                outcome = method.train(self._cohort(lesson, part, side, targets, self.restarts, advance))
+                outcome = method.train(replace(cohort, curves=watched))
             rows += self._rows(part, side, targets, self.restarts, outcome)
-        return Finished(sorted(rows, key=lambda row: (row.draw, row.side, row.restart)), targets.redrawn)
+            curves[side] = quartiles(watched or [])
+        return Finished(sorted(rows, key=lambda row: (row.draw, row.side, row.restart)), targets.redrawn, curves)
 
     def control(self, member: int) -> list[Row]:
         """Train students of the reference's own family on the first 8 targets of a member, by their own routine.

@@ -70,6 +70,7 @@ class Run:
     spool: str = ".archab"
     control: bool = True
     rerun: bool = False
+    report: bool = False
     shard: str | None = None
     measure: Any = "information"
     input_shape: Any = MISSING

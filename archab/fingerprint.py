@@ -11,7 +11,7 @@ from typing import Any
 
 from archab.results import RESULT_VERSION
 
-OUTSIDE = ("seed", "device", "engine", "tracking", "spool", "control", "rerun", "shard")
+OUTSIDE = ("seed", "device", "engine", "tracking", "spool", "control", "rerun", "report", "shard")
 
 
 def fingerprint(config: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from archab.evidence.family import Configuration
 
 SHARED = ("prior", "routine", "measure", "input_shape")
-PLACE = ("seed", "shard", "device", "engine", "tracking", "spool", "control", "rerun")
+PLACE = ("seed", "shard", "device", "engine", "tracking", "spool", "control", "rerun", "report")
 
 
 @dataclass(frozen=True)

@@ -175,6 +175,8 @@ def _tracked(out: "Console", comparison: "Comparison", job: Job, identity: str, 
             verdict = _judge(comparison, table, control, notes, job.again)
             _log(record, verdict)
             show = partial(console.verdict, found=verdict, redrawn=redrawn)
+            if job.config["report"]:
+                _draw(job, comparison, verdict, spool)
         paper = console.kept()
         for screen in (out, paper):
             show(screen)
@@ -214,6 +216,8 @@ def _train(
                 one = next(finished)
                 rows = frame(one.rows).assign(fingerprint=identity)
                 rows.attrs["redrawn"] = one.redrawn
+                if part.first == 0:
+                    spool.write_curves(part.name, _curves(comparison.seed, part, one.curves))
                 spool.write(part.name, rows)
             else:
                 rows = spool.read(part.name)
@@ -224,6 +228,15 @@ def _train(
                 live.send()
                 done = []
     return redrawn
+
+
+def _curves(seed: int, part: "Part", curves: dict[str, list[tuple[int, float, float, float]]]) -> Any:
+    import pandas as pd
+
+    from archab.results import CURVE_COLUMNS
+
+    points = [(seed, part.member, part.source, side, *point) for side, own in curves.items() for point in own]
+    return pd.DataFrame(points, columns=list(CURVE_COLUMNS))
 
 
 def _metrics(comparison: "Comparison", rows: Any) -> dict[str, float]:
@@ -265,6 +278,21 @@ def _log(record: Record, verdict: "Verdict") -> None:
     record.log_series(by_round(verdict))
     record.log({"p_value": verdict.p_value, "blocks": float(verdict.blocks)}, step=0)
     record.tags |= {"archab.verdict": verdict.verdict, "mlflow.note.content": described([verdict])}
+
+
+def _draw(job: Job, comparison: "Comparison", verdict: "Verdict", spool: Spool) -> None:
+    """The report and the figures of one run, beside its rows."""
+    from archab.background import of_configuration
+    from archab.pages import drawn
+
+    context = of_configuration(
+        job.config,
+        heading=job.space,
+        protocol=comparison.protocol_name,
+        curves=spool.curves(),
+        commands=(f"{job.again} seed={comparison.seed}",),
+    )
+    drawn([verdict], [context], spool.pictures)
 
 
 def _notes(comparison: "Comparison") -> list[str]:

@@ -9,6 +9,25 @@ from archab.errors import ArchabError
 
 if TYPE_CHECKING:
     from archab.compare import Judged
+    from archab.evidence.context import Context
+    from archab.evidence.outcome import Verdict
+
+
+def drawn(verdicts: "list[Verdict]", contexts: "list[Context]", folder: Path) -> list[Path]:
+    """The page and, of one verdict, its figures as pictures to be looked at in a browser; the files.
+
+    Raises:
+        ArchabError: if a file cannot be written.
+    """
+    from archab.evidence import report as page
+    from archab.evidence.figures import save
+
+    folder.mkdir(parents=True, exist_ok=True)
+    page.write(verdicts, folder / "report.html", contexts)
+    if len(verdicts) > 1:
+        return [folder / "report.html"]
+    [verdict], [context] = verdicts, contexts
+    return [folder / "report.html", *save(verdict, folder, "", context.unit, context.curves, ("png",), dark=False)]
 
 
 def write(found: "Judged", report: str | None, figures: str | None, hero: str | None) -> None:

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+TABLES = ("results.parquet", "control.parquet", "curves.parquet")
+REPORT = "report"
 Point = tuple[str, float, int, int]  # name, value, time in ms, step
 
 
@@ -62,6 +64,12 @@ class Record:
             return None
         kept.points = [(k, v, at, step) for k, v, at, step in kept.points]
         return kept
+
+
+def logged(folder: Path) -> list[Path]:
+    """What a finished run has beside its record: tables, and the report with its figures where there is one."""
+    tables = [folder / name for name in TABLES if (folder / name).exists()]
+    return [*tables, *sorted((folder / REPORT).glob("*"))]
 
 
 def replace(file: Path, text: str) -> None:

@@ -56,6 +56,7 @@ class Row:
 
 
 COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Row))
+CURVE_COLUMNS = ("seed", "member", "source", "side", "step", "q25", "q50", "q75")
 KEY = ["seed", "member", "source", "draw", "side", "restart"]
 _TYPES: dict[Any, str] = {int: "int64", float: "float64"}
 _DTYPES = {field.name: _TYPES.get(field.type, "str") for field in fields(Row)}

@@ -30,10 +30,18 @@ class Part:
 
 @dataclass(frozen=True)
 class Finished:
-    """The rows of a part in key order, and how many draws of its targets were refused as constant."""
+    """What a part gave.
+
+    Attributes:
+        rows: in key order.
+        redrawn: how many draws of its targets were refused as constant.
+        curves: of the first part of a member and source, for each side: the step, and the quartiles over its students
+            of the mean loss since the step before.
+    """
 
     rows: list[Row]
     redrawn: int
+    curves: dict[str, list[tuple[int, float, float, float]]]
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         undisturbed = time.monotonic() - start
         moments = random.Random(given.seed)
         early = sum(
-            _killed(command, rough, moments.uniform(0, 2 * undisturbed / given.seeds)) for _ in range(given.kills)
+            _killed(command, rough, moments.uniform(0, 4 * undisturbed / given.seeds)) for _ in range(given.kills)
         )
         start = time.monotonic()
         subprocess.run(command, cwd=rough, check=True, capture_output=True)

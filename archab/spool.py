@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from archab import results
 from archab.errors import ArchabError
 from archab.lease import holder, leased
-from archab.record import Record, replace
+from archab.record import TABLES, Record, logged, replace
 from archab.shard import Shard
 
 
@@ -31,10 +31,12 @@ class Spool:
         self._shard = shard
         self.folder = self._seed / f"shard-{shard.number}-of-{shard.of}" if shard else self._seed
         self._parts = self.folder / "parts"
-        self.results = self.folder / "results.parquet"
+        self.results, self._control, self._curves = (self.folder / name for name in TABLES)
         self.record = self.folder / "finished.json"
-        self._control = self.folder / "control.parquet"
-        self._whole, self._whole_control = self._parts / "joined", self._parts / "control"
+        self.pictures = self.folder / "report"
+        self._whole, self._whole_control, self._whole_curves = (
+            self._parts / name for name in ("joined", "control", "curves")
+        )
 
     @contextmanager
     def held(self) -> Iterator[set[str]]:
@@ -130,9 +132,15 @@ class Spool:
         """Keep a finished part."""
         results.write(rows, self._file(part))
 
+    def write_curves(self, part: str, curves: pd.DataFrame) -> None:
+        """Keep the training curves of a part."""
+        results.write(curves, self._parts / f"{part}.curves")
+
     def join(self) -> pd.DataFrame:
         """All rows in key order."""
         results.join(sorted(self._parts.glob("*.parquet")), self._whole)
+        if curves := sorted(self._parts.glob("*.curves")):
+            results.join(curves, self._whole_curves)
         return results.read(self._whole)
 
     def keep_control(self, rows: pd.DataFrame) -> None:
@@ -141,7 +149,8 @@ class Spool:
 
     def finish(self, record: Record) -> None:
         """Put the joined tables and a record of the run in place; the parts have served."""
-        for unfinished, finished in ((self._whole_control, self._control), (self._whole, self.results)):
+        tables = {self._whole_control: self._control, self._whole_curves: self._curves, self._whole: self.results}
+        for unfinished, finished in tables.items():
             if unfinished.exists():
                 unfinished.replace(finished)
             else:
@@ -149,6 +158,10 @@ class Spool:
         record.write(self.record)
         shutil.rmtree(self._parts)
 
+    def curves(self) -> pd.DataFrame:
+        """The training curves of all parts."""
+        return pd.read_parquet(self._whole_curves)
+
     def files(self) -> list[Path]:
-        """The finished tables."""
-        return [file for file in (self.results, self._control) if file.exists()]
+        """The finished tables, and the report with its figures where there is one."""
+        return logged(self.folder)

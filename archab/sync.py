@@ -7,7 +7,7 @@ from pathlib import Path
 
 from archab.delivery import delivered
 from archab.errors import ArchabError
-from archab.record import Record
+from archab.record import Record, logged
 from archab.tracking import Store
 
 
@@ -41,7 +41,7 @@ def _sync(folder: Path, uri: str | None, patience: float) -> int:
             try:
                 there = Store.named(store, Path.cwd())
                 there.check()
-                delivered(there, record, _tables(file.parent), _say, patience)
+                delivered(there, record, logged(file.parent), _say, patience)
             except ArchabError as error:
                 failed += 1
                 print(f"archab-sync: {error}", file=sys.stderr)
@@ -51,10 +51,6 @@ def _sync(folder: Path, uri: str | None, patience: float) -> int:
             print(f"{record.name}: brought to {store}")
     print(f"{brought} runs were brought to their store, {failed} could not be")
     return 1 if failed else 0
-
-
-def _tables(folder: Path) -> list[Path]:
-    return [folder / name for name in ("results.parquet", "control.parquet") if (folder / name).exists()]
 
 
 def _say(line: str) -> None:

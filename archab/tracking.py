@@ -154,7 +154,7 @@ class Store:
         tracker.points(record.points)
         tracker.tag(record.tags)
         for file in files:
-            tracker.keep(file)
+            tracker.keep(file, files[0].parent)
         for name, values in record.values.items():
             tracker.keep_values(values, name)
         tracker.client.set_terminated(tracker.run_id, "FINISHED")
@@ -193,7 +193,7 @@ class Store:
         except (MlflowException, OSError):
             return None
 
-    def summarise(self, experiment: str, text: str, metrics: dict[str, float], tags: dict[str, str]) -> None:
+    def summarise(self, experiment: str, text: str, metrics: dict[str, float], tags: dict[str, str]) -> "Tracker":
         """Write the experiment's one summary run, whose description is this text."""
         client = self.client()
         identity = _experiment(client, experiment, self)
@@ -206,6 +206,7 @@ class Store:
         record.log(metrics, step=0)
         tracker.points(record.points)
         client.set_terminated(run, "FINISHED")
+        return tracker
 
     def client(self) -> "MlflowClient":
         """MLflow's own client of this store.
@@ -285,9 +286,10 @@ class Tracker:
 
         self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
-    def keep(self, file: Path) -> None:
-        """Keep a file as an artifact."""
-        self.client.log_artifact(self.run_id, str(file))
+    def keep(self, file: Path, folder: Path) -> None:
+        """Keep a file as an artifact, at the place that it has in this folder."""
+        inside = str(file.parent.relative_to(folder))
+        self.client.log_artifact(self.run_id, str(file), None if inside == "." else inside)
 
     def keep_values(self, values: dict[str, Any], name: str) -> None:
         """Keep plain values as a YAML or JSON artifact of this name."""

@@ -40,7 +40,10 @@ def test_a_run_ends_in_a_table_a_finished_mlflow_run_and_a_link_to_it(command, t
     assert list(rows.columns) == list(COLUMNS)
     assert len(rows) == 5 * 2 * 2
     assert set(rows["fingerprint"]) == {run["tags.archab.fingerprint"]}
-    assert {p.name for p in folder.iterdir()} >= {"config.yaml", "plan.json", "control.parquet"}
+    assert {p.name for p in folder.iterdir()} >= {"config.yaml", "plan.json", "control.parquet", "curves.parquet"}
+    curves = pd.read_parquet(folder / "curves.parquet")
+    assert set(zip(curves["member"], curves["side"], strict=True)) == {(m, side) for m in range(5) for side in "ab"}
+    assert (curves["q25"] <= curves["q75"]).all()
     spooled = tmp_path / ".archab" / run["tags.archab.fingerprint"] / "0" / "results.parquet"
     pd.testing.assert_frame_equal(rows, pd.read_parquet(spooled))
 
@@ -407,3 +410,11 @@ def test_a_wheel_holds_the_configuration_and_runs_elsewhere(tmp_path):
     )
     assert ended.returncode == 0, ended.stderr
     assert "rank 5" in ended.stdout
+
+
+def test_a_run_holds_its_report_and_figures_where_it_is_asked_to(command, tmp_path):
+    assert command("+space=n_diagonal", *QUICK, "report=true").code == 0
+    [run] = runs(tmp_path, "n_diagonal").to_dict("records")
+    folder = Path(client(tmp_path).download_artifacts(run["run_id"], "report"))
+    assert {"report.html", "training.png", "differences.png"} <= {file.name for file in folder.iterdir()}
+    assert "Too few targets" in (folder / "report.html").read_text()

@@ -398,3 +398,11 @@ def test_shards_of_one_plan_are_the_run_once_all_are_there_and_an_undivided_run_
     assert "shards" not in " ".join(joined["notes"])
     log(store, 0, rows(0, effect=1.0))
     assert found(capsys, "--space", "made")["theta"] > joined["theta"]
+
+
+def test_the_summary_run_holds_the_report_and_the_figures(store, capsys):
+    log(store, 0, rows(0))
+    found(capsys, "--space", "made")
+    [summary] = summaries(store)
+    files = {item.path for item in MlflowClient(f"sqlite:///{store / 'mlflow.db'}").list_artifacts(summary.info.run_id)}
+    assert {"report.html", "differences.png", "error_by_size.png", "evidence.png", "share_within.png"} <= files

@@ -72,6 +72,7 @@ OUTSIDE_ON_PURPOSE = {
     "spool",
     "control",  # its rows are kept apart
     "rerun",
+    "report",
     "engine._target_",  # draws do not hang on it
     "engine.memory",
     "engine.chunk",

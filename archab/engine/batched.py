@@ -10,7 +10,7 @@ from torch.func import functional_call, vmap
 
 from archab.engine import loop
 from archab.engine.batching import batching
-from archab.engine.cohort import Batches, Cohort, MeanSquaredError, Outcome, normalised_error
+from archab.engine.cohort import Batches, Cohort, MeanSquaredError, Outcome, normalised_error, watched
 from archab.engine.noise import Counter
 from archab.engine.population import Population
 from archab.engine.randomness import EVALUATION_SAMPLES
@@ -96,6 +96,7 @@ def fit(cohort: Cohort, students: Population) -> tuple[Stack, MeanSquaredError]:
         samples=inputs.shape[1],
         counter=counter,
         epoch_done=lambda: cohort.advance(len(students) / epochs),
+        step_done=watched(cohort, loss),
     )
     with batching(), counter:
         stack.train()

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from archab.engine.curve import Curve
 from archab.engine.noise import Counter
 from archab.engine.population import Population
 from archab.engine.randomness import EVALUATION_SAMPLES
@@ -28,6 +29,7 @@ class Cohort:
         restarts: students a target.
         device: where they train.
         advance: called with the number of students (or the part of one) that has been trained since the last call.
+        curves: where engines put the training curves; None where none are asked for.
     """
 
     students: Callable[[], Population]
@@ -42,6 +44,7 @@ class Cohort:
     restarts: int
     device: torch.device
     advance: Callable[[float], None]
+    curves: list[Curve] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,11 @@ class Batches:
         samples: int,
         counter: Counter,
         epoch_done: Callable[[], None],
+        step_done: Callable[[], None],
     ) -> None:
         self._take, self._order, self._minibatch, self._counter = take, order, minibatch, counter
         self._epoch, self._epoch_done, self._steps = 0, epoch_done, -(-samples // minibatch)
+        self._step_done = step_done
 
     def __len__(self) -> int:
         return self._steps
@@ -80,6 +85,7 @@ class Batches:
         for at in order.split(self._minibatch, dim=-1):
             self._counter.next_step()
             yield self._take(at)
+            self._step_done()
         self._epoch_done()
 
 
@@ -93,16 +99,27 @@ class MeanSquaredError:
     def __init__(self, axis: int) -> None:
         self._axis = axis
         self.total: Tensor | float = 0.0
+        self.calls = 0
 
     def __call__(self, predictions: Tensor, outputs: Tensor) -> Tensor:
         """Predictions and outputs of one mini-batch to a scalar to call `backward` on."""
         each = (predictions - outputs).square().flatten(self._axis).mean(self._axis)
         self.total = self.total + each.detach()
+        self.calls += 1
         return each.sum()
 
     def finite(self) -> Tensor:
         """Whether every loss so far was finite, one entry a replicate."""
         return torch.as_tensor(self.total).isfinite()
+
+
+def watched(cohort: Cohort, loss: MeanSquaredError) -> Callable[[], None]:
+    """What to call after every step of students whose losses these are, for their training curve."""
+    if cohort.curves is None:
+        return lambda: None
+    curve = Curve()
+    cohort.curves.append(curve)
+    return lambda: curve.step(loss.total, loss.calls)
 
 
 def normalised_error(predict: Callable[[Tensor], Tensor], inputs: Tensor, outputs: Tensor, axis: int) -> Tensor:

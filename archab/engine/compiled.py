@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from archab.engine.cohort import Cohort, Outcome, variances
 from archab.engine.cpp.source import ALIGNED, Slot, Source, Update, generate
 from archab.engine.cpp.trace import Untraceable, elementwise, trace
+from archab.engine.curve import MOST, Curve
 from archab.engine.population import Population
 from archab.errors import ArchabError
 from archab.space.examine import fitting
@@ -133,7 +135,7 @@ def answerer(program: Compiled, output: tuple[int, ...]) -> Callable[[Population
 
 
 def fit(cohort: Cohort, program: Compiled, population: Population) -> Block:
-    """Train the students, an epoch a call."""
+    """Train the students, an epoch a call, or as much of it as lies between two points of their curve."""
     block = Block(program, population, cohort.noise)
     routine = cohort.routine
     assert isinstance(routine, Descent)
@@ -142,10 +144,20 @@ def fit(cohort: Cohort, program: Compiled, population: Population) -> Block:
     samples = inputs.shape[1]
     steps = samples // cohort.minibatch
     numbers = _numbers(routine, routine.epochs * steps).to(program.source.dtype)
+    curve, every = Curve(), steps
+    if cohort.curves is not None:
+        cohort.curves.append(curve)
+        every = -(-routine.epochs * steps // MOST)
     for epoch in range(routine.epochs):
-        here = numbers[epoch * steps : (epoch + 1) * steps].contiguous()
+        before = epoch * steps
+        here = numbers[before : before + steps].contiguous()
         order = cohort.order(epoch).contiguous()
-        block.call("train", targets, inputs, outputs, order, here, samples, epoch * steps, steps)
+        # Up to the next multiple of `every`, counted from the first epoch on.
+        edges = [0, *(edge - before for edge in range(-(-(before + 1) // every) * every, before + steps, every)), steps]
+        for at, until in pairwise(edges):
+            block.call("train", targets, inputs, outputs, order, here, samples, before, at, until - at)
+            if (before + until) % every == 0:
+                curve.add(before + until, block.get("total")[:, 0], before + until)
         cohort.advance(block.students / routine.epochs)
     return block
 

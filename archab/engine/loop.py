@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from archab.engine.cohort import Batches, Cohort, MeanSquaredError, Outcome, normalised_error
+from archab.engine.cohort import Batches, Cohort, MeanSquaredError, Outcome, normalised_error, watched
 from archab.engine.noise import Counter
 from archab.engine.randomness import forked
 from archab.errors import ArchabError
@@ -44,6 +44,7 @@ def fit(cohort: Cohort, student: int, network: nn.Module, order: Callable[[int],
         samples=inputs.shape[0],
         counter=counter,
         epoch_done=lambda: None,
+        step_done=watched(cohort, loss),
     )
     # What the counter does not reach draws from the student's own stream.
     with forked(np.random.SeedSequence(cohort.noise[student])), counter:

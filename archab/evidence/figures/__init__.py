@@ -1,5 +1,6 @@
 """The figures of a verdict, in one style: which ones it has, and how they are written to files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -36,9 +37,15 @@ def pictures(verdict: Verdict, unit: str = "", curves: pd.DataFrame | None = Non
 
 
 def save(
-    verdict: Verdict, folder: Path, prefix: str = "", unit: str = "", curves: pd.DataFrame | None = None
+    verdict: Verdict,
+    folder: Path,
+    prefix: str = "",
+    unit: str = "",
+    curves: pd.DataFrame | None = None,
+    suffixes: Sequence[str] = ("svg", "pdf", "png"),
+    dark: bool = True,
 ) -> list[Path]:
-    """Write every figure as SVG, PDF and PNG, for light and for dark paper; the files.
+    """Write every figure in these formats, for light paper and, where asked, for dark; the files.
 
     Raises:
         ArchabError: if the table of curves is refused.
@@ -49,12 +56,12 @@ def save(
     for picture in pictures(named(verdict, IN_TITLES), unit, curves):
         if isinstance(picture, Absent):
             continue
-        for palette, shade in ((LIGHT, ""), (DARK, "-dark")):
+        for palette, shade in ((LIGHT, ""), (DARK, "-dark"))[: 1 + dark]:
             figure = picture.figure(palette)
-            for suffix, metadata in _METADATA.items():
+            for suffix in suffixes:
                 file = folder / f"{prefix}{picture.name}{shade}.{suffix}"
                 with mpl.rc_context(STYLE):
-                    figure.savefig(file, dpi=PIXELS, metadata={**metadata, "Title": picture.title})
+                    figure.savefig(file, dpi=PIXELS, metadata={**_METADATA[suffix], "Title": picture.title})
                 files.append(file)
     return files
 

@@ -36,8 +36,9 @@ def picture(verdict: Verdict, curves: pd.DataFrame | None) -> Picture | Absent:
     change = {side: latest_change(curves, side) for side in "ab"}
     lacking = len(verdict.members) - len(known)
     caption = (
-        f"Training error of the students of a side and member by optimiser step: median and middle half of n = "
-        f"{_students(verdict)} a panel and side. A student is a restart on one target."
+        "Mean training error of students of a side and member since the point before, by optimiser step: median and "
+        "middle half of those that were trained first in each run (of a run's first part, at most 512). A student is a "
+        "restart on one target."
         + (f" {len(known) - len(shown)} members are left out." if len(shown) < len(known) else "")
         + (f" Without curves: {lacking} members." if lacking else "")
     )
@@ -63,12 +64,6 @@ def _moved(ratio: float) -> str:
 def _end(curves: pd.DataFrame, member: int, side: str) -> str:
     own = curves[(curves["member"] == member) & (curves["side"] == side)]
     return f"{own['q50'].iloc[-1]:.2g}" if len(own) else "–"
-
-
-def _students(verdict: Verdict) -> str:
-    counts = verdict.data.students.groupby(["member", "side"]).size()
-    low, high = int(counts.min()), int(counts.max())
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _draw(
