@@ -52,6 +52,7 @@ def test_the_schema_and_the_classes_have_the_same_fields():
         "spool",
         "control",
         "rerun",
+        "report",
         "shard",
         "tracking",
         "space",
