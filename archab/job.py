@@ -208,9 +208,9 @@ def _train(
     done: list[pd.DataFrame] = []
     last = {part.member: part for part in parts}
     redrawn = 0
-    missing = [part for part in parts if not spool.has(part.name)]
+    missing = dict.fromkeys(part for part in parts if not spool.has(part.name))
     advance(sum(map(comparison.students_of, parts)) - sum(map(comparison.students_of, missing)))
-    with closing(trained(comparison, missing, processes, advance)) as finished:
+    with closing(trained(comparison, list(missing), processes, advance)) as finished:
         for part in parts:
             if part in missing:
                 one = next(finished)

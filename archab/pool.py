@@ -29,7 +29,7 @@ def workers(comparison: Comparison, parts: int) -> int:
     asked = getattr(comparison.engine, "workers", None)
     if asked is None:
         asked = cores() if any(_pays(comparison, *key) for key in comparison.candidates) else 1
-    return min(asked, parts)
+    return max(1, min(asked, parts))
 
 
 def _pays(comparison: Comparison, side: str, index: int) -> bool:

@@ -76,4 +76,5 @@ def test_processes_are_started_where_a_long_run_would_use_one_core(monkeypatch):
     assert pool.workers(comparison(Loop(), 400, 20), 3) == 3
     assert pool.workers(comparison(Loop(), 4, 1), 25) == 1
     assert pool.workers(comparison(Loop(workers=2), 4, 1), 25) == 2
+    assert pool.workers(comparison(Loop(workers=2), 4, 1), 0) == 1  # all parts are there already
     assert pool.workers(comparison(Vmap(), 400, 2000), 25) == 8
