@@ -39,6 +39,9 @@ def main() -> None:
         _launched(any(a in ("-m", "--multirun", "hydra.mode=MULTIRUN") for a in sys.argv[1:]))
     except ArchabError as error:
         _fail(error)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read what is printed has gone
+        sys.exit(signals.UNREAD)
     except KeyboardInterrupt:
         print("archab: interrupted; finished rows are kept", file=sys.stderr)
         sys.exit(signals.INTERRUPTED)
@@ -129,6 +132,8 @@ def _with_space(arguments: list[str]) -> list[str]:
     """
     arguments = [f"+{a}" if a.startswith(("space=", "launch=")) else a for a in arguments]
     if any(a.startswith("shards=") for a in arguments):
+        if any(a.startswith("shard=") for a in arguments):
+            raise ArchabError("shards=N is all shards, and shard=K/N one of them: give one of the two")
         arguments = ["-m", *(a for a in map(_shards, arguments) if a not in ("-m", "--multirun"))]
     if any(a in _ASKS_HYDRA or a.split("=")[0] in ("--config-name", "-cn") for a in arguments):
         return arguments
@@ -162,6 +167,8 @@ def _shards(argument: str) -> str:
 def _check_launcher(arguments: list[str]) -> None:
     """Raise an ArchabError where the chosen launcher is not installed."""
     for name in [a.split("=", 1)[1] for a in arguments if a.startswith("+launch=")]:
+        if not {"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(arguments):
+            raise ArchabError(f"+launch={name}: goes with a sweep: python -m archab -m +launch={name} …")
         extra = _LAUNCHERS.get(name)
         if extra and importlib.util.find_spec(f"hydra_plugins.hydra_{extra}_launcher") is None:
             raise ArchabError(f"+launch={name}: its launcher is not installed; pip install 'archab[{extra}]'")

@@ -85,6 +85,8 @@ class Run:
 def cores(jobs: int = 1) -> int:
     """Cores for each of so many jobs at once, at least 1; -1 jobs are as many as there are cores."""
     mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if jobs == 0:
+        raise ArchabError("0 jobs at once: at least 1 is needed, or -1 for as many as there are cores")
     return max(1, mine // jobs)
 
 

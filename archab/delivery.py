@@ -44,7 +44,7 @@ class Live:
             self._sent = len(self.record.points)
         except Exception as error:  # of MLflow, SQLAlchemy or the network
             self.broken = True
-            self.say(f"{self.store.uri} does not answer ({first_line(error)}); what is to be logged there waits")
+            self.say(f"{self.store.shown} does not answer ({first_line(error)}); what is to be logged there waits")
 
     def deliver(self, files: Sequence[Path]) -> None:
         """Bring all of it there, and end the run as FINISHED.
@@ -64,15 +64,15 @@ def delivered(store: Store, record: Record, files: Sequence[Path], say: Callable
         ArchabError: if the store does not answer for that long.
     """
     try:
-        record.runs[store.uri] = patiently(lambda: store.deliver(record, files), say, patience)
+        record.runs[store.shown] = patiently(lambda: store.deliver(record, files), say, patience)
     except ArchabError:
         raise
     except Exception as error:  # of MLflow, SQLAlchemy or the network
         raise ArchabError(
-            f"tracking.uri={store.uri}: does not answer ({first_line(error)}). The run is finished and kept in "
+            f"tracking.uri={store.shown}: does not answer ({first_line(error)}). The run is finished and kept in "
             f"{files[0].parent}: archab-sync, or the same command, brings it there"
         ) from error
-    record.delivered = [*dict.fromkeys([*record.delivered, store.uri])]
+    record.delivered = [*dict.fromkeys([*record.delivered, store.shown])]
 
 
 @contextmanager
@@ -87,8 +87,8 @@ def tracked(store: Store, record: Record, say: Callable[[str], None], patience: 
     except ArchabError:
         raise
     except Exception as error:  # of MLflow, SQLAlchemy or the file system
-        raise ArchabError(f"tracking.uri={store.uri}: cannot be used as a store ({first_line(error)})") from error
-    record.runs[store.uri] = tracker.run_id
+        raise ArchabError(f"tracking.uri={store.shown}: cannot be used as a store ({first_line(error)})") from error
+    record.runs[store.shown] = tracker.run_id
     live, status = Live(store, record, tracker, say, patience), "FAILED"
     with suppress(Exception):
         tracker.parameters(record.parameters)

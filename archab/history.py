@@ -166,4 +166,4 @@ def _tables(runs: Sequence[Logged], name: str, store: Store) -> Iterator[pd.Data
             if file is not None:
                 yield results.read(file)
             elif name == "results.parquet":
-                raise ArchabError(f"run {run.run_id} (seed {run.seed}): its rows, {name}, are gone from {store.uri}")
+                raise ArchabError(f"run {run.run_id} (seed {run.seed}): its rows, {name}, are gone from {store.shown}")

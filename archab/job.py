@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 import shlex
 from collections.abc import Callable, Sequence
@@ -13,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from archab import config as configuration
 from archab.delivery import Live, delivered, tracked
+from archab.errors import ArchabError
 from archab.fingerprint import fingerprint
 from archab.record import Record
 from archab.shard import Shard
 from archab.spool import Spool
-from archab.tracking import Store, commit, here
+from archab.tracking import Store, commit, here, hidden
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -54,7 +56,7 @@ class Job:
     @property
     def again(self) -> str:
         """The command that a further sweep of seeds is appended to."""
-        return shlex.join(["python", "-m", "archab", "-m", *self.overrides])
+        return hidden(shlex.join(["python", "-m", "archab", "-m", *self.overrides]))
 
     @property
     def shard(self) -> Shard | None:
@@ -71,7 +73,10 @@ class Job:
     @property
     def patience(self) -> float:
         """Seconds that a store which does not answer is waited for."""
-        return float(self.config["tracking"]["patience"])
+        patience = float(self.config["tracking"]["patience"])
+        if not 0 <= patience < math.inf:
+            raise ArchabError(f"tracking.patience={patience}: a number of seconds is needed, 0 or more")
+        return patience
 
     @property
     def store(self) -> Store:
@@ -85,7 +90,9 @@ def run(job: Job) -> dict[str, str]:
     Raises:
         ArchabError: on a mistake in the configuration, or a store or folder that cannot be used.
     """
-    shard = job.shard
+    shard, _ = job.shard, job.patience
+    if not job.config["spool"].strip():
+        raise ArchabError("spool=: the name of a folder is needed, such as spool=.archab")
     job.store.check()
     identity = fingerprint(job.config)
     spool = Spool(Path.cwd() / job.config["spool"], identity, job.config["seed"], shard)
@@ -99,16 +106,18 @@ def run(job: Job) -> dict[str, str]:
 def _finished(job: Job, spool: Spool) -> bool:
     """Whether this very run has finished before: say so, and bring it into the store if that has lost it."""
     record = Record.read(spool.record)
-    if record is None or not spool.results.exists():
+    if record is None or not spool.whole():
+        if spool.results.exists():
+            print(f"  ! {spool.folder}: what a run left there is damaged, and is made anew")
         return False
     by = "" if record.engine == job.engine else f" by engine={record.engine}"
     print(f"archab · {job.name}: finished before{by}; rerun=true trains it anew\n{record.said}")
-    page = job.store.experiment_of(record.runs.get(job.store.uri, ""))
-    if job.store.uri not in record.delivered or page is None:
-        print(f"  its rows are brought to {job.store.uri}, which lacked them")
+    page = job.store.experiment_of(record.runs.get(job.store.shown, ""))
+    if job.store.shown not in record.delivered or page is None:
+        print(f"  its rows are brought to {job.store.shown}, which lacked them")
         delivered(job.store, record, spool.files(), print, job.patience)
         record.write(spool.record)
-        page = job.store.experiment_of(record.runs[job.store.uri])
+        page = job.store.experiment_of(record.runs[job.store.shown])
     _review(job, spool, page or "")
     return True
 
@@ -136,20 +145,22 @@ def _trained(job: Job, identity: str, spool: Spool) -> None:
         plan = spool.begin(own, job.config["rerun"])
         if plan != own:
             comparison = comparison.by(plan)
-            out.print("  as it was begun, by the plan that is kept: rerun=true trains anew")
+            hint = "" if job.config["rerun"] else ": rerun=true trains anew"
+            out.print(f"  as it was begun, by the plan that is kept{hint}")
         console.engines(out, comparison, comparison.plan, expected(comparison))
         _tracked(out, comparison, job, identity, spool, hosts)
 
 
 def _tracked(out: "Console", comparison: "Comparison", job: Job, identity: str, spool: Spool, hosts: set[str]) -> None:
     from archab import console
-    from archab.pool import workers
+    from archab.pool import why_alone, workers
 
     parts = job.shard.take(comparison.plan.parts) if job.shard else comparison.plan.parts
     notes = _notes(comparison)
     tags = _tags(comparison, job, identity, notes) | here(spool.folder)
-    record = Record(job.experiment, job.name, flat(job.config), tags, job.engine)
-    record.values = {"config.yaml": job.config, "plan.json": comparison.plan.to_dict()}
+    config = json.loads(hidden(json.dumps(job.config)))
+    record = Record(job.experiment, job.name, flat(config), tags, job.engine)
+    record.values = {"config.yaml": config, "plan.json": comparison.plan.to_dict()}
 
     def say(line: str) -> None:
         out.print(f"  ! {line}", style="yellow", markup=False)
@@ -158,6 +169,9 @@ def _tracked(out: "Console", comparison: "Comparison", job: Job, identity: str, 
         out.print(f"  {dead} earlier run of this seed had died: ended as KILLED")
     with tracked(job.store, record, say, job.patience) as live:
         processes = workers(comparison, len(parts) - spool.kept())
+        if processes > 1 and (why := why_alone(comparison)):
+            say(f"one process trains, since the networks or routines cannot be sent to others ({why})")
+            processes = 1
         if processes > 1:
             out.print(f"  workers     {processes} processes")
         if kept := spool.kept():

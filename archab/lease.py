@@ -16,7 +16,8 @@ TOUCHED_EVERY, STALE = 30.0, 300.0  # seconds
 def holder(file: Path) -> tuple[str, bool]:
     """The host that last held the lease, and whether it was alive in the last five minutes; an empty name for none."""
     try:
-        return str(json.loads(file.read_text())["host"]), time.time() - file.stat().st_mtime < STALE
+        host = json.loads(file.read_text())["host"]
+        return (host, time.time() - file.stat().st_mtime < STALE) if isinstance(host, str) else ("", False)
     except (OSError, ValueError, KeyError, TypeError):
         return "", False
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
+from multiprocessing.reduction import ForkingPickler
 from multiprocessing.synchronize import Event
 from typing import Any
 
@@ -37,6 +38,15 @@ def _pays(comparison: Comparison, side: str, index: int) -> bool:
     at_once = 1 if method.engine == "loop" else method.chunk
     in_a_row = candidate.steps * -(-candidate.students // at_once)
     return side != "reference" and method.threads == 1 and in_a_row >= LONG[method.engine]
+
+
+def why_alone(comparison: Comparison) -> str:
+    """Why this comparison cannot be sent to other processes; empty where it can."""
+    try:
+        ForkingPickler.dumps(comparison.by(comparison.plan.to_dict()))
+    except Exception as error:  # whatever a user's object makes of it
+        return (str(error).splitlines() or [type(error).__name__])[0]
+    return ""
 
 
 def trained(

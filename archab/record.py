@@ -60,10 +60,11 @@ class Record:
         """What `write` wrote, None where there is no whole file of this kind."""
         try:
             kept = cls(**json.loads(file.read_text()))
+            kept.points = [(str(k), float(v), int(at), int(step)) for k, v, at, step in kept.points]
         except (OSError, ValueError, TypeError):
             return None
-        kept.points = [(k, v, at, step) for k, v, at, step in kept.points]
-        return kept
+        mappings = kept.parameters, kept.tags, kept.values, kept.runs
+        return kept if all(isinstance(value, dict) for value in mappings) else None
 
 
 def logged(folder: Path) -> list[Path]:

@@ -1,13 +1,18 @@
 """Signals: what ends a command ends its runs orderly, in its own process and in the workers of a launcher."""
 
+import multiprocessing
+import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
+from functools import cache
 from types import FrameType
 from typing import NoReturn
 
-INTERRUPTED, TERMINATED = 130, 143
+INTERRUPTED, UNREAD, TERMINATED = 130, 141, 143
+PATIENCE = 20.0  # seconds in which a worker whose parent is gone must have ended its run in the store
 
 # SLURM and submitit warn by one of the last two that a job's time is up.
 _ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)]
@@ -43,6 +48,24 @@ def mind_in_worker() -> None:
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler, _deaf):
             theirs = number == getattr(signal, "SIGUSR1", None) and callable(requeue) and requeue is not _deaf
             signal.signal(number, requeue if theirs else _told)
+    _end_with_parent()
+
+
+@cache
+def _end_with_parent() -> None:
+    """End this process, orderly at first, once the one that started it as a worker is gone."""
+    parent = multiprocessing.parent_process()
+    if parent is None or parent.pid != os.getppid():
+        return
+
+    def watch() -> None:
+        while os.getppid() == parent.pid:
+            time.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(PATIENCE)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _at_once(number: int, stack: FrameType | None) -> NoReturn:

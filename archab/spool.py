@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 from filelock import FileLock, Timeout
+from pyarrow import parquet
 
 from archab import results
 from archab.errors import ArchabError
@@ -62,7 +64,7 @@ class Spool:
             with leased(self.folder / "lease"):
                 yield {socket.gethostname(), host} - {""}
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EISDIR):
                 raise
             raise ArchabError(
                 f"{self.folder}: cannot be written ({error.strerror}); what was finished is kept"
@@ -96,10 +98,12 @@ class Spool:
     def _plan(self) -> tuple[dict[str, Any], bool]:
         """The plan that is there, and whether it was begun anew; an empty one where there is none."""
         try:
-            kept = dict(json.loads((self._seed / "plan.json").read_text()))
+            kept = json.loads((self._seed / "plan.json").read_text())
         except (OSError, ValueError):
             return {}, False
-        return kept, kept.pop("anew", False)
+        if not isinstance(kept, dict) or not {"made_by", "memory", "methods", "lessons"} <= kept.keys():
+            return {}, False
+        return kept, bool(kept.pop("anew", False))
 
     def kept(self) -> int:
         """How many parts are there."""
@@ -157,6 +161,14 @@ class Spool:
                 finished.unlink(missing_ok=True)
         record.write(self.record)
         shutil.rmtree(self._parts)
+
+    def whole(self) -> bool:
+        """Whether the rows of a finished run are there, and no torn file."""
+        try:
+            parquet.read_metadata(self.results)
+        except (OSError, pa.ArrowException):
+            return False
+        return True
 
     def curves(self) -> pd.DataFrame:
         """The training curves of all parts."""

@@ -79,7 +79,8 @@ class Sweep:
 
     def stop(self) -> None:
         """End the jobs in worker processes of this one, and wait until they have ended their runs in the store."""
-        (self.folder / _ENDING).touch()
+        with suppress(OSError):  # the sweep has ended already
+            (self.folder / _ENDING).touch()
         deadline = time.monotonic() + PATIENCE
         for process in self._at_work():
             process.terminate()

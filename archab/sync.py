@@ -1,6 +1,7 @@
 """Bring finished runs into the store that was not there when they ended: archab-sync."""
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tracking-uri", help="bring every run there, instead of to the store that it was meant for")
     parser.add_argument("--patience", type=float, default=0.0, help="seconds that a store is waited for (default 0)")
     given = parser.parse_args(arguments)
+    if not 0 <= given.patience < math.inf:
+        parser.error(f"--patience {given.patience}: a number of seconds is needed, 0 or more")
     folder = Path(given.spool)
     if not folder.is_dir():
         print(f"archab-sync: {folder}: no such folder; give the spool of your runs", file=sys.stderr)
@@ -35,22 +38,29 @@ def _sync(folder: Path, uri: str | None, patience: float) -> int:
         if record is None:
             print(f"archab-sync: {file}: no record of a run; it is left alone", file=sys.stderr)
             continue
-        for store in [Store.named(uri, Path.cwd()).uri] if uri else list(record.runs):
-            if store in record.delivered:
+        for store in _stores(record, uri):
+            if store.shown in record.delivered:
                 continue
             try:
-                there = Store.named(store, Path.cwd())
-                there.check()
-                delivered(there, record, logged(file.parent), _say, patience)
+                store.check()
+                delivered(store, record, logged(file.parent), _say, patience)
             except ArchabError as error:
                 failed += 1
                 print(f"archab-sync: {error}", file=sys.stderr)
                 continue
             record.write(file)
             brought += 1
-            print(f"{record.name}: brought to {store}")
+            print(f"{record.name}: brought to {store.shown}")
     print(f"{brought} runs were brought to their store, {failed} could not be")
     return 1 if failed else 0
+
+
+def _stores(record: Record, uri: str | None) -> list[Store]:
+    """Where a run is to be brought: its own stores, the password of which only MLFLOW_TRACKING_URI can tell."""
+    default = Store.named(uri, Path.cwd())
+    return (
+        [default] if uri else [default if own == default.shown else Store.named(own, Path.cwd()) for own in record.runs]
+    )
 
 
 def _say(line: str) -> None:

@@ -4,6 +4,7 @@ import getpass
 import hashlib
 import logging
 import os
+import re
 import shlex
 import socket
 import subprocess
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 PAGE = "runs?compareRunsMode=CHART&workflowType=machine_learning"
 LONGEST_PARAMETER, PARAMETERS_A_REQUEST, METRICS_A_REQUEST = 6000, 100, 1000  # MLflow's limits
+SCHEMES = ("sqlite", "postgresql", "http", "https", "mysql", "mssql", "databricks", "file")
 FIRST_CONTACT = 20_190_817  # the key of the lock on a PostgreSQL store
 
 
@@ -59,34 +61,42 @@ class Store:
         place = Path(chosen.removeprefix("sqlite:///")).parent if chosen.startswith("sqlite:///") else folder
         return cls(chosen, place / "mlruns")
 
+    @property
+    def shown(self) -> str:
+        """The URI without its password: what is printed, logged and kept."""
+        return hidden(self.uri)
+
     def check(self) -> None:
         """Raise an ArchabError if the store cannot be reached or written; without importing MLflow."""
+        scheme, colon, _ = self.uri.partition("://")
+        if colon and scheme.split("+")[0] not in SCHEMES:
+            raise ArchabError(f"tracking.uri={self.shown}: no store of this kind. There are: {', '.join(SCHEMES)}")
         if self.uri == "sqlite://" or ":memory:" in self.uri:
-            raise ArchabError(f"tracking.uri={self.uri}: a store in memory is gone at the end; give a file")
+            raise ArchabError(f"tracking.uri={self.shown}: a store in memory is gone at the end; give a file")
         if self.uri.startswith("sqlite:///"):
             file = Path(self.uri.removeprefix("sqlite:///"))
             if not file.parent.is_dir():
-                raise ArchabError(f"tracking.uri={self.uri}: there is no folder {file.parent}")
+                raise ArchabError(f"tracking.uri={self.shown}: there is no folder {file.parent}")
             if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
-                raise ArchabError(f"tracking.uri={self.uri}: {file} cannot be written; give another tracking.uri")
+                raise ArchabError(f"tracking.uri={self.shown}: {file} cannot be written; give another tracking.uri")
         elif self.uri.startswith("postgresql"):
             self._check_database()
         elif self.uri.startswith(("http://", "https://")):
             try:
                 urllib.request.urlopen(f"{self.uri.rstrip('/')}/health", timeout=5).close()
             except (OSError, ValueError) as error:
-                raise ArchabError(f"tracking.uri={self.uri}: no MLflow server answers there ({error})") from error
+                raise ArchabError(f"tracking.uri={self.shown}: no MLflow server answers there ({error})") from error
 
     def _check_database(self) -> None:
         """Raise an ArchabError if the driver is missing, or nobody listens; MLflow would try for minutes."""
         if find_spec("psycopg") is None and not self.uri.startswith("postgresql+psycopg2"):
-            raise ArchabError(f"tracking.uri={self.uri}: needs the extra postgres: pip install 'archab[postgres]'")
+            raise ArchabError(f"tracking.uri={self.shown}: needs the extra postgres: pip install 'archab[postgres]'")
         there = urlsplit(self.uri)
         try:
             if there.hostname:
                 socket.create_connection((there.hostname, there.port or 5432), timeout=5).close()
         except (OSError, ValueError) as error:
-            raise ArchabError(f"tracking.uri={self.uri}: no PostgreSQL server answers there ({error})") from error
+            raise ArchabError(f"tracking.uri={self.shown}: no PostgreSQL server answers there ({error})") from error
 
     def runs(self, experiment: str) -> list[Logged]:
         """Every run of an experiment that trained students, deleted ones too, in the order of their start.
@@ -121,7 +131,9 @@ class Store:
 
         try:
             info = self.client().get_run(run_id).info
-        except MlflowException:
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
             return None
         return info if info.lifecycle_stage == "active" else None
 
@@ -147,7 +159,7 @@ class Store:
 
         It goes into the run that it was begun as, where that is still there. What the store has already is not doubled.
         """
-        known = record.runs.get(self.uri)
+        known = record.runs.get(self.shown)
         run = self._run(known) if known else None
         tracker = Tracker(self.client(), run.run_id, run.experiment_id) if run else self.begin(record)
         tracker.parameters(record.parameters)
@@ -219,7 +231,7 @@ class Store:
         except Exception as error:  # of MLflow or SQLAlchemy
             if passes(error):
                 raise
-            raise ArchabError(f"tracking.uri={self.uri}: cannot be used as a store ({first_line(error)})") from error
+            raise ArchabError(f"tracking.uri={self.shown}: cannot be used as a store ({first_line(error)})") from error
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -243,16 +255,16 @@ class Store:
         self.check()
         file = Path(self.uri.removeprefix("sqlite:///"))
         if self.uri.startswith("sqlite:///") and not file.exists():
-            raise ArchabError(f"tracking.uri={self.uri}: there is no store; it is made by the first run")
+            raise ArchabError(f"tracking.uri={self.shown}: there is no store; it is made by the first run")
 
     @property
     def review(self) -> str:
         """The command that opens the review, empty where a server runs already."""
-        return "" if self.uri.startswith("http") else f"mlflow ui --backend-store-uri {shlex.quote(self.uri)}"
+        return "" if self.uri.startswith("http") else f"mlflow ui --backend-store-uri {shlex.quote(self.shown)}"
 
     def link(self, experiment: str) -> str:
         """The page with the runs and charts of an experiment."""
-        server = self.uri.rstrip("/") if self.uri.startswith("http") else "http://127.0.0.1:5000"
+        server = self.shown.rstrip("/") if self.uri.startswith("http") else "http://127.0.0.1:5000"
         return f"{server}/#/experiments/{experiment}/{PAGE}"
 
 
@@ -299,12 +311,18 @@ class Tracker:
 def passes(error: Exception) -> bool:
     """Whether it may work later: a database that is locked, a server that is down."""
     code = getattr(error, "error_code", "")
-    return code in ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR") or isinstance(error, OSError)
+    lost = {"OperationalError", "InterfaceError"} & {kind.__name__ for kind in type(error).__mro__}  # of the database
+    return code in ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR") or bool(lost) or isinstance(error, OSError)
+
+
+def hidden(text: str) -> str:
+    """A text without the passwords of the addresses in it."""
+    return re.sub(r"(://[^\s:/@\"']+):[^\s@/\"']*@", r"\1:***@", text)
 
 
 def first_line(error: BaseException) -> str:
     """What an exception says, in one line."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return hidden((str(error).splitlines() or [type(error).__name__])[0])
 
 
 @cache
@@ -323,6 +341,8 @@ def _client(store: Store) -> "MlflowClient":
         file = Path(store.uri.removeprefix("sqlite:///"))
         if store.uri.startswith("sqlite:///") and not file.exists():
             # Under another name first: a process that is killed while tables are made would leave half a database.
+            for left in file.parent.glob(f".{file.name}.*"):
+                left.unlink()
             unfinished = file.with_name(f".{file.name}.{os.getpid()}")
             MlflowClient(tracking_uri=f"sqlite:///{unfinished}").search_experiments(max_results=1)
             unfinished.replace(file)
@@ -335,7 +355,7 @@ def _experiment(client: "MlflowClient", name: str, store: Store) -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
         there = ", ".join(e.name for e in client.search_experiments() if e.name != "Default")
-        raise ArchabError(f"--space {name}: no such experiment in {store.uri}. There are: {there or 'none'}")
+        raise ArchabError(f"--space {name}: no such experiment in {store.shown}. There are: {there or 'none'}")
     return found.experiment_id
 
 

@@ -78,3 +78,16 @@ def test_processes_are_started_where_a_long_run_would_use_one_core(monkeypatch):
     assert pool.workers(comparison(Loop(workers=2), 4, 1), 25) == 2
     assert pool.workers(comparison(Loop(workers=2), 4, 1), 0) == 1  # all parts are there already
     assert pool.workers(comparison(Vmap(), 400, 2000), 25) == 8
+
+
+def test_what_cannot_be_sent_to_other_processes_is_trained_by_one(command, tmp_path, monkeypatch):
+    (tmp_path / "local.py").write_text(
+        "import torch\n\ndef made():\n    class Net(torch.nn.Linear):\n        def __init__(self, width, **given):\n"
+        "            super().__init__(5, 5)\n    return Net\n\nNet = made()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    sides = [f"space.{side}.architecture={{_target_:local.Net}}" for side in "ab"]
+    members = [f"space.{side}.members=[{{width:1}}]" for side in "ab"]
+    ended = command(*SMALL, "engine.workers=2", *sides, *members)
+    assert (ended.code, ended.err) == (0, "")
+    assert "one process trains" in ended.out

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from logged import runs
 
 from archab.engine.cpp import compiler
@@ -126,3 +127,35 @@ def test_a_run_that_another_host_is_at_is_left_alone_until_its_lease_is_stale(co
     os.utime(lease, (time.time() - 301,) * 2)
     assert command(*SMALL).code == 0
     assert not lease.exists()
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2]", "5", "null", '{"made_by": {}}', '{"made_by"'])
+def test_a_damaged_plan_is_none(command, tmp_path, text):
+    assert command(*SMALL).code == 0
+    rows = interrupted(tmp_path)
+    [plan] = tmp_path.glob(".archab/*/0/plan.json")
+    plan.write_text(text)
+    assert command(*SMALL).code == 0
+    pd.testing.assert_frame_equal(kept(tmp_path), rows, check_exact=True)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "results.parquet").write_bytes((folder / "results.parquet").read_bytes()[:3000]),
+        lambda folder: (folder / "finished.json").write_text('{"experiment": "x"}'),
+        lambda folder: (folder / "finished.json").write_text(
+            (folder / "finished.json").read_text().replace('"runs": {', '"runs": [], "gone": {')
+        ),
+    ],
+    ids=["rows", "a short record", "another record"],
+)
+def test_a_finished_run_that_is_damaged_is_trained_again_and_says_so(command, tmp_path, damage):
+    assert command(*SMALL).code == 0
+    rows = kept(tmp_path)
+    [folder] = tmp_path.glob(".archab/*/0")
+    damage(folder)
+    again = command(*SMALL)
+    assert (again.code, again.err) == (0, "")
+    assert "is damaged, and is made anew" in again.out
+    pd.testing.assert_frame_equal(kept(tmp_path), rows, check_exact=True)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from logged import QUICK
 
+from archab.tracking import Store, hidden
+
 WATCHED = """
 import runpy, sys
 log = open(sys.argv.pop(1), "a")
@@ -69,3 +71,14 @@ def test_names_from_a_configuration_stay_inside_the_folder(command, tmp_path):
     assert made <= {"inside", ".archab", "mlflow.db", "mlflow.db.lock", "mlruns", "cache"}
     assert not list(tmp_path.parent.glob("*escaped*"))
     assert not list(tmp_path.rglob("*escaped*"))
+
+
+def test_a_password_is_neither_printed_nor_kept(command, tmp_path):
+    uri = "postgresql://me:secret@127.0.0.1:9/archab"
+    assert hidden(f"could not reach {uri}!") == "could not reach postgresql://me:***@127.0.0.1:9/archab!"
+    assert hidden("sqlite:////a/b:c@d") == "sqlite:////a/b:c@d"
+    ended = command("+space=n_diagonal", *QUICK, f"tracking.uri={uri}")
+    assert ended.code == 2
+    assert "me:***@" in ended.err
+    assert "secret" not in ended.err + ended.out
+    assert Store(uri, tmp_path).review.endswith("postgresql://me:***@127.0.0.1:9/archab'")

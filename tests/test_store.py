@@ -15,8 +15,11 @@ from pathlib import Path
 
 import pytest
 from logged import QUICK, runs, started
+from mlflow.exceptions import MlflowException
 
 from archab import sync
+from archab.record import Record
+from archab.tracking import Store
 
 CONTACT = """
 import sys
@@ -159,3 +162,20 @@ def test_a_run_killed_outright_leaves_the_store_to_the_next(tmp_path):
     run.communicate()
     assert sync.main([str(tmp_path / ".archab")]) == 0
     assert list(runs(tmp_path, "n_diagonal")["status"]) == ["RUNNING"]
+
+
+def test_a_store_that_does_not_answer_is_not_taken_for_one_that_lost_the_run(tmp_path, monkeypatch):
+    store = Store.named(None, tmp_path)
+    record = Record("made", "one", {}, {}, "auto")
+    record.runs[store.shown] = store.begin(record).run_id
+
+    def silent(run_id: str) -> None:
+        raise MlflowException("the connection is gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store.client(), "get_run", silent)
+        with pytest.raises(MlflowException):
+            store.deliver(record, [])
+    assert len(runs(tmp_path, "made")) == 1
+    assert store.deliver(record, []) == record.runs[store.shown]
+    assert list(runs(tmp_path, "made")["status"]) == ["FINISHED"]
