@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from numpy.random import SeedSequence
 
+from archab import valid
 from archab.engine import population
 from archab.engine.check import Sample
 from archab.engine.cohort import Cohort, Outcome
@@ -19,7 +20,6 @@ from archab.engine.plan import Auto, Candidate, Engine, Method, device_named, th
 from archab.engine.population import Population, interleaved, joined
 from archab.engine.randomness import Stage, stream, tile_size, tiles, words
 from archab.engine.recorded import Recorded
-from archab.errors import ArchabError
 from archab.protocol import PROTOCOLS, Protocol
 from archab.results import Row, Side, frame
 from archab.schedule import Finished, Lesson, Part, Plan
@@ -29,7 +29,6 @@ from archab.survey import Survey, index_of, minibatch, survey
 from archab.target import Source, Targets
 
 CONTROL_STUDENTS = 8
-MOST = {"targets": 10_000_000, "restarts": 1_000_000, "heldout_samples": 10_000_000, "seed": 2**53}
 
 
 @dataclass(frozen=True)
@@ -76,54 +75,7 @@ class Comparison:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        for name, least, unit in _COUNTS:
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ArchabError(f"{name}={value!r}: at least {least} {unit} is needed")
-            if value > MOST[name]:
-                raise ArchabError(f"{name}={value}: at most {MOST[name]:,}")
-        if self.samples is not None and (not isinstance(self.samples, int) or self.samples < 1):
-            raise ArchabError(f"samples={self.samples!r}: a whole number of at least 1, or null for the default")
-        if self.samples_per_measure is not None and not 0 < self.samples_per_measure < math.inf:
-            raise ArchabError(
-                f"samples_per_measure={self.samples_per_measure!r}: more than 0 is needed, or null for the default"
-            )
-        if not hasattr(self.engine, "methods") or not callable(self.inputs):
-            raise ArchabError(f"engine={self.engine!r}, inputs={self.inputs!r}: objects such as Auto() and Normal()")
-        if not 0 <= self.size_tolerance < 1:
-            raise ArchabError(f"size_tolerance={self.size_tolerance}: a share from 0 to below 1 is needed")
-        self._check_protocol()
-        self._check_spaces()
-        device_named(self.device)
-
-    def _check_protocol(self) -> None:
-        if self.protocol is not None and self.protocol not in PROTOCOLS:
-            raise ArchabError(f"protocol={self.protocol}: one of {', '.join(PROTOCOLS)}, or null")
-        if self.protocol == "reference" and self.reference is None:
-            raise ArchabError("protocol=reference: this space has no third network; give one, or protocol=direct")
-        if self.rules.divided and self.targets % 2:
-            raise ArchabError(
-                f"targets={self.targets}: protocol={self.protocol} draws them in pairs; give an even number"
-            )
-
-    def _check_spaces(self) -> None:
-        a, b = self.a, self.spaces["b"]
-        if len(a) != len(b):
-            raise ArchabError(
-                f"members: {a.name} has {len(a)} and {b.name} has {len(b)}; networks are paired at equal index"
-            )
-        if (kind_a := _kind(a)) != (kind_b := _kind(b)):
-            raise ArchabError(f"measure: {a.name} is measured by {kind_a} and {b.name} by {kind_b}; give both the same")
-        for name, space in self.spaces.items():
-            if space.input_shape != a.input_shape:
-                raise ArchabError(
-                    f"input_shape: {a.name} has {list(a.input_shape)} and {space.name} ({name}) has "
-                    f"{list(space.input_shape)}; both must take the same inputs"
-                )
-        if self.reference is not None and len(self.reference) not in (1, len(a)):
-            raise ArchabError(
-                f"members: the reference {self.reference.name} has {len(self.reference)}; one is needed, or {len(a)}"
-            )
+        valid.check(self)
 
     @property
     def rules(self) -> Protocol:
@@ -354,16 +306,6 @@ class Comparison:
 
 
 _STUDENTS: tuple[Side, ...] = ("a", "b")
-_COUNTS = (
-    ("targets", 1, "target a member"),
-    ("restarts", 1, "student a side and target"),
-    ("heldout_samples", 2, "held-out samples"),
-    ("seed", 0, "as a whole number"),
-)
-
-
-def _kind(space: ArchitecturalSpace) -> str:
-    return space.measure if isinstance(space.measure, str) else "numbers given by the user"
 
 
 def _loops(spaces: dict[str, ArchitecturalSpace], methods: dict[tuple[str, int], Method]) -> list[str]:

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archab import config as configuration
+from archab.address import hidden
 from archab.delivery import Live, delivered, tracked
 from archab.errors import ArchabError
 from archab.fingerprint import fingerprint
 from archab.record import Record
 from archab.shard import Shard
 from archab.spool import Spool
-from archab.tracking import Store, commit, here, hidden
+from archab.tracking import Store, commit, here
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -4,22 +4,20 @@ import getpass
 import hashlib
 import logging
 import os
-import re
 import shlex
 import socket
 import subprocess
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from filelock import FileLock
 
+from archab import address
+from archab.address import hidden
 from archab.errors import ArchabError
 from archab.record import Point, Record
 
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 
 PAGE = "runs?compareRunsMode=CHART&workflowType=machine_learning"
 LONGEST_PARAMETER, PARAMETERS_A_REQUEST, METRICS_A_REQUEST = 6000, 100, 1000  # MLflow's limits
-SCHEMES = ("sqlite", "postgresql", "http", "https", "mysql", "mssql", "databricks", "file")
 FIRST_CONTACT = 20_190_817  # the key of the lock on a PostgreSQL store
 
 
@@ -68,35 +65,7 @@ class Store:
 
     def check(self) -> None:
         """Raise an ArchabError if the store cannot be reached or written; without importing MLflow."""
-        scheme, colon, _ = self.uri.partition("://")
-        if colon and scheme.split("+")[0] not in SCHEMES:
-            raise ArchabError(f"tracking.uri={self.shown}: no store of this kind. There are: {', '.join(SCHEMES)}")
-        if self.uri == "sqlite://" or ":memory:" in self.uri:
-            raise ArchabError(f"tracking.uri={self.shown}: a store in memory is gone at the end; give a file")
-        if self.uri.startswith("sqlite:///"):
-            file = Path(self.uri.removeprefix("sqlite:///"))
-            if not file.parent.is_dir():
-                raise ArchabError(f"tracking.uri={self.shown}: there is no folder {file.parent}")
-            if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
-                raise ArchabError(f"tracking.uri={self.shown}: {file} cannot be written; give another tracking.uri")
-        elif self.uri.startswith("postgresql"):
-            self._check_database()
-        elif self.uri.startswith(("http://", "https://")):
-            try:
-                urllib.request.urlopen(f"{self.uri.rstrip('/')}/health", timeout=5).close()
-            except (OSError, ValueError) as error:
-                raise ArchabError(f"tracking.uri={self.shown}: no MLflow server answers there ({error})") from error
-
-    def _check_database(self) -> None:
-        """Raise an ArchabError if the driver is missing, or nobody listens; MLflow would try for minutes."""
-        if find_spec("psycopg") is None and not self.uri.startswith("postgresql+psycopg2"):
-            raise ArchabError(f"tracking.uri={self.shown}: needs the extra postgres: pip install 'archab[postgres]'")
-        there = urlsplit(self.uri)
-        try:
-            if there.hostname:
-                socket.create_connection((there.hostname, there.port or 5432), timeout=5).close()
-        except (OSError, ValueError) as error:
-            raise ArchabError(f"tracking.uri={self.shown}: no PostgreSQL server answers there ({error})") from error
+        address.check(self.uri)
 
     def runs(self, experiment: str) -> list[Logged]:
         """Every run of an experiment that trained students, deleted ones too, in the order of their start.
@@ -313,11 +282,6 @@ def passes(error: Exception) -> bool:
     code = getattr(error, "error_code", "")
     lost = {"OperationalError", "InterfaceError"} & {kind.__name__ for kind in type(error).__mro__}  # of the database
     return code in ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR") or bool(lost) or isinstance(error, OSError)
-
-
-def hidden(text: str) -> str:
-    """A text without the passwords of the addresses in it."""
-    return re.sub(r"(://[^\s:/@\"']+):[^\s@/\"']*@", r"\1:***@", text)
 
 
 def first_line(error: BaseException) -> str:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from logged import QUICK
 
-from archab.tracking import Store, hidden
+from archab.address import hidden
+from archab.tracking import Store
 
 WATCHED = """
 import runpy, sys

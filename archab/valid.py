@@ -1,0 +1,81 @@
+"""Which comparisons are valid ones, as far as their settings tell."""
+
+import math
+from typing import TYPE_CHECKING
+
+from archab.engine.plan import device_named
+from archab.errors import ArchabError
+from archab.protocol import PROTOCOLS
+from archab.space.space import ArchitecturalSpace
+
+if TYPE_CHECKING:
+    from archab.comparison import Comparison
+
+MOST = {"targets": 10_000_000, "restarts": 1_000_000, "heldout_samples": 10_000_000, "seed": 2**53}
+_COUNTS = (
+    ("targets", 1, "target a member"),
+    ("restarts", 1, "student a side and target"),
+    ("heldout_samples", 2, "held-out samples"),
+    ("seed", 0, "as a whole number"),
+)
+
+
+def check(comparison: "Comparison") -> None:
+    """Raise an ArchabError if the sides cannot be compared so; what needs a network to be built is found later."""
+    for name, least, unit in _COUNTS:
+        value = getattr(comparison, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ArchabError(f"{name}={value!r}: at least {least} {unit} is needed")
+        if value > MOST[name]:
+            raise ArchabError(f"{name}={value}: at most {MOST[name]:,}")
+    if comparison.samples is not None and (not isinstance(comparison.samples, int) or comparison.samples < 1):
+        raise ArchabError(f"samples={comparison.samples!r}: a whole number of at least 1, or null for the default")
+    if comparison.samples_per_measure is not None and not 0 < comparison.samples_per_measure < math.inf:
+        raise ArchabError(
+            f"samples_per_measure={comparison.samples_per_measure!r}: more than 0 is needed, or null for the default"
+        )
+    if not hasattr(comparison.engine, "methods") or not callable(comparison.inputs):
+        raise ArchabError(
+            f"engine={comparison.engine!r}, inputs={comparison.inputs!r}: objects such as Auto() and Normal()"
+        )
+    if not 0 <= comparison.size_tolerance < 1:
+        raise ArchabError(f"size_tolerance={comparison.size_tolerance}: a share from 0 to below 1 is needed")
+    _check_protocol(comparison)
+    _check_spaces(comparison)
+    device_named(comparison.device)
+
+
+def _check_protocol(comparison: "Comparison") -> None:
+    if comparison.protocol is not None and comparison.protocol not in PROTOCOLS:
+        raise ArchabError(f"protocol={comparison.protocol}: one of {', '.join(PROTOCOLS)}, or null")
+    if comparison.protocol == "reference" and comparison.reference is None:
+        raise ArchabError("protocol=reference: this space has no third network; give one, or protocol=direct")
+    if comparison.rules.divided and comparison.targets % 2:
+        raise ArchabError(
+            f"targets={comparison.targets}: protocol={comparison.protocol} draws them in pairs; give an even number"
+        )
+
+
+def _check_spaces(comparison: "Comparison") -> None:
+    a, b = comparison.a, comparison.spaces["b"]
+    if len(a) != len(b):
+        raise ArchabError(
+            f"members: {a.name} has {len(a)} and {b.name} has {len(b)}; networks are paired at equal index"
+        )
+    if (kind_a := _kind(a)) != (kind_b := _kind(b)):
+        raise ArchabError(f"measure: {a.name} is measured by {kind_a} and {b.name} by {kind_b}; give both the same")
+    for name, space in comparison.spaces.items():
+        if space.input_shape != a.input_shape:
+            raise ArchabError(
+                f"input_shape: {a.name} has {list(a.input_shape)} and {space.name} ({name}) has "
+                f"{list(space.input_shape)}; both must take the same inputs"
+            )
+    if comparison.reference is not None and len(comparison.reference) not in (1, len(a)):
+        raise ArchabError(
+            f"members: the reference {comparison.reference.name} has {len(comparison.reference)}; one is needed, or "
+            f"{len(a)}"
+        )
+
+
+def _kind(space: ArchitecturalSpace) -> str:
+    return space.measure if isinstance(space.measure, str) else "numbers given by the user"
