@@ -32,9 +32,6 @@ LOOP = "loop"
 WIDTHS = {5: (500, 100), 16: (256, 50), 64: (64, 20), 128: (32, 10), 256: (16, 5)}  # students, steps
 WHOLE = {"targets": 100, "restarts": 5}
 SIZES = (1_000, 2_000, 4_000, 10_000)
-TESTED = 2_000
-# Up to 2,000 targets a verdict takes a permutation test, above them a t test: a slope from 2,000 on would subtract the
-# seconds of the one from those of the other.
 SLOPES = ((2_000, 10_000), (4_000, 10_000))
 LARGE = 100_000
 LONG = 100  # targets of a run that `auto` decides on, of 1,000 steps
@@ -115,8 +112,7 @@ def growth(asked: Asked) -> Found:
     slopes = {}
     for few, many in SLOPES:
         slope = slopes[f"{few} to {many}"] = (costs[many].seconds - costs[few].seconds) / (many - few)
-        name = f"archab, {few:,} to {many:,}" + (" (the tests differ: no cost of a target)" if few <= TESTED else "")
-        further.add_row(name, f"{slope:.5f}", "" if few <= TESTED else _times(by_hand / slope))
+        further.add_row(f"archab, {few:,} to {many:,}", f"{slope:.5f}", _times(by_hand / slope))
     figures = {"runs": {str(n): asdict(c) for n, c in costs.items()}, "seconds_per_target": slopes}
     return Found([table, further], figures | {"loop_seconds_per_target": _spread(loop.seconds)})
 
