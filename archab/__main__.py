@@ -134,7 +134,9 @@ def _with_space(arguments: list[str]) -> list[str]:
     if any(a.startswith("shards=") for a in arguments):
         if any(a.startswith("shard=") for a in arguments):
             raise ArchabError("shards=N is all shards, and shard=K/N one of them: give one of the two")
-        arguments = ["-m", *(a for a in map(_shards, arguments) if a not in ("-m", "--multirun"))]
+        arguments = ["-m", *map(_shards, arguments)]
+    if {"-m", "--multirun"} & set(arguments):  # in front, since argparse takes no overrides behind a flag behind others
+        arguments = ["-m", *(a for a in arguments if a not in ("-m", "--multirun"))]
     if any(a in _ASKS_HYDRA or a.split("=")[0] in ("--config-name", "-cn") for a in arguments):
         return arguments
     _parse(arguments)

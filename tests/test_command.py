@@ -64,7 +64,7 @@ def test_the_same_command_gives_the_same_rows_to_the_bit_and_another_engine_the_
 
 
 def test_a_sweep_leaves_a_finished_run_a_seed(command, tmp_path):
-    arguments = ("-m", "+space=split_transformer", "seed=range(0,2)", "targets=2", "samples_per_measure=0.004")
+    arguments = ("+space=split_transformer", "-m", "seed=range(0,2)", "targets=2", "samples_per_measure=0.004")
     assert command(*arguments).code == 0
     table = runs(tmp_path, "split_transformer")
     assert list(table["status"]) == ["FINISHED"] * 2
