@@ -191,7 +191,7 @@ def _tracked(out: "Console", comparison: "Comparison", job: Job, identity: str, 
             _log(record, verdict)
             show = partial(console.verdict, found=verdict, redrawn=redrawn)
             if job.config["report"]:
-                _draw(job, comparison, verdict, spool)
+                _draw(config, job, comparison, verdict, spool)
         paper = console.kept()
         for screen in (out, paper):
             show(screen)
@@ -295,13 +295,13 @@ def _log(record: Record, verdict: "Verdict") -> None:
     record.tags |= {"archab.verdict": verdict.verdict, "mlflow.note.content": described([verdict])}
 
 
-def _draw(job: Job, comparison: "Comparison", verdict: "Verdict", spool: Spool) -> None:
+def _draw(config: dict[str, Any], job: Job, comparison: "Comparison", verdict: "Verdict", spool: Spool) -> None:
     """The report and the figures of one run, beside its rows."""
     from archab.background import of_configuration
     from archab.pages import drawn
 
     context = of_configuration(
-        job.config,
+        config,
         heading=job.space,
         protocol=comparison.protocol_name,
         curves=spool.curves(),

@@ -1,5 +1,6 @@
 """Parts trained by several processes side by side: the same rows as by one, since every part draws on its own."""
 
+import math
 import os
 import signal
 import threading
@@ -19,7 +20,7 @@ from archab.errors import ArchabError
 from archab.schedule import Finished, Part
 
 # Steps one after another that take about a minute, from which on it pays to start processes: each imports torch anew.
-LONG = {"vmap": 20_000, "loop": 75_000, "compiled": 10**12}
+LONG = {"vmap": 20_000, "loop": 75_000}
 
 
 def workers(comparison: Comparison, parts: int) -> int:
@@ -37,7 +38,7 @@ def _pays(comparison: Comparison, side: str, index: int) -> bool:
     candidate, method = comparison.candidates[side, index], comparison.plan.methods[side, index]
     at_once = 1 if method.engine == "loop" else method.chunk
     in_a_row = candidate.steps * -(-candidate.students // at_once)
-    return side != "reference" and method.threads == 1 and in_a_row >= LONG[method.engine]
+    return side != "reference" and method.threads == 1 and in_a_row >= LONG.get(method.engine, math.inf)
 
 
 def why_alone(comparison: Comparison) -> str:

@@ -170,9 +170,9 @@ class Spool:
             return False
         return True
 
-    def curves(self) -> pd.DataFrame:
-        """The training curves of all parts."""
-        return pd.read_parquet(self._whole_curves)
+    def curves(self) -> pd.DataFrame | None:
+        """The training curves of all parts, None where no part has any."""
+        return pd.read_parquet(self._whole_curves) if self._whole_curves.exists() else None
 
     def files(self) -> list[Path]:
         """The finished tables, and the report with its figures where there is one."""

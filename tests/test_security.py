@@ -57,6 +57,15 @@ def test_a_run_and_a_comparison_call_nobody_and_unpickle_nothing(tmp_path):
     assert watched(tmp_path, "archab.compare", "--space", "n_diagonal") == ""
 
 
+def test_what_a_run_keeps_of_its_configuration_has_no_password(command, tmp_path):
+    told = 'space.question="is postgresql://me:secret@host/x hidden?"'
+    assert command("+space=n_diagonal", *QUICK, "report=true", told, "hydra.output_subdir=null").code == 0
+    kept = [file for file in tmp_path.rglob("*") if file.suffix in (".html", ".json", ".yaml")]
+    assert {"report.html", "finished.json", "config.yaml"} <= {file.name for file in kept}
+    assert any("me:***@host" in file.read_text() for file in kept)
+    assert not [file for file in kept if "secret" in file.read_text()]
+
+
 def test_names_from_a_configuration_stay_inside_the_folder(command, tmp_path):
     inside = tmp_path / "inside"
     before = set(tmp_path.rglob("*"))
