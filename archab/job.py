@@ -1,9 +1,7 @@
 """One run, from a resolved configuration to rows on disk, a run in the store and a verdict."""
 
-import hashlib
 import json
 import math
-import re
 import shlex
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archab import config as configuration
+from archab.about import flat, member_names, notes_of, tags_of
 from archab.address import hidden
 from archab.delivery import Live, delivered, tracked
 from archab.errors import ArchabError
@@ -20,7 +19,7 @@ from archab.fingerprint import fingerprint
 from archab.record import Record
 from archab.shard import Shard
 from archab.spool import Spool
-from archab.tracking import Store, commit, here
+from archab.tracking import Store, here
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -157,8 +156,8 @@ def _tracked(out: "Console", comparison: "Comparison", job: Job, identity: str, 
     from archab.pool import why_alone, workers
 
     parts = job.shard.take(comparison.plan.parts) if job.shard else comparison.plan.parts
-    notes = _notes(comparison)
-    tags = _tags(comparison, job, identity, notes) | here(spool.folder)
+    notes = notes_of(comparison)
+    tags = tags_of(comparison, job, identity, notes) | here(spool.folder)
     config = json.loads(hidden(json.dumps(job.config)))
     record = Record(job.experiment, job.name, flat(config), tags, job.engine)
     record.values = {"config.yaml": config, "plan.json": comparison.plan.to_dict()}
@@ -277,7 +276,7 @@ def _judge(comparison: "Comparison", table: Any, control: Any, notes: Sequence[s
     return judge(
         table,
         names=(spaces["a"].name, spaces["b"].name),
-        member_names=_member_names(comparison),
+        member_names=member_names(comparison),
         order=[comparison.seed],
         control=control,
         control_name=spaces["reference"].name if "reference" in spaces else "",
@@ -308,56 +307,3 @@ def _draw(config: dict[str, Any], job: Job, comparison: "Comparison", verdict: "
         commands=(f"{job.again} seed={comparison.seed}",),
     )
     drawn([verdict], [context], spool.pictures)
-
-
-def _notes(comparison: "Comparison") -> list[str]:
-    """What must stand with every verdict of this configuration."""
-    from archab.space.routine import settings
-
-    a, b = (
-        [settings(s.routine_of(m)).get("lr") for m in range(len(s))] for s in (comparison.a, comparison.spaces["b"])
-    )
-    tuned = "Shared learning rate, not tuned." if a == b else "Learning rates set by hand, not tuned."
-    return [tuned, *(f"{note[0].upper()}{note[1:]}." for note in comparison.survey.notes)]
-
-
-def _member_names(comparison: "Comparison") -> list[str]:
-    """What a member is called: side A's own arguments, such as "rank 2"."""
-    plain = [
-        ", ".join(f"{key} {value}" for key, value in member.items() if isinstance(value, int | float | str))
-        for member in comparison.a.arguments
-    ]
-    return [name or f"member {i}" for i, name in enumerate(plain)]
-
-
-def _tags(comparison: "Comparison", job: Job, identity: str, notes: Sequence[str]) -> dict[str, str]:
-    from archab import __version__
-
-    return {
-        "archab.kind": "run",
-        "archab.seed": str(comparison.seed),
-        "archab.fingerprint": identity,
-        "archab.space": job.space,
-        "archab.shard": str(job.shard or ""),
-        "archab.plan": _digest(comparison.plan.to_dict()),
-        "archab.protocol": comparison.protocol_name,
-        "archab.version": __version__,
-        "archab.names": json.dumps({side: space.name for side, space in comparison.spaces.items()}),
-        "archab.members": json.dumps(_member_names(comparison)),
-        "archab.notes": json.dumps(list(notes)),
-        "archab.again": job.again,
-        "mlflow.source.git.commit": commit(),
-    }
-
-
-def _digest(plan: dict[str, Any]) -> str:
-    """What the shards of one run share: by another plan they would be cut elsewhere."""
-    shared = {key: value for key, value in plan.items() if key != "made_by"}
-    return hashlib.blake2b(json.dumps(shared, sort_keys=True).encode(), digest_size=8).hexdigest()
-
-
-def flat(values: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested values as one level of dotted keys; a mapping whose keys are no names stays one value."""
-    if not isinstance(values, dict) or not values or not all(re.fullmatch(r"\w+", str(key)) for key in values):
-        return {prefix: values}
-    return {k: v for key, item in values.items() for k, v in flat(item, f"{prefix}.{key}" if prefix else key).items()}

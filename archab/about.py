@@ -1,0 +1,67 @@
+"""What a run says of itself in the store: its tags, notes, the names of its members, and its configuration."""
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from archab.tracking import commit
+
+if TYPE_CHECKING:
+    from archab.comparison import Comparison
+    from archab.job import Job
+
+
+def notes_of(comparison: "Comparison") -> list[str]:
+    """What must stand with every verdict of this configuration."""
+    from archab.space.routine import settings
+
+    a, b = (
+        [settings(s.routine_of(m)).get("lr") for m in range(len(s))] for s in (comparison.a, comparison.spaces["b"])
+    )
+    tuned = "Shared learning rate, not tuned." if a == b else "Learning rates set by hand, not tuned."
+    return [tuned, *(f"{note[0].upper()}{note[1:]}." for note in comparison.survey.notes)]
+
+
+def member_names(comparison: "Comparison") -> list[str]:
+    """What a member is called: side A's own arguments, such as "rank 2"."""
+    plain = [
+        ", ".join(f"{key} {value}" for key, value in member.items() if isinstance(value, int | float | str))
+        for member in comparison.a.arguments
+    ]
+    return [name or f"member {i}" for i, name in enumerate(plain)]
+
+
+def tags_of(comparison: "Comparison", job: "Job", identity: str, notes: Sequence[str]) -> dict[str, str]:
+    """The tags of its run: what the analysis reads besides the rows."""
+    from archab import __version__
+
+    return {
+        "archab.kind": "run",
+        "archab.seed": str(comparison.seed),
+        "archab.fingerprint": identity,
+        "archab.space": job.space,
+        "archab.shard": str(job.shard or ""),
+        "archab.plan": _digest(comparison.plan.to_dict()),
+        "archab.protocol": comparison.protocol_name,
+        "archab.version": __version__,
+        "archab.names": json.dumps({side: space.name for side, space in comparison.spaces.items()}),
+        "archab.members": json.dumps(member_names(comparison)),
+        "archab.notes": json.dumps(list(notes)),
+        "archab.again": job.again,
+        "mlflow.source.git.commit": commit(),
+    }
+
+
+def _digest(plan: dict[str, Any]) -> str:
+    """What the shards of one run share: by another plan they would be cut elsewhere."""
+    shared = {key: value for key, value in plan.items() if key != "made_by"}
+    return hashlib.blake2b(json.dumps(shared, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested values as one level of dotted keys; a mapping whose keys are no names stays one value."""
+    if not isinstance(values, dict) or not values or not all(re.fullmatch(r"\w+", str(key)) for key in values):
+        return {prefix: values}
+    return {k: v for key, item in values.items() for k, v in flat(item, f"{prefix}.{key}" if prefix else key).items()}
