@@ -46,6 +46,7 @@ def tags_of(comparison: "Comparison", job: "Job", identity: str, notes: Sequence
         "archab.plan": _digest(comparison.plan.to_dict()),
         "archab.protocol": comparison.protocol_name,
         "archab.version": __version__,
+        "archab.torch": str(comparison.plan.made_by["torch"]),
         "archab.names": json.dumps({side: space.name for side, space in comparison.spaces.items()}),
         "archab.members": json.dumps(member_names(comparison)),
         "archab.notes": json.dumps(list(notes)),

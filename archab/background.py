@@ -20,7 +20,7 @@ from archab.history import Recorded
 from archab.tracking import Logged, Store
 
 UNITS = {"information": "bits", "parameter": "parameters"}  # as the measures call them, which import torch
-LIBRARIES = ("torch", "numpy", "scipy", "pandas", "matplotlib")
+LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib")
 CURVES = "curves.parquet"
 FEW_TARGETS = 16
 
@@ -79,7 +79,7 @@ def of_configuration(
         unit=UNITS.get(str((spaces.get("a") or {}).get("measure")), ""),
         curves=curves,
         commands=tuple(commands),
-        versions=_versions() if versions is None else versions,
+        versions=_versions("torch") if versions is None else versions,
         config=_plain(config) if config else "",
     )
 
@@ -154,12 +154,14 @@ def _trained(one: Recorded) -> dict[str, str]:
     by = sorted({run.tags.get("archab.version", "") for run in one.runs} - {""})
     commits = sorted({run.tags.get("mlflow.source.git.commit", "") for run in one.runs} - {""})
     found = {"configuration": one.fingerprint, "trained by archab": ", ".join(by), "at commit": ", ".join(commits[:3])}
+    torch = sorted({run.tags.get("archab.torch", "") for run in one.runs} - {""})
+    found |= {"torch": ", ".join(torch)}
     return {name: value for name, value in found.items() if value}
 
 
-def _versions() -> dict[str, str]:
+def _versions(*training: str) -> dict[str, str]:
     found = {"judged by archab": __version__, "python": platform.python_version()}
-    for name in LIBRARIES:
+    for name in (*training, *LIBRARIES):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

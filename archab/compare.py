@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archab import signals
 from archab.errors import ArchabError
 from archab.tracking import Store
 
@@ -62,9 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _check(given)
         rule = {"rule": given.rule, "alpha": given.alpha, "margin": given.margin, "planned": given.planned}
         given.typed = list(sys.argv[1:] if arguments is None else arguments)
-        for found in _seen(given, rule):
-            _show(found.verdicts, given.json)
-            _write(found, given)
+        with signals.minded():
+            for found in _seen(given, rule):
+                _show(found.verdicts, given.json)
+                _write(found, given)
         if given.fail_on and any(verdict.verdict == given.fail_on for verdict in found.verdicts):
             return UNDECIDED
     except ArchabError as error:

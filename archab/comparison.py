@@ -148,14 +148,21 @@ class Comparison:
         )
 
     def __iter__(self) -> Iterator[Row]:
-        for note in self.plan.notes:
-            warnings.warn(note, stacklevel=2)
-        for part in self.plan.parts:
-            yield from self.run(part).rows
+        self._warn()
+        return self._all()
 
     def table(self) -> pd.DataFrame:
         """Train everything; one row a student, in key order."""
-        return frame(self)
+        self._warn()
+        return frame(self._all())
+
+    def _warn(self) -> None:
+        for note in self.plan.notes:
+            warnings.warn(note, stacklevel=3)  # the line of whoever asks for the rows
+
+    def _all(self) -> Iterator[Row]:
+        for part in self.plan.parts:
+            yield from self.run(part).rows
 
     def run(self, part: Part, advance: Callable[[float], None] = lambda students: None) -> Finished:
         """Train the students of one part of the plan.

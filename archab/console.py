@@ -15,6 +15,7 @@ from archab import __version__
 from archab.comparison import Comparison
 from archab.evidence import terminal
 from archab.evidence.outcome import Verdict
+from archab.evidence.terminal import glyphs
 from archab.pace import in_words
 from archab.schedule import Plan
 from archab.shard import Shard
@@ -26,22 +27,21 @@ LETTERS = {"a": "A", "b": "B", "reference": " "}
 
 
 def console() -> Console:
-    """Standard output; a pipe gets 100 columns of plain text."""
+    """Standard output; a pipe gets 100 columns of plain text, in ASCII."""
     out = Console(highlight=False)
     return out if out.is_terminal else Console(highlight=False, width=max(out.width, 100))
 
 
 def opening(out: Console, comparison: Comparison, survey: Survey, space: str, question: str) -> None:
     """What is about to be done, before anything is trained."""
-    out.print(Text(f"archab {__version__} · {space} · seed {comparison.seed}"), style="bold")
+    text = glyphs(out).text
+    out.print(Text(text(f"archab {__version__} · {space} · seed {comparison.seed}")), style="bold")
     if question:
-        out.print(Text(question), style="italic")
+        out.print(Text(text(question)), style="italic")
     grid = Table.grid(padding=(0, 2))
     for side, sizes in survey.sizes.items():
-        name = Text(comparison.spaces[side].name)
-        grid.add_row(
-            f"  {LETTERS[side]}", name, Text("  ".join(f"{size:,.0f}" for size in sizes)), comparison.spaces[side].unit
-        )
+        name, unit = Text(text(comparison.spaces[side].name)), Text(text(comparison.spaces[side].unit))
+        grid.add_row(f"  {LETTERS[side]}", name, Text("  ".join(f"{size:,.0f}" for size in sizes)), unit)
     out.print()
     out.print(grid)
     out.print()
@@ -49,7 +49,7 @@ def opening(out: Console, comparison: Comparison, survey: Survey, space: str, qu
     facts.add_row("  protocol", f"{comparison.protocol_name}: {comparison.rules.says}")
     facts.add_row("  targets", Text(_targets(comparison)))
     for side in ("a", "b"):
-        facts.add_row(f"  training {LETTERS[side]}", Text(_training(comparison, survey, side)))
+        facts.add_row(f"  training {LETTERS[side]}", Text(text(_training(comparison, survey, side))))
     out.print(facts)
 
 
@@ -65,7 +65,7 @@ def engines(out: Console, comparison: Comparison, plan: Plan, seconds: float) ->
         out.print(f"  expected    {in_words(seconds)} of training")
     out.print()
     for note in plan.notes:
-        out.print(Text(f"  ! {note}"), style="yellow")
+        out.print(Text(glyphs(out).text(f"  ! {note}")), style="yellow")
 
 
 def _targets(comparison: Comparison) -> str:

@@ -111,7 +111,7 @@ def _finished(job: Job, spool: Spool) -> bool:
             print(f"  ! {spool.folder}: what a run left there is damaged, and is made anew")
         return False
     by = "" if record.engine == job.engine else f" by engine={record.engine}"
-    print(f"archab · {job.name}: finished before{by}; rerun=true trains it anew\n{record.said}")
+    print(f"{job.name}: finished before{by}; rerun=true trains it anew\n{record.said}")
     page = job.store.experiment_of(record.runs.get(job.store.shown, ""))
     if job.store.shown not in record.delivered or page is None:
         print(f"  its rows are brought to {job.store.shown}, which lacked them")

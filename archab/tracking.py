@@ -31,13 +31,14 @@ FIRST_CONTACT = 20_190_817  # the key of the lock on a PostgreSQL store
 
 @dataclass(frozen=True)
 class Logged:
-    """A run that the store holds; `start` in milliseconds."""
+    """A run that the store holds; `start` in milliseconds, `artifacts` the URI of its files."""
 
     run_id: str
     status: str
     seed: int
     start: int
     deleted: bool
+    artifacts: str
     tags: dict[str, str]
     params: dict[str, str]
 
@@ -164,13 +165,14 @@ class Store:
 
     def fetch(self, run: Logged, name: str, folder: Path) -> Path | None:
         """An artifact of a run as a file, in this folder where the store is remote; None where it is gone."""
+        from mlflow.artifacts import download_artifacts
         from mlflow.exceptions import MlflowException
 
-        client = self.client()
+        self.client()
+        where = f"{run.artifacts}/{name}"
+        local = where.startswith(("file:", "/"))  # such files are read where they are
         try:
-            if name not in [item.path for item in client.list_artifacts(run.run_id)]:
-                return None
-            return Path(client.download_artifacts(run.run_id, name, str(folder)))
+            return Path(download_artifacts(where, dst_path=None if local else str(folder), tracking_uri=self.uri))
         except (MlflowException, OSError):
             return None
 
@@ -330,6 +332,7 @@ def _logged(run: Any) -> Logged:
         seed=int(run.data.tags["archab.seed"]),
         start=run.info.start_time,
         deleted=run.info.lifecycle_stage == "deleted",
+        artifacts=run.info.artifact_uri,
         tags=dict(run.data.tags),
         params=dict(run.data.params),
     )

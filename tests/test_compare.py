@@ -1,6 +1,7 @@
 """The comparison command: which runs and tables it reads, what it refuses, and what it leaves in the store."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -194,9 +195,10 @@ def test_fail_on_undecided_exits_3(store, capsys):
 
 def test_watching_prints_the_verdict_anew_when_a_seed_finishes(store):
     log(store, 0, rows(0))
+    (store / "temporary").mkdir()
     watch = subprocess.Popen(
         [sys.executable, "-m", "archab.compare", "--space", "made", "--watch", "--json"],
-        cwd=store, stdout=subprocess.PIPE, text=True,
+        cwd=store, stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(store / "temporary")},
     )  # fmt: skip
     lines: list[dict] = []
     reader = threading.Thread(target=lambda: lines.extend(json.loads(line) for line in watch.stdout), daemon=True)
@@ -208,7 +210,8 @@ def test_watching_prints_the_verdict_anew_when_a_seed_finishes(store):
     while len(lines) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
     watch.terminate()
-    watch.wait()
+    assert watch.wait() == 143
+    assert list((store / "temporary").glob("archab-*")) == []
     reader.join()
     watch.stdout.close()
     assert [line["blocks"] for line in lines] == [16, 32]
@@ -247,7 +250,7 @@ def test_members_that_point_to_opposite_sides_are_named(store, capsys):
     up, down = rows(0, effect=-2.0, members=1), rows(0, effect=1.0, members=2).query("member == 1")
     pd.concat([up, down]).to_csv("apart.csv", index=False)
     notes = found(capsys, "--table", "apart.csv")["notes"]
-    assert any("Members disagree: A is better at 0, B at 1" in note for note in notes)
+    assert any("Members disagree: A is better at member 0, B at member 1" in note for note in notes)
 
 
 def test_a_store_is_not_made_by_reading_from_it(store, capsys):

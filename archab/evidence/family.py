@@ -51,14 +51,14 @@ def judge_family(
     for c in configurations:
         try:
             design = arrange(c.rows, c.order, c.holes)
-            assessed.append(assess(design, settings, c.names, c.control, c.control_name, c.notes))
+            assessed.append(assess(design, settings, c.names, c.member_names, c.control, c.control_name, c.notes))
         except ArchabError as error:
             raise ArchabError(f"{c.label}: {error}") from error
     adjusted = holm([v.p_rule for v in assessed])
     note = _family_note(len(assessed), family_size)
     return [
         decide(
-            replace(v, label=c.label, member_names=tuple(c.member_names), notes=(*v.notes, *note)),
+            replace(v, label=c.label, notes=(*v.notes, *note)),
             p_adjusted=float(p),
             family=len(assessed),
             command=c.command,

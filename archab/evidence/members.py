@@ -11,7 +11,7 @@ from archab.evidence import statistics as st
 from archab.evidence.design import Design
 from archab.evidence.fixed import NAN, fixed, groups_of, member_column
 from archab.evidence.outcome import Member
-from archab.evidence.wording import listed
+from archab.evidence.wording import called, listed
 
 HALF, FEWEST = 0.5, 2
 
@@ -85,23 +85,25 @@ def _sizes(design: Design) -> list[tuple[float, float]]:
     return [(float(a), float(b)) for a, b in sizes[["a", "b"]].itertuples(index=False)]
 
 
-def limited(members: Sequence[Member], control_name: str) -> list[str]:
+def limited(members: Sequence[Member], control_name: str, member_names: Sequence[str]) -> list[str]:
     """The note on members whose control shows that training, not size, is what limits them."""
     held = [m for m in members if m.limited_by_training]
     if not held:
         return []
     errors = sorted({f"{m.control:.2g}" for m in held}, key=float)
     reached = errors[0] if len(errors) == 1 else f"{errors[0]} to {errors[-1]}"
-    where = f"{'member' if len(held) == 1 else 'members'} {listed([m.member for m in held])}"
+    where = listed([called(m.member, member_names) for m in held])
     control = f"the control ({control_name}) reaches only {reached} on the same targets"
     return [f"Limited by training, not by size: {control} ({where})."]
 
 
-def disagreeing(members: Sequence[Member], alpha: float, names: tuple[str, str]) -> list[str]:
+def disagreeing(
+    members: Sequence[Member], alpha: float, names: tuple[str, str], member_names: Sequence[str]
+) -> list[str]:
     """The note on members that point to opposite sides, each by its own p after Holm, without the gate."""
     passed = st.holm([m.p_value for m in members]) <= alpha
-    for_a = [m.member for m, found in zip(members, passed, strict=True) if found and m.theta < 0]
-    for_b = [m.member for m, found in zip(members, passed, strict=True) if found and m.theta > 0]
+    own = [(called(m.member, member_names), m.theta) for m, found in zip(members, passed, strict=True) if found]
+    for_a, for_b = [name for name, theta in own if theta < 0], [name for name, theta in own if theta > 0]
     if not (for_a and for_b):
         return []
     return [

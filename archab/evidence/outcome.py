@@ -142,7 +142,12 @@ class Verdict:
     def to_dict(self) -> dict[str, Any]:
         """The JSON object: fixed names, null for NaN, infinity and whatever the design does not have."""
         public = [f.name for f in fields(self)]
-        return {name: _plain(getattr(self, name)) for name in public[: public.index("data")]}
+        found = {name: _plain(getattr(self, name)) for name in public[: public.index("data")]}
+        for member in found["members"]:
+            member["name"] = self.member_name(member["member"])
+        rule = {name: value for name, value in _plain(self.settings).items() if name != "name"}
+        said = {"sentence": self.sentence(), "names": list(self.names), **found}
+        return {**said, "students": _plain(self.students), **rule, "next_step": self.next_step}
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
@@ -192,7 +197,7 @@ class Verdict:
 
     def member_name(self, member: int) -> str:
         """What a member is called: the name that was given, else its index."""
-        return self.member_names[member] if member < len(self.member_names) else f"member {member}"
+        return words.called(member, self.member_names)
 
     def to_rich(self, width: int = 80) -> "Table":
         """A table with a line per member, for a terminal so many columns wide."""

@@ -58,8 +58,8 @@ def judge(
     """
     settings = checked_rule(rule, alpha, margin, planned)
     design = arrange(rows, order, holes)
-    assessed = assess(design, settings, names, control, control_name, notes)
-    return decide(replace(assessed, member_names=tuple(member_names)), command=command)
+    assessed = assess(design, settings, names, member_names, control, control_name, notes)
+    return decide(assessed, command=command)
 
 
 def checked_rule(rule: RuleName, alpha: float, margin: float, planned: int | None) -> Rule:
@@ -85,6 +85,7 @@ def assess(
     design: Design,
     settings: Rule,
     names: tuple[str, str] = ("A", "B"),
+    member_names: Sequence[str] = (),
     control: pd.DataFrame | None = None,
     control_name: str = "the reference's own family",
     notes: Sequence[str] = (),
@@ -132,12 +133,13 @@ def assess(
         more_targets=more_targets(design, whole, settings.alpha),
         notes=(
             *_notes(design, whole, settings),
-            *disagreeing(members, settings.alpha, names),
-            *limited(members, control_name),
+            *disagreeing(members, settings.alpha, names, member_names),
+            *limited(members, control_name, member_names),
             *notes,
         ),
         settings=settings,
         names=names,
+        member_names=tuple(member_names),
         data=design,
     )
 
@@ -233,12 +235,11 @@ def _nothing_measured(design: Design) -> bool:
 
 def _disagreement(verdict: Verdict) -> str:
     passed = [m for m in verdict.members if m.p_holm <= verdict.settings.alpha]
-    for_a, for_b = [m.member for m in passed if m.theta < 0], [m.member for m in passed if m.theta > 0]
+    for_a, for_b = ([verdict.member_name(m.member) for m in passed if sign * m.theta < 0] for sign in (1, -1))
     if not (for_a and for_b):
         return "Undecided: the evidence and the mean point to opposite sides; members may disagree."
     a, b = verdict.names
-    of = "member" if len(for_a) == 1 else "members"
-    return f"Undecided: members disagree. {a} is better at {of} {listed(for_a)}; {b} at {listed(for_b)}."
+    return f"Undecided: members disagree. {a} is better at {listed(for_a)}, {b} at {listed(for_b)}."
 
 
 def _ratios(low: float, high: float) -> tuple[float, float]:

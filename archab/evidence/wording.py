@@ -75,7 +75,13 @@ def p_is(p: float) -> str:
     return f"p < {probability(p)[1:]}" if p < 0.001 else f"p = {probability(p)}"
 
 
-def listed(items: Sequence[object]) -> str:
-    """ "1", "1 and 4", "1, 4 and 5"."""
-    words = [str(item) for item in items]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+def called(member: int, names: Sequence[str]) -> str:
+    """What a member is called: the name that was given, else its index."""
+    return names[member] if member < len(names) else f"member {member}"
+
+
+def listed(items: Sequence[str]) -> str:
+    """ "1", "1 and 4", "1, 4 and 5"; parted by semicolons where an item has a comma of its own."""
+    if any("," in item for item in items):
+        return "; ".join(items)
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

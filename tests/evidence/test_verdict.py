@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,9 +17,9 @@ from archab.errors import ArchabError
 from archab.evidence.verdict import judge
 
 NAMES = (
-    "verdict rule design blocks theta gmr ci_low ci_high anytime_low anytime_high p_value p_adjusted p_wilcoxon "
-    "p_brunnermunzel p_equivalence p_anytime log_e stop_at prob_a_better diverged capped size_ratio members "
-    "home_advantage more_targets notes"
+    "sentence names verdict rule design blocks theta gmr ci_low ci_high anytime_low anytime_high p_value p_adjusted "
+    "p_wilcoxon p_brunnermunzel p_equivalence p_anytime log_e stop_at prob_a_better diverged capped size_ratio members "
+    "home_advantage more_targets notes students alpha margin planned next_step"
 )
 
 
@@ -211,6 +212,9 @@ def test_the_json_object_has_the_fixed_names_and_is_valid():
     v = judge(paired_rows({0: [(-3.0, -1.0)] * 2}))
     shown = v.to_dict()
     assert list(shown) == NAMES.split()
+    assert (shown["names"], shown["margin"], shown["members"][0]["name"]) == (["A", "B"], 1.1, "member 0")
+    page = (Path(__file__).parents[2] / "docs" / "reading.md").read_text().split("## JSON")[1]
+    assert {name for name in (*shown, *shown["members"][0]) if f"`{name}`" not in page} == set()
     text = json.dumps(shown, allow_nan=False)
     assert json.loads(text)["anytime_low"] is None
     assert set(shown["members"][0]) >= {"member", "theta", "gmr", "p_holm"}
@@ -308,7 +312,7 @@ def test_members_that_pass_holm_are_named_where_sizes_disagree():
     extra = [(-5 + x, -5.0) for x in rng.normal(4.0, 0.1, 40)]
     v = judge(paired_rows({0: strong, 3: weak + extra}))
     assert v.verdict == "undecided"
-    assert v.sentence() == "Undecided: members disagree. A is better at member 0; B at 3."
+    assert v.sentence() == "Undecided: members disagree. A is better at member 0, B at member 3."
 
 
 def test_twenty_percent_divergence_makes_the_other_side_better():

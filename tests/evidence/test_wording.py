@@ -40,6 +40,7 @@ def test_signs_are_real_and_a_missing_number_is_a_dash():
 
 
 def test_lists_and_factors():
-    assert [words.listed(x) for x in ([1], [1, 4], [1, 4, 5])] == ["1", "1 and 4", "1, 4 and 5"]
+    assert [words.listed(x) for x in (["1"], ["1", "4"], ["1", "4", "5"])] == ["1", "1 and 4", "1, 4 and 5"]
+    assert words.listed(["width 4, depth 2", "width 8, depth 2"]) == "width 4, depth 2; width 8, depth 2"
     assert words.factors([1.25, 1.63]) == "1.25 to 1.63"
     assert words.factors([1.2, 1.2]) == "1.2"
