@@ -8,13 +8,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archab import signals
 from archab.errors import ArchabError
-from archab.tracking import Store
+from archab.tracking import TRAINING, Store, first_line
 
 if TYPE_CHECKING:
     from archab.evidence.context import Context
@@ -110,9 +112,12 @@ def _seen(given: argparse.Namespace, rule: dict[str, Any]) -> Iterator[Judged]:
         state = [(one.fingerprint, len(one.runs), one.holes) for one in found]
         if state != seen:
             judged = _judged(_asked(found, given, store), rule)
-            summary = _summarise(store, given.space, judged.verdicts)
+            summary = _summarised(store, given.space, judged.verdicts)
             yield judged
-            _illustrate(summary, judged)
+            if summary is not None:
+                _illustrate(summary, judged, store)
+                if not given.json:
+                    _review(store, summary)
         if not given.watch:
             return
         seen = state
@@ -162,7 +167,7 @@ def _asked(found: "list[Recorded]", given: argparse.Namespace, store: Store) -> 
         [one] = [one for name, one in zip(names, found, strict=True) if name == verdict.label]
         return functions_of(one, verdict, store)
 
-    return Asked(judged, chosen, len(found), contexts, functions)
+    return Asked(judged, chosen, len(found), cache(contexts), functions)
 
 
 def _judged(asked: Asked, rule: dict[str, Any]) -> Judged:
@@ -220,25 +225,44 @@ def _same(value: str | None, wanted: str) -> bool:
         return value == wanted
 
 
-def _summarise(store: Store, space: str, verdicts: "list[Verdict]") -> "Tracker":
-    from archab.evidence.markdown import described
+def _summarised(store: Store, space: str, verdicts: "list[Verdict]") -> "Tracker | None":
+    """The summary run in the store; a store that cannot be written keeps nobody from the verdict."""
+    from archab import summary
 
-    tags, metrics = {"archab.verdict": ", ".join(v.verdict for v in verdicts)}, {}
-    if len(verdicts) == 1:
-        [one] = verdicts
-        figures = {"gmr": one.gmr, "p_value": one.p_value, "p_anytime": one.p_anytime, "blocks": float(one.blocks)}
-        seeds = one.data.students["seed"].nunique()
-        metrics = {**figures, "log_e": one.log_e[-1] if one.log_e else float("nan"), "seeds": float(seeds)}
-    return store.summarise(space, described(verdicts), metrics, tags)
+    written = None
+    with _minding(f"the verdict is not kept in {store.shown}"):
+        written = summary.write(store, space, verdicts)
+    return written
 
 
-def _illustrate(summary: "Tracker", found: Judged) -> None:
+def _illustrate(summary: "Tracker", found: Judged, store: Store) -> None:
     """Keep the report and the figures in the summary run."""
     from archab.pages import drawn
 
     with tempfile.TemporaryDirectory(prefix="archab-") as folder:
-        for file in drawn(found.verdicts, found.contexts(), Path(folder)):
-            summary.keep(file, Path(folder))
+        files = drawn(found.verdicts, found.contexts(), Path(folder))
+        with _minding(f"report and figures are not kept in {store.shown}"):
+            for file in files:
+                summary.keep(file, Path(folder))
+
+
+@contextmanager
+def _minding(what: str) -> Iterator[None]:
+    """Say so, and go on, where the store cannot be written."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        print(f"archab-compare: {what} ({first_line(error)})", file=sys.stderr)
+
+
+def _review(store: Store, summary: "Tracker") -> None:
+    """Where report and figures are to be seen."""
+    page = store.link(summary.experiment_id, f"runs/{summary.run_id}/artifacts/report.html?{TRAINING}")
+    lines = {"review": store.review, "": page}
+    print(*(f"  {name:<8}{text}" for name, text in lines.items() if text), sep="\n", flush=True)
 
 
 def _show(verdicts: "list[Verdict]", as_json: bool) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from archab import address
+from archab import address, view
 from archab.address import hidden
 from archab.errors import ArchabError
 from archab.record import Point, Record
@@ -24,7 +24,8 @@ from archab.record import Point, Record
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-PAGE = "runs?compareRunsMode=CHART&workflowType=machine_learning"
+TRAINING = "workflowType=machine_learning"  # or MLflow shows what a language model would have
+PAGE = f"runs?compareRunsMode=CHART&{TRAINING}&viewStateShareKey={view.NAME}"
 LONGEST_PARAMETER, PARAMETERS_A_REQUEST, METRICS_A_REQUEST = 6000, 100, 1000  # MLflow's limits
 FIRST_CONTACT = 20_190_817  # the key of the lock on a PostgreSQL store
 
@@ -77,7 +78,7 @@ class Store:
         from mlflow.entities import ViewType
 
         client = self.client()
-        identity = _experiment(client, experiment, self)
+        identity = self.identity(experiment)
         runs: list[Logged] = []
         page = None
         while page is None or page.token:
@@ -150,18 +151,22 @@ class Store:
         return Tracker(self.client(), run.info.run_id, identity)
 
     def _made(self, experiment: str) -> str:
-        """The identity of an experiment, which is made if need be."""
+        """The identity of an experiment, which is made if need be, and opens in archab's view."""
         from mlflow.exceptions import MlflowException
 
         client = self.client()
         location = None if self.uri.startswith("http") else self.artifacts.as_uri()
+        shown = view.state()
         found = client.get_experiment_by_name(experiment)
-        try:
-            return str(found.experiment_id if found else client.create_experiment(experiment, location))
-        except MlflowException:
-            if (found := client.get_experiment_by_name(experiment)) is None:
-                raise
-            return str(found.experiment_id)  # another process was faster
+        if found is None:
+            try:
+                return str(client.create_experiment(experiment, location, {view.TAG: shown}))
+            except MlflowException:
+                if (found := client.get_experiment_by_name(experiment)) is None:
+                    raise  # else another process was faster
+        if found.tags.get(view.TAG) != shown:
+            client.set_experiment_tag(found.experiment_id, view.TAG, shown)
+        return str(found.experiment_id)
 
     def fetch(self, run: Logged, name: str, folder: Path) -> Path | None:
         """An artifact of a run as a file, in this folder where the store is remote; None where it is gone."""
@@ -176,20 +181,18 @@ class Store:
         except (MlflowException, OSError):
             return None
 
-    def summarise(self, experiment: str, text: str, metrics: dict[str, float], tags: dict[str, str]) -> "Tracker":
-        """Write the experiment's one summary run, whose description is this text."""
+    def identity(self, experiment: str) -> str:
+        """The identity of an experiment that is there.
+
+        Raises:
+            ArchabError: if it is not, with the names of those that are.
+        """
         client = self.client()
-        identity = _experiment(client, experiment, self)
-        found = client.search_runs([identity], "tags.`archab.kind` = 'verdict'", max_results=1)
-        kind = {"archab.kind": "verdict"}
-        run = found[0].info.run_id if found else client.create_run(identity, tags=kind, run_name="verdict").info.run_id
-        tracker = Tracker(client, run, identity)
-        tracker.tag({**tags, "mlflow.note.content": text})
-        record = Record(experiment, "verdict", {}, {}, "")
-        record.log(metrics, step=0)
-        tracker.points(record.points)
-        client.set_terminated(run, "FINISHED")
-        return tracker
+        found = client.get_experiment_by_name(experiment)
+        if found is None:
+            there = ", ".join(e.name for e in client.search_experiments() if e.name != "Default")
+            raise ArchabError(f"--space {experiment}: no such experiment in {self.shown}. There are: {there or 'none'}")
+        return str(found.experiment_id)
 
     def client(self) -> "MlflowClient":
         """MLflow's own client of this store.
@@ -233,10 +236,10 @@ class Store:
         """The command that opens the review, empty where a server runs already."""
         return "" if self.uri.startswith("http") else f"mlflow ui --backend-store-uri {shlex.quote(self.shown)}"
 
-    def link(self, experiment: str) -> str:
-        """The page with the runs and charts of an experiment."""
+    def link(self, experiment: str, page: str = PAGE) -> str:
+        """A page of an experiment: that with its runs and charts where none is named."""
         server = self.shown.rstrip("/") if self.uri.startswith("http") else "http://127.0.0.1:5000"
-        return f"{server}/#/experiments/{experiment}/{PAGE}"
+        return f"{server}/#/experiments/{experiment}/{page}"
 
 
 @dataclass(frozen=True)
@@ -315,14 +318,6 @@ def _client(store: Store) -> "MlflowClient":
         client = MlflowClient(tracking_uri=store.uri)
         client.search_experiments(max_results=1)
     return client
-
-
-def _experiment(client: "MlflowClient", name: str, store: Store) -> str:
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        there = ", ".join(e.name for e in client.search_experiments() if e.name != "Default")
-        raise ArchabError(f"--space {name}: no such experiment in {store.shown}. There are: {there or 'none'}")
-    return found.experiment_id
 
 
 def _logged(run: Any) -> Logged:

@@ -1,4 +1,4 @@
-"""What tests share: one thread a process, spaces of bundled families, and the command line run in this process."""
+"""What tests share: one thread a process, bundled families, the command line run in this process, and a browser."""
 
 import os
 import shutil
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -93,6 +94,20 @@ def command(
         return Ended(code, said.out, said.err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, without a window."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install 'archab[dev]'")
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.skip("no Chromium: apt-get install chromium")
+    with playwright.sync_playwright() as started:
+        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses to run as root with its own
+        chromium = started.chromium.launch(executable_path=program, args=sandbox)
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture(autouse=True)

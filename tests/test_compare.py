@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from archab import results
 from archab.compare import main
@@ -409,3 +410,43 @@ def test_the_summary_run_holds_the_report_and_the_figures(store, capsys):
     [summary] = summaries(store)
     files = {item.path for item in MlflowClient(f"sqlite:///{store / 'mlflow.db'}").list_artifacts(summary.info.run_id)}
     assert {"report.html", "differences.png", "error_by_size.png", "evidence.png", "share_within.png"} <= files
+
+
+def test_the_summary_run_goes_on_by_round_and_another_takes_its_place_where_it_could_not(store, capsys):
+    def by_round(name: str) -> tuple[str, list[tuple[int, float]]]:
+        [summary] = summaries(store)
+        client = MlflowClient(f"sqlite:///{store / 'mlflow.db'}")
+        history = client.get_metric_history(summary.info.run_id, name)
+        return summary.info.run_id, [(point.step, point.value) for point in history]
+
+    log(store, 0, rows(0))
+    second = log(store, 1, rows(1))
+    both = found(capsys, "--space", "made")
+    first_run, known = by_round("log_e")
+    assert known == [(i + 1, pytest.approx(value)) for i, value in enumerate(both["log_e"])]
+    log(store, 2, rows(2))
+    three = found(capsys, "--space", "made")
+    run, known = by_round("log_e")
+    assert (run, [step for step, _ in known]) == (first_run, list(range(1, len(three["log_e"]) + 1)))
+    assert by_round("gmr")[1][-1][1] == pytest.approx(three["gmr"])
+    MlflowClient(f"sqlite:///{store / 'mlflow.db'}").delete_run(second)
+    less = found(capsys, "--space", "made")
+    run, known = by_round("log_e")
+    assert run != first_run
+    assert [value for _, value in known] == pytest.approx(less["log_e"])
+    log(store, 0, rows(0, effect=0.2), fingerprint="f" * 16)
+    assert len(found(capsys, "--space", "made")["verdicts"]) == 2
+    assert by_round("log_e")[1] == []
+
+
+def test_a_store_that_cannot_be_written_keeps_nobody_from_the_verdict(store, capsys, monkeypatch):
+    log(store, 0, rows(0))
+
+    def refused(*arguments: object, **named: object) -> None:
+        raise MlflowException("attempt to write a readonly database")
+
+    monkeypatch.setattr(MlflowClient, "log_batch", refused)
+    assert main(["--space", "made"]) == 0
+    said = capsys.readouterr()
+    assert "new learns better than old" in " ".join(said.out.split())
+    assert "archab-compare: the verdict is not kept in sqlite:///" in said.err

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from archab.evidence import wording as words
 from archab.evidence.outcome import Verdict
 
+SCORED = "error: held out, a target at most 1 (a constant), geometric mean. p: single look, Holm"
+
 
 @dataclass(frozen=True, slots=True)
 class Better:

@@ -1,11 +1,7 @@
 """The report in a real browser: nothing is asked for, the answer is seen first, and it can be read by everyone."""
 
-import os
-import shutil
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,20 +12,7 @@ from archab.evidence import report
 from archab.evidence.context import Context
 from archab.evidence.verdict import judge
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
-
-playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install 'archab[dev]'")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses to run as root with its own
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=sandbox)
-        yield chromium
-        chromium.close()
 
 
 def curves() -> pd.DataFrame:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from archab.evidence import wording as words
-from archab.evidence.finding import better, between, decided, effect, level, measured, replicates
+from archab.evidence.finding import SCORED, better, between, decided, effect, level, measured, replicates
 from archab.evidence.outcome import Member, Verdict
 from archab.evidence.terminal.glyphs import BLOCKS, BLUE, ORANGE, Glyphs, glyphs
 from archab.evidence.terminal.plot import plot, sparkline
@@ -20,7 +20,6 @@ __all__ = ["BLOCKS", "family", "glyphs", "panel", "show", "table"]
 
 WIDEST, NARROWEST_PLOT = 110, 60  # columns of the panel, and below which it has no plot
 LABEL = 10
-CAPTION = "error: held out, a target at most 1 (a constant), geometric mean. p: single look, Holm"
 
 
 def show(console: Console, verdict: Verdict) -> None:
@@ -29,7 +28,7 @@ def show(console: Console, verdict: Verdict) -> None:
     a, b = (drawn.text(name) for name in verdict.names)
     console.print(Text(f"A {a}   B {b}", style="italic"))
     console.print(table(verdict, width, drawn))
-    console.print(Text(CAPTION, style="dim"))
+    console.print(Text(SCORED, style="dim"))
     console.print(panel(verdict, width, drawn))
     if verdict.next_step:
         console.print(Text(drawn.text(verdict.next_step)), soft_wrap=True)

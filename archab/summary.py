@@ -1,0 +1,70 @@
+"""The summary run of an experiment: the verdict over all its seeds, in MLflow beside the runs that it rests on."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from archab.evidence.markdown import described
+from archab.evidence.outcome import Verdict
+from archab.evidence.series import by_round
+from archab.record import Record
+from archab.tracking import Store, Tracker
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+BY_ROUND = ("log_e", "gmr")
+
+
+def write(store: Store, experiment: str, verdicts: Sequence[Verdict]) -> Tracker:
+    """Write what was found into the one summary run of an experiment, as its description.
+
+    Of one verdict the evidence is logged by round, as each run logs its own. The run is written on while its rounds
+    go on from those that it has; else it is deleted, and another takes its place.
+    """
+    client, record = store.client(), Record(experiment, "verdict", {}, {"archab.kind": "verdict"}, "")
+    series = _series(verdicts[0]) if len(verdicts) == 1 else {}
+    query = "tags.`archab.kind` = 'verdict'"
+    found = [run.info.run_id for run in client.search_runs([store.identity(experiment)], query)]
+    kept = [run_id for run_id in found if _continued(client, run_id, series)][:1]
+    for run_id in set(found) - set(kept):
+        client.delete_run(run_id)
+    tracker = Tracker(client, kept[0], store.identity(experiment)) if kept else store.begin(record)
+    tracker.tag({"archab.verdict": ", ".join(v.verdict for v in verdicts), "mlflow.note.content": described(verdicts)})
+    last = max((step for step in _history(client, tracker.run_id, "log_e")), default=0)
+    record.log_series({name: [point for point in own if point[0] > last] for name, own in series.items()})
+    if len(verdicts) == 1:
+        record.log(_totals(verdicts[0]), step=0)
+    tracker.points(record.points)
+    client.set_terminated(tracker.run_id, "FINISHED")
+    return tracker
+
+
+def _series(verdict: Verdict) -> dict[str, list[tuple[int, float]]]:
+    """By round, and at the last one the ratio over all targets: those that no round holds are in the verdict's, too."""
+    series = by_round(verdict)
+    if not series:
+        return {"gmr": [(0, verdict.gmr)]}
+    series["gmr"][-1] = (series["gmr"][-1][0], verdict.gmr)
+    return series
+
+
+def _totals(verdict: Verdict) -> dict[str, float]:
+    seeds = float(verdict.data.students["seed"].nunique())
+    return {"p_value": verdict.p_value, "blocks": float(verdict.blocks), "seeds": seeds}
+
+
+def _continued(client: "MlflowClient", run_id: str, series: dict[str, list[tuple[int, float]]]) -> bool:
+    """Whether the rounds that a run has are the first ones of these."""
+    for name in BY_ROUND:
+        known, now = _history(client, run_id, name), dict(series.get(name, []))
+        shared = known.keys() & now.keys()
+        if known and (not shared or max(known) > max(now)):
+            return False
+        if any(not math.isclose(known[step], now[step], rel_tol=1e-9, abs_tol=1e-12) for step in shared):
+            return False
+    return True
+
+
+def _history(client: "MlflowClient", run_id: str, name: str) -> dict[int, float]:
+    return {point.step: point.value for point in client.get_metric_history(run_id, name)}
