@@ -1,6 +1,6 @@
 """How MLflow opens the runs of an experiment: the evidence first, and the columns that a reviewer wants.
 
-MLflow keeps a shared view as a tag of the experiment, which a link names; what it cannot read there it passes over.
+MLflow keeps a shared view as a tag of the experiment, which a link names (tried in its versions 3.10 and 3.17).
 """
 
 import json
@@ -8,6 +8,29 @@ from typing import Any
 
 NAME = "archab"
 TAG = f"mlflow.sharedViewState.{NAME}"
+DEFAULTS: dict[str, Any] = {  # MLflow's own; where one is missing, some of its versions wait for ever
+    "searchFilter": "",
+    "orderByKey": "attributes.start_time",
+    "orderByAsc": False,
+    "startTime": "ALL",
+    "lifecycleFilter": "Active",
+    "datasetsFilter": [],
+    "modelVersionFilter": "All Runs",
+    "columnOrder": [],
+    "columnWidths": {},
+    "runsExpanded": {},
+    "runsPinned": [],
+    "runsHidden": [],
+    "runsHiddenMode": "FIRST_10_RUNS",
+    "runsVisibilityMap": {},
+    "viewMaximized": False,
+    "runListHidden": False,
+    "hideEmptyCharts": True,
+    "groupBy": None,
+    "groupsExpanded": {},
+    "useGroupedValuesInCharts": True,
+    "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
+}
 COLUMNS = ("gmr", "p_value", "log_e", "blocks", "seeds")
 SECTIONS = {
     "Evidence by round": {"log_e": "linear", "gmr": "log", "p_anytime": "log"},
@@ -19,6 +42,7 @@ def state() -> str:
     """The tag's value."""
     return json.dumps(
         {
+            **DEFAULTS,
             "selectedColumns": ["tags.`archab.verdict`", *(f"metrics.`{name}`" for name in COLUMNS)],
             "isAccordionReordered": True,  # or sections are sorted by name
             "compareRunSections": [_section(name) for name in SECTIONS],
