@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from archab import signals
 from archab.errors import ArchabError
-from archab.tracking import TRAINING, Store, first_line
+from archab.tracking import TRAINING, Store, first_line, of_store
 
 if TYPE_CHECKING:
     from archab.evidence.context import Context
@@ -249,12 +249,11 @@ def _illustrate(summary: "Tracker", found: Judged, store: Store) -> None:
 @contextmanager
 def _minding(what: str) -> Iterator[None]:
     """Say so, and go on, where the store cannot be written."""
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
     try:
         yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except Exception as error:
+        if not of_store(error):
+            raise
         print(f"archab-compare: {what} ({first_line(error)})", file=sys.stderr)
 
 

@@ -2,16 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from archab.evidence.markdown import described
 from archab.evidence.outcome import Verdict
 from archab.evidence.series import by_round
 from archab.record import Record
 from archab.tracking import Store, Tracker
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 BY_ROUND = ("log_e", "gmr")
 
@@ -22,21 +18,21 @@ def write(store: Store, experiment: str, verdicts: Sequence[Verdict]) -> Tracker
     Of one verdict the evidence is logged by round, as each run logs its own. The run is written on while its rounds
     go on from those that it has; else it is deleted, and another takes its place.
     """
-    client, record = store.client(), Record(experiment, "verdict", {}, {"archab.kind": "verdict"}, "")
+    record = Record(experiment, "verdict", {}, {"archab.kind": "verdict"}, "")
     series = _series(verdicts[0]) if len(verdicts) == 1 else {}
-    query = "tags.`archab.kind` = 'verdict'"
-    found = [run.info.run_id for run in client.search_runs([store.identity(experiment)], query)]
-    kept = [run_id for run_id in found if _continued(client, run_id, series)][:1]
-    for run_id in set(found) - set(kept):
-        client.delete_run(run_id)
-    tracker = Tracker(client, kept[0], store.identity(experiment)) if kept else store.begin(record)
+    found = store.summaries(experiment)
+    kept = [tracker for tracker in found if _continued(tracker, series)][:1]
+    for tracker in found:
+        if tracker not in kept:
+            tracker.delete()
+    tracker = kept[0] if kept else store.begin(record)
     tracker.tag({"archab.verdict": ", ".join(v.verdict for v in verdicts), "mlflow.note.content": described(verdicts)})
-    last = max((step for step in _history(client, tracker.run_id, "log_e")), default=0)
+    last = max(tracker.history("log_e"), default=-1)
     record.log_series({name: [point for point in own if point[0] > last] for name, own in series.items()})
     if len(verdicts) == 1:
         record.log(_totals(verdicts[0]), step=0)
     tracker.points(record.points)
-    client.set_terminated(tracker.run_id, "FINISHED")
+    tracker.end()
     return tracker
 
 
@@ -54,17 +50,13 @@ def _totals(verdict: Verdict) -> dict[str, float]:
     return {"p_value": verdict.p_value, "blocks": float(verdict.blocks), "seeds": seeds}
 
 
-def _continued(client: "MlflowClient", run_id: str, series: dict[str, list[tuple[int, float]]]) -> bool:
+def _continued(tracker: Tracker, series: dict[str, list[tuple[int, float]]]) -> bool:
     """Whether the rounds that a run has are the first ones of these."""
     for name in BY_ROUND:
-        known, now = _history(client, run_id, name), dict(series.get(name, []))
+        known, now = tracker.history(name), dict(series.get(name, []))
         shared = known.keys() & now.keys()
         if known and (not shared or max(known) > max(now)):
             return False
         if any(not math.isclose(known[step], now[step], rel_tol=1e-9, abs_tol=1e-12) for step in shared):
             return False
     return True
-
-
-def _history(client: "MlflowClient", run_id: str, name: str) -> dict[int, float]:
-    return {point.step: point.value for point in client.get_metric_history(run_id, name)}

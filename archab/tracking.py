@@ -140,7 +140,7 @@ class Store:
             tracker.keep(file, files[0].parent)
         for name, values in record.values.items():
             tracker.keep_values(values, name)
-        tracker.client.set_terminated(tracker.run_id, "FINISHED")
+        tracker.end()
         return tracker.run_id
 
     def begin(self, record: Record) -> "Tracker":
@@ -180,6 +180,16 @@ class Store:
             return Path(download_artifacts(where, dst_path=None if local else str(folder), tracking_uri=self.uri))
         except (MlflowException, OSError):
             return None
+
+    def summaries(self, experiment: str) -> "list[Tracker]":
+        """The summary runs of an experiment, of which there should be one.
+
+        Raises:
+            ArchabError: if there is no such experiment.
+        """
+        client, identity = self.client(), self.identity(experiment)
+        found = client.search_runs([identity], "tags.`archab.kind` = 'verdict'")
+        return [Tracker(client, run.info.run_id, identity) for run in found]
 
     def identity(self, experiment: str) -> str:
         """The identity of an experiment that is there.
@@ -272,6 +282,18 @@ class Tracker:
 
         self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
+    def history(self, name: str) -> dict[int, float]:
+        """What a metric was at each step."""
+        return {point.step: point.value for point in self.client.get_metric_history(self.run_id, name)}
+
+    def end(self) -> None:
+        """End it as FINISHED."""
+        self.client.set_terminated(self.run_id, "FINISHED")
+
+    def delete(self) -> None:
+        """Delete it, as MLflow does: to be restored."""
+        self.client.delete_run(self.run_id)
+
     def keep(self, file: Path, folder: Path) -> None:
         """Keep a file as an artifact, at the place that it has in this folder."""
         inside = str(file.parent.relative_to(folder))
@@ -287,6 +309,11 @@ def passes(error: Exception) -> bool:
     code = getattr(error, "error_code", "")
     lost = {"OperationalError", "InterfaceError"} & {kind.__name__ for kind in type(error).__mro__}  # of the database
     return code in ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR") or bool(lost) or isinstance(error, OSError)
+
+
+def of_store(error: Exception) -> bool:
+    """Whether MLflow, its database or the network failed, and not archab."""
+    return isinstance(error, OSError) or type(error).__module__.split(".")[0] in ("mlflow", "sqlalchemy")
 
 
 def first_line(error: BaseException) -> str:

@@ -373,6 +373,8 @@ def test_no_finished_run_and_rows_that_are_gone_are_refused(store, capsys):
     assert main(["--space", "made"]) == 2
     assert "1 runs there, none of them finished" in capsys.readouterr().err
     log(store, 1, rows(1))
+    waiting = found(capsys, "--space", "made")  # every round waits for the seed that failed
+    assert (waiting["log_e"], summaries(store)[0].data.metrics["gmr"]) == ([], pytest.approx(waiting["gmr"]))
     [artifact] = (store / "mlruns").rglob("results.parquet")
     artifact.unlink()
     assert main(["--space", "made"]) == 2
