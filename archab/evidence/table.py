@@ -29,7 +29,10 @@ def students(rows: pd.DataFrame) -> pd.DataFrame:
             negative NMSE, or a cell that is not of its kind.
     """
     if missing := [name for name in REQUIRED if name not in rows]:
-        raise ArchabError(f"no column {', '.join(missing)}: a table of students needs {', '.join(REQUIRED)}")
+        there = some(list(map(str, rows)), 12)
+        raise ArchabError(
+            f"no column {', '.join(missing)}: a table of students needs {', '.join(REQUIRED)}; this one has {there}"
+        )
     if rows.empty:
         raise ArchabError("the table is empty: at least one row per trained student is needed")
     _refuse_mixture(rows)

@@ -17,7 +17,7 @@ def changed(column: str, value: object, row: int = 3) -> pd.DataFrame:
 
 
 BAD = {
-    "a missing column": (GOOD.drop(columns="restart"), "no column restart"),
+    "a missing column": (GOOD.drop(columns="restart"), "no column restart: .* nmse; this one has seed, member, target"),
     "an empty table": (GOOD.iloc[:0], "the table is empty"),
     "one side only": (GOOD[GOOD["side"] == "a"], "only a in the table: students of side b are needed"),
     "a side that is none": (changed("side", "c"), "side: 'c' in row 3: one of a, b is needed"),
