@@ -111,7 +111,7 @@ def _job_of_sweep(cfg: DictConfig) -> dict[str, str] | None:
         if not isinstance(ending, signals.Told):
             raise
     else:
-        sweep.end(begun, found["ended"], experiment=found["experiment"])
+        sweep.end(begun, found["ended"], compare=found["compare"])
         return found
     return None
 

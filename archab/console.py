@@ -1,7 +1,6 @@
 """What a run shows in the terminal: the question and the plan, the progress, the table, and where to look next."""
 
 import io
-import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -144,7 +143,7 @@ def verdict(out: Console, found: Verdict, redrawn: int) -> None:
         out.print(f"  {redrawn} draws of targets were refused, since their outputs did not vary", style="dim")
 
 
-def share(out: Console, shard: Shard, students: int, experiment: str) -> None:
+def share(out: Console, shard: Shard, students: int, compare: str) -> None:
     """The end of a shard, whose rows alone are no verdict."""
     out.print(f"  shard {shard} of this run is finished, {students:,} students. The verdict needs all of them:")
-    out.print(Text(f"  archab-compare --space {shlex.quote(experiment)}"), soft_wrap=True)
+    out.print(Text(f"  {compare}"), soft_wrap=True)

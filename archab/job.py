@@ -59,6 +59,13 @@ class Job:
         return hidden(shlex.join(["python", "-m", "archab", "-m", *self.overrides]))
 
     @property
+    def compare(self) -> str:
+        """The command that gives the verdict over all seeds."""
+        uri = self.config["tracking"]["uri"]
+        where = ["--tracking-uri", uri] if uri else []
+        return hidden(shlex.join(["archab-compare", "--space", self.experiment, *where]))
+
+    @property
     def shard(self) -> Shard | None:
         """Its share of the run, None for the whole."""
         named = self.config["shard"]
@@ -100,7 +107,8 @@ def run(job: Job) -> dict[str, str]:
     if not known:
         _trained(job, identity, spool)
     ended = "finished before" if known else "finished"
-    return {"store": job.store.uri, "experiment": job.experiment, "fingerprint": identity, "ended": ended}
+    found = {"store": job.store.uri, "experiment": job.experiment, "fingerprint": identity}
+    return {**found, "ended": ended, "compare": job.compare}
 
 
 def _finished(job: Job, spool: Spool) -> bool:
@@ -126,7 +134,7 @@ def _review(job: Job, spool: Spool, experiment_id: str) -> None:
     """Where the run can be looked at, and what to type for the verdict over all seeds."""
     lines = {
         "rows": str(spool.results),
-        "seeds": f"archab-compare --space {shlex.quote(job.experiment)}",
+        "seeds": job.compare,
         "review": job.store.review,
         "": job.store.link(experiment_id),
     }
@@ -184,7 +192,7 @@ def _tracked(out: "Console", comparison: "Comparison", job: Job, identity: str, 
             spool.keep_control(control)
         record.log({"diverged": float((table["status"] == "diverged").sum()), "redrawn": float(redrawn)}, step=0)
         if job.shard:
-            show = partial(console.share, shard=job.shard, students=len(table), experiment=job.experiment)
+            show = partial(console.share, shard=job.shard, students=len(table), compare=job.compare)
         else:
             verdict = _judge(comparison, table, control, notes, job.again)
             _log(record, verdict)

@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import os
-import shlex
 import sys
 import tempfile
 import time
@@ -31,7 +30,7 @@ class Outcome:
         overrides: what it differs by, and what it shares with the others.
         state: one of the above.
         reason: why it failed.
-        experiment: where it was logged.
+        compare: the command for the verdict over all seeds.
         process: the one that it ran in.
     """
 
@@ -39,7 +38,7 @@ class Outcome:
     overrides: Sequence[str]
     state: str = AT_WORK
     reason: str = ""
-    experiment: str = ""
+    compare: str = ""
     process: int = field(default_factory=os.getpid)
 
 
@@ -52,9 +51,9 @@ def begin(number: int, overrides: Sequence[str]) -> Outcome | None:
     return outcome
 
 
-def end(outcome: Outcome, state: str, reason: str = "", experiment: str = "") -> None:
+def end(outcome: Outcome, state: str, reason: str = "", compare: str = "") -> None:
     """Say how a job ended."""
-    _say(replace(outcome, state=state, reason=reason, experiment=experiment))
+    _say(replace(outcome, state=state, reason=reason, compare=compare))
 
 
 def _say(outcome: Outcome) -> None:
@@ -98,8 +97,8 @@ class Sweep:
             return True
         finished = all(outcome.state in (FINISHED, BEFORE) for outcome in outcomes)
         print(f"\n{table(outcomes)}", file=sys.stdout if finished else sys.stderr, flush=True)
-        for experiment in sorted({outcome.experiment for outcome in outcomes} - {""}):
-            print(f"\narchab-compare --space {shlex.quote(experiment)}", flush=True)
+        for compare in sorted({outcome.compare for outcome in outcomes} - {""}):
+            print(f"\n{compare}", flush=True)
         return finished
 
 

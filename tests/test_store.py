@@ -70,6 +70,7 @@ def test_eight_processes_at_once_make_a_fresh_postgresql_store_and_a_run_is_logg
     assert contacted(postgres, tmp_path) == []
     ended = command("+space=n_diagonal", *QUICK, f'tracking.uri="{postgres}"')
     assert (ended.code, ended.err) == (0, "")
+    assert f"archab-compare --space n_diagonal --tracking-uri '{postgres}'" in ended.out
     assert "finished before" in command("+space=n_diagonal", *QUICK, f'tracking.uri="{postgres}"').out
 
 
