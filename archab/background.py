@@ -2,6 +2,7 @@
 
 import platform
 import shlex
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -39,7 +40,7 @@ def of_runs(one: Recorded, store: Store, space: str, arguments: Sequence[str]) -
     last = one.runs[-1]
     config = configuration_of(last, store)
     curves = list(_curves(one.runs, store))
-    seeds = [run.seed for run in one.runs]
+    seeds = list(dict.fromkeys(run.seed for run in one.runs))  # shards of a run share one
     return of_configuration(
         config | {"seed": seeds[0] if len(seeds) == 1 else seeds} if config else {},
         heading=space,
@@ -128,7 +129,10 @@ def _curves(runs: Sequence[Logged], store: Store) -> Iterator[pd.DataFrame]:
             return
         for run in runs:
             if file := store.fetch(run, CURVES, Path(folder)):
-                yield _read(file).assign(seed=run.seed)
+                try:
+                    yield _read(file).assign(seed=run.seed)
+                except ArchabError as error:
+                    print(f"archab-compare: left out: {error}", file=sys.stderr)
 
 
 def _read(file: Path) -> pd.DataFrame:

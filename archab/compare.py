@@ -4,6 +4,7 @@ import argparse
 import difflib
 import json
 import os
+import shlex
 import sys
 import tempfile
 import time
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 UNDECIDED = 3
 WATCH_EVERY = 2.0
+DEFAULTS = {"family": "all", "rule": "anytime", "alpha": 0.05, "margin": 1.10, "planned": None}
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough
+    except Exception as error:
+        if not of_store(error):
+            raise
+        print(f"archab-compare: the store does not answer ({first_line(error)})", file=sys.stderr)
+        return 2
     return 0
 
 
@@ -90,6 +97,8 @@ def _check(given: argparse.Namespace) -> None:
     for option, name in (("report", given.report), ("hero", given.hero)):
         if name is not None and (Path(name).is_dir() or not os.access(Path(name).parent, os.W_OK)):
             raise ArchabError(f"--{option} {name}: cannot be written there; the name of a file in a folder is needed")
+    if given.report is not None and not given.report.endswith((".html", ".htm")):
+        raise ArchabError(f"--report {given.report}: a name that ends in .html is needed")
     if given.hero is not None and not given.hero.endswith((".png", ".svg", ".pdf")):
         raise ArchabError(f"--hero {given.hero}: a name that ends in .png, .svg or .pdf is needed")
     if given.figures is not None:
@@ -112,7 +121,7 @@ def _seen(given: argparse.Namespace, rule: dict[str, Any]) -> Iterator[Judged]:
         state = [(one.fingerprint, len(one.runs), one.holes) for one in found]
         if state != seen:
             judged = _judged(_asked(found, given, store), rule)
-            summary = _summarised(store, given.space, judged.verdicts)
+            summary = _summarised(store, given, judged.verdicts)
             yield judged
             if summary is not None:
                 _illustrate(summary, judged, store)
@@ -149,6 +158,8 @@ def _asked(found: "list[Recorded]", given: argparse.Namespace, store: Store) -> 
     chosen = [name for name, one in zip(names, found, strict=True) if _matches(one, given.where, found)]
     if not chosen:
         raise ArchabError(f"--where {' '.join(given.where)}: none of {len(found)} configurations has these values")
+    if given.hero and len(chosen) > 1:
+        raise ArchabError(f"--hero draws one configuration of {len(chosen)}: choose it by --where KEY=VALUE")
     judged = [
         configuration(one, name, store)
         for name, one in zip(names, found, strict=True)
@@ -225,13 +236,22 @@ def _same(value: str | None, wanted: str) -> bool:
         return value == wanted
 
 
-def _summarised(store: Store, space: str, verdicts: "list[Verdict]") -> "Tracker | None":
+def _narrowed(given: argparse.Namespace) -> str:
+    """The options by which this look differs from the usual one, as typed; empty where it is that."""
+    words = [word for condition in sorted(given.where) for word in ("--where", condition)]
+    for name in ("family", "rule", "alpha", "margin", "planned"):
+        if (value := getattr(given, name)) != DEFAULTS[name]:
+            words += [f"--{name}", f"{value}"]
+    return shlex.join(words)
+
+
+def _summarised(store: Store, given: argparse.Namespace, verdicts: "list[Verdict]") -> "Tracker | None":
     """The summary run in the store; a store that cannot be written keeps nobody from the verdict."""
     from archab import summary
 
     written = None
     with _minding(f"the verdict is not kept in {store.shown}"):
-        written = summary.write(store, space, verdicts)
+        written = summary.write(store, given.space, verdicts, _narrowed(given))
     return written
 
 
@@ -295,11 +315,11 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument("--table", metavar="FILE", help="rows in a CSV or Parquet file, without a store")
     parser.add_argument("--tracking-uri", help="the MLflow store (default MLFLOW_TRACKING_URI, else ./mlflow.db)")
     parser.add_argument("--where", action="append", default=[], metavar="KEY=VALUE", help="only these configurations")
-    parser.add_argument("--family", choices=["all", "shown"], default="all", help="what the correction counts")
-    parser.add_argument("--rule", choices=["anytime", "fixed", "hybrid"], default="anytime")
+    parser.add_argument("--family", choices=["all", "shown"], help="what the correction counts")
+    parser.add_argument("--rule", choices=["anytime", "fixed", "hybrid"])
     parser.add_argument("--planned", type=int, metavar="N", help="the hybrid's maximum number of rounds")
-    parser.add_argument("--alpha", type=float, default=0.05, help="error rate (default 0.05)")
-    parser.add_argument("--margin", type=float, default=1.10, help="ratio of errors that matters (default 1.10)")
+    parser.add_argument("--alpha", type=float, help="error rate (default 0.05)")
+    parser.add_argument("--margin", type=float, help="ratio of errors that matters (default 1.10)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--figures", metavar="DIR", help="write the figures there, as SVG, PDF and PNG, light and dark")
     parser.add_argument("--report", metavar="FILE", help="write one self-contained HTML page: verdict, figures, limits")
@@ -309,6 +329,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--curves", metavar="FILE", help="training curves of a --table (docs/reading.md)")
     parser.add_argument("--fail-on", choices=["undecided"], help="exit 3 where a verdict is this")
     parser.add_argument("--watch", action="store_true", help="print the verdict anew as seeds finish")
+    parser.set_defaults(**DEFAULTS)
     return parser
 
 

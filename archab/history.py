@@ -11,6 +11,7 @@ import pandas as pd
 
 from archab import results
 from archab.errors import ArchabError
+from archab.record import ROWS
 from archab.shard import Shard
 from archab.tracking import Logged, Store
 
@@ -82,10 +83,11 @@ def configuration(one: Recorded, label: str, store: Store) -> "Configuration":
     """
     from archab.evidence.family import Configuration
 
-    tables = {name: pd.concat(list(_tables(one.runs, name, store)) or [pd.DataFrame()]) for name in _FILES}
+    damaged: list[str] = []
+    tables = {name: pd.concat(list(_tables(one.runs, name, store, damaged)) or [pd.DataFrame()]) for name in _FILES}
     tags = one.runs[-1].tags
     names = json.loads(tags["archab.names"])
-    notes = json.loads(tags["archab.notes"])
+    notes = [*json.loads(tags["archab.notes"]), *damaged]
     if one.deleted:
         notes.append(f"Runs of this configuration that were deleted from the store: {one.deleted}.")
     for seed, (there, of) in one.shards.items():
@@ -116,7 +118,7 @@ def labels(found: Sequence[Recorded]) -> list[str]:
     ]
 
 
-_FILES = ("results.parquet", "control.parquet")
+_FILES = (ROWS, "control.parquet")
 
 
 def _recorded(fingerprint: str, runs: Sequence[Logged]) -> Recorded:
@@ -159,11 +161,21 @@ def _by_cut(done: Sequence[Logged]) -> dict[tuple[int, str], dict[int, Logged]]:
     return cuts
 
 
-def _tables(runs: Sequence[Logged], name: str, store: Store) -> Iterator[pd.DataFrame]:
+def _tables(runs: Sequence[Logged], name: str, store: Store, damaged: list[str]) -> Iterator[pd.DataFrame]:
+    """The table of this name of each run; rows must be there, of others it is noted where they are damaged."""
     with tempfile.TemporaryDirectory(prefix="archab-") as folder:
         for run in runs:
             file: Any = store.fetch(run, name, Path(folder))
-            if file is not None:
+            if file is None:
+                if name == ROWS:
+                    raise ArchabError(
+                        f"run {run.run_id} (seed {run.seed}): its rows, {name}, are gone from {store.shown}. Where its "
+                        "spool is still there, archab-sync brings them back; else delete the run"
+                    )
+                continue
+            try:
                 yield results.read(file)
-            elif name == "results.parquet":
-                raise ArchabError(f"run {run.run_id} (seed {run.seed}): its rows, {name}, are gone from {store.shown}")
+            except ArchabError:
+                if name == ROWS:
+                    raise
+                damaged.append(f"Left out, since it cannot be read: {name} of seed {run.seed}.")

@@ -120,12 +120,15 @@ def _finished(job: Job, spool: Spool) -> bool:
         return False
     by = "" if record.engine == job.engine else f" by engine={record.engine}"
     print(f"{job.name}: finished before{by}; rerun=true trains it anew\n{record.said}")
-    page = job.store.experiment_of(record.runs.get(job.store.shown, ""))
+    if record.experiment != job.experiment:  # as a store that lacks it
+        record.experiment = job.experiment
+        record.runs.pop(job.store.shown, None)
+    page = job.store.holds(record)
     if job.store.shown not in record.delivered or page is None:
         print(f"  its rows are brought to {job.store.shown}, which lacked them")
         delivered(job.store, record, spool.files(), print, job.patience)
         record.write(spool.record)
-        page = job.store.experiment_of(record.runs[job.store.shown])
+        page = job.store.holds(record)
     _review(job, spool, page or "")
     return True
 
@@ -168,6 +171,8 @@ def _tracked(out: "Console", comparison: "Comparison", job: Job, identity: str, 
     tags = tags_of(comparison, job, identity, notes) | here(spool.folder)
     config = json.loads(hidden(json.dumps(job.config)))
     record = Record(job.experiment, job.name, flat(config), tags, job.engine)
+    if earlier := Record.read(spool.record):
+        record.first = earlier.first or earlier.start
     record.values = {"config.yaml": config, "plan.json": comparison.plan.to_dict()}
 
     def say(line: str) -> None:

@@ -39,18 +39,15 @@ def write(found: "Judged", report: str | None, figures: str | None, hero: str | 
         hero: a picture's file.
 
     Raises:
-        ArchabError: if a file cannot be written, or the picture is asked for of several configurations.
+        ArchabError: if a file cannot be written.
     """
     contexts = found.contexts()
     if hero:
         from archab.evidence.figures import hero as picture
 
-        if len(found.verdicts) > 1:
-            raise ArchabError(
-                f"--hero draws one configuration of {len(found.verdicts)}: choose it by --where KEY=VALUE"
-            )
         [verdict], [context] = found.verdicts, contexts
         picture.write(verdict, Path(hero), context, found.functions(verdict))
+        print(f"hero: {hero}", file=sys.stderr)
     if report:
         from archab.evidence import report as page
 
@@ -65,3 +62,4 @@ def write(found: "Judged", report: str | None, figures: str | None, hero: str | 
                 save(verdict, Path(figures), prefix, context.unit, context.curves)
             except OSError as error:
                 raise ArchabError(f"--figures {figures}: cannot be written ({error.strerror})") from error
+        print(f"figures: {figures}", file=sys.stderr)

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-TABLES = ("results.parquet", "control.parquet", "curves.parquet")
+ROWS = "results.parquet"
+TABLES = (ROWS, "control.parquet", "curves.parquet")
 REPORT = "report"
 Point = tuple[str, float, int, int]  # name, value, time in ms, step
 
@@ -22,7 +23,8 @@ class Record:
         parameters: the flat configuration.
         tags: its tags; `mlflow.note.content` is the description.
         engine: the name of the engine that was asked for.
-        start: when it began, ms: the order of first start is part of the evidence.
+        start: when it began, ms.
+        first: when its seed was first started, ms, where that was before: their order is part of the evidence.
         points: its metrics.
         values: plain values to be kept as YAML or JSON artifacts, by file name.
         said: what it printed at its end.
@@ -36,6 +38,7 @@ class Record:
     tags: dict[str, str]
     engine: str
     start: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
+    first: int = 0
     points: list[Point] = field(default_factory=list)
     values: dict[str, Any] = field(default_factory=dict)
     said: str = ""

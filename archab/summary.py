@@ -12,21 +12,23 @@ from archab.tracking import Store, Tracker
 BY_ROUND = ("log_e", "gmr")
 
 
-def write(store: Store, experiment: str, verdicts: Sequence[Verdict]) -> Tracker:
-    """Write what was found into the one summary run of an experiment, as its description.
+def write(store: Store, experiment: str, verdicts: Sequence[Verdict], asked: str) -> Tracker:
+    """Write what was found into a summary run of an experiment, as its description: one for each way to ask.
 
     Of one verdict the evidence is logged by round, as each run logs its own. The run is written on while its rounds
     go on from those that it has; else it is deleted, and another takes its place.
     """
-    record = Record(experiment, "verdict", {}, {"archab.kind": "verdict"}, "")
+    tags = {"archab.kind": "verdict", "archab.asked": asked}
+    record = Record(experiment, f"verdict {asked}".strip(), {}, tags, "")
     series = _series(verdicts[0]) if len(verdicts) == 1 else {}
-    found = store.summaries(experiment)
+    found = store.summaries(experiment, asked)
     kept = [tracker for tracker in found if _continued(tracker, series)][:1]
     for tracker in found:
         if tracker not in kept:
             tracker.delete()
     tracker = kept[0] if kept else store.begin(record)
-    tracker.tag({"archab.verdict": ", ".join(v.verdict for v in verdicts), "mlflow.note.content": described(verdicts)})
+    text = f"`{asked}`\n\n{described(verdicts)}" if asked else described(verdicts)
+    tracker.tag({"archab.verdict": ", ".join(v.verdict for v in verdicts), "mlflow.note.content": text})
     last = max(tracker.history("log_e"), default=-1)
     record.log_series({name: [point for point in own if point[0] > last] for name, own in series.items()})
     if len(verdicts) == 1:

@@ -39,10 +39,10 @@ def _sync(folder: Path, uri: str | None, patience: float) -> int:
             print(f"archab-sync: {file}: no record of a run; it is left alone", file=sys.stderr)
             continue
         for store in _stores(record, uri):
-            if store.shown in record.delivered:
-                continue
             try:
                 store.check()
+                if store.shown in record.delivered and store.holds(record):
+                    continue
                 delivered(store, record, logged(file.parent), _say, patience)
             except ArchabError as error:
                 failed += 1

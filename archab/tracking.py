@@ -9,7 +9,7 @@ import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from filelock import FileLock
 from archab import address, view
 from archab.address import hidden
 from archab.errors import ArchabError
-from archab.record import Point, Record
+from archab.record import ROWS, Point, Record
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -92,10 +92,14 @@ class Store:
             runs += [_logged(run) for run in page]
         return runs
 
-    def experiment_of(self, run_id: str) -> str | None:
-        """The identity of a finished run's experiment, None where the store has no such run."""
+    def holds(self, record: Record) -> str | None:
+        """The identity of the experiment that has this run, None where the store lost the run or its rows."""
+        run_id = record.runs.get(self.shown, "")
         info = self._run(run_id) if run_id else None
-        return str(info.experiment_id) if info is not None and info.status == "FINISHED" else None
+        if info is None or info.status != "FINISHED":
+            return None
+        there = {item.path for item in self.client().list_artifacts(run_id)}
+        return str(info.experiment_id) if ROWS in there else None
 
     def _run(self, run_id: str) -> Any:
         from mlflow.exceptions import MlflowException
@@ -132,7 +136,10 @@ class Store:
         """
         known = record.runs.get(self.shown)
         run = self._run(known) if known else None
-        tracker = Tracker(self.client(), run.run_id, run.experiment_id) if run else self.begin(record)
+        if run:
+            tracker = Tracker(self.client(), run.run_id, run.experiment_id)
+        else:  # a store that lost it: when its seed was first started is part of the evidence
+            tracker = self.begin(replace(record, start=record.first or record.start))
         tracker.parameters(record.parameters)
         tracker.points(record.points)
         tracker.tag(record.tags)
@@ -169,7 +176,10 @@ class Store:
         return str(found.experiment_id)
 
     def fetch(self, run: Logged, name: str, folder: Path) -> Path | None:
-        """An artifact of a run as a file, in this folder where the store is remote; None where it is gone."""
+        """An artifact of a run as a file, in this folder where the store is remote; None where it is gone.
+
+        What MLflow or the network raises where the store does not answer.
+        """
         from mlflow.artifacts import download_artifacts
         from mlflow.exceptions import MlflowException
 
@@ -179,17 +189,20 @@ class Store:
         try:
             return Path(download_artifacts(where, dst_path=None if local else str(folder), tracking_uri=self.uri))
         except (MlflowException, OSError):
+            if name in [item.path for item in self.client().list_artifacts(run.run_id)]:
+                raise
             return None
 
-    def summaries(self, experiment: str) -> "list[Tracker]":
-        """The summary runs of an experiment, of which there should be one.
+    def summaries(self, experiment: str, asked: str) -> "list[Tracker]":
+        """The summary runs of an experiment that answer what was asked, of which there should be one.
 
         Raises:
             ArchabError: if there is no such experiment.
         """
         client, identity = self.client(), self.identity(experiment)
         found = client.search_runs([identity], "tags.`archab.kind` = 'verdict'")
-        return [Tracker(client, run.info.run_id, identity) for run in found]
+        same = [run for run in found if run.data.tags.get("archab.asked", "") == asked]
+        return [Tracker(client, run.info.run_id, identity) for run in same]
 
     def identity(self, experiment: str) -> str:
         """The identity of an experiment that is there.
@@ -324,7 +337,7 @@ def first_line(error: BaseException) -> str:
 @cache
 def _client(store: Store) -> "MlflowClient":
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # or MLflow calls home
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     from mlflow import MlflowClient

@@ -1,6 +1,7 @@
 """The command line as a user types it: what runs, what is refused and how, and what is kept."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 from logged import QUICK, SLOW, artifacts, client, runs, started
 
+from archab import compare, sync
 from archab.results import COLUMNS
 
 
@@ -49,18 +51,14 @@ def test_a_run_ends_in_a_table_a_finished_mlflow_run_and_a_link_to_it(command, t
 
 
 def test_the_same_command_gives_the_same_rows_to_the_bit_and_another_engine_the_same_fingerprint(command, tmp_path):
-    def rows() -> pd.DataFrame:
-        [file] = tmp_path.glob(".archab/*/0/results.parquet")
+    def rows(spool: str, *more: str) -> pd.DataFrame:
+        assert command("+space=split_transformer", *QUICK, f"spool={spool}", *more).code == 0
+        [file] = tmp_path.glob(f"{spool}/*/0/results.parquet")
         return pd.read_parquet(file)
 
-    command("+space=split_transformer", *QUICK)
-    first = rows()
-    command("+space=split_transformer", *QUICK, "tracking.experiment=again")
-    pd.testing.assert_frame_equal(rows(), first, check_exact=True)
-    for file in tmp_path.glob(".archab/*"):
-        file.rename(tmp_path / "moved")
-    command("+space=split_transformer", *QUICK, "engine=loop")
-    pd.testing.assert_frame_equal(rows(), first, rtol=1e-3)
+    first = rows("one")
+    pd.testing.assert_frame_equal(rows("two"), first, check_exact=True)
+    pd.testing.assert_frame_equal(rows("three", "engine=loop"), first, rtol=1e-3)
 
 
 def test_a_sweep_leaves_a_finished_run_a_seed(command, tmp_path):
@@ -364,6 +362,7 @@ def test_a_finished_seed_is_not_trained_again_unless_it_is_asked_for_or_lost(com
     assert "results.parquet" in again.out
     assert once.code == again.code == 0
     assert len(runs(tmp_path, "n_diagonal")) == 1
+    first = int(runs(tmp_path, "n_diagonal")["_start_time"].iloc[0])
     assert command("+space=n_diagonal", *QUICK, "rerun=true").code == 0
     assert len(runs(tmp_path, "n_diagonal")) == 2
     for run in runs(tmp_path, "n_diagonal")["run_id"]:
@@ -374,7 +373,28 @@ def test_a_finished_seed_is_not_trained_again_unless_it_is_asked_for_or_lost(com
     [brought] = runs(tmp_path, "n_diagonal").to_dict("records")
     assert brought["tags.archab.verdict"] == "undecided"
     assert brought["metrics.gmr"] > 0
+    assert brought["_start_time"] == first  # of the seed, which a rerun is no new evidence of
     assert {"results.parquet", "control.parquet", "config.yaml", "plan.json"} <= artifacts(tmp_path, brought["run_id"])
+
+
+def test_rows_that_the_store_lost_are_brought_back_into_the_same_run(command, tmp_path, capfd):
+    command("+space=n_diagonal", *QUICK)
+    [run] = runs(tmp_path, "n_diagonal")["run_id"]
+    for again in (lambda: command("+space=n_diagonal", *QUICK).code, lambda: sync.main([".archab"])):
+        shutil.rmtree(tmp_path / "mlruns")
+        assert compare.main(["--space", "n_diagonal"]) == 2
+        assert "archab-sync brings them back" in capfd.readouterr().err
+        assert again() == 0
+        there = runs(tmp_path, "n_diagonal")
+        assert list(there[there["tags.archab.kind"] == "run"]["run_id"]) == [run]
+        assert compare.main(["--space", "n_diagonal"]) == 0
+
+
+def test_a_finished_seed_goes_to_another_experiment_where_that_is_asked_for(command, tmp_path):
+    command("+space=n_diagonal", *QUICK)
+    ended = command("+space=n_diagonal", *QUICK, "tracking.experiment=other")
+    assert "seed 0: finished before" in ended.out
+    assert compare.main(["--space", "other"]) == 0
 
 
 def test_a_run_that_died_without_a_word_is_ended_as_killed_by_the_next(tmp_path):

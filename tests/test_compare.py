@@ -273,6 +273,7 @@ ARGUMENTS = {
     "a folder that cannot be": (("--space", "made", "--figures", "/proc/absent"), "--figures /proc/absent"),
     "a report that is a folder": (("--space", "made", "--report", "."), "--report .: cannot be written there"),
     "a report in no folder": (("--space", "made", "--report", "absent/x.html"), "--report absent/x.html"),
+    "a report of no format": (("--space", "made", "--report", "x.pdf"), "ends in .html"),
     "a hero of no format": (("--space", "made", "--hero", "x.jpg"), "ends in .png, .svg or .pdf"),
     "curves of a space": (("--space", "made", "--curves", "x.csv"), "--curves goes with --table"),
     "no store's address": (("--space", "made", "--tracking-uri", "foo"), "foo: cannot be used as a store"),
@@ -356,8 +357,11 @@ def test_a_hero_needs_one_configuration_and_is_drawn_without_functions_where_non
     assert main(["--space", "made", "--hero", "hero.png"]) == 0
     assert {file.name for file in store.glob("*.png")} == {"hero.png", "hero-dark.png"}
     log(store, 0, rows(0, "two", effect=-0.2), "two", lr="0.1")
+    capsys.readouterr()
     assert main(["--space", "made", "--hero", "hero.png"]) == 2
-    assert "--hero draws one configuration of 2" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "--hero draws one configuration of 2" in said.err
+    assert said.out == ""
     assert main(["--space", "made", "--hero", "hero.png", "--where", "routine.lr=0.1"]) == 0
 
 
@@ -400,6 +404,9 @@ def test_shards_of_one_plan_are_the_run_once_all_are_there_and_an_undivided_run_
     assert "Of seed 0, 1 of 2 shards are finished by one plan." in " ".join(found(capsys, "--space", "made")["notes"])
     log(store, 0, halves[1], shard="2/2", plan="one")
     joined = found(capsys, "--space", "made")
+    assert main(["--space", "made", "--report", "page.html"]) == 0
+    assert "python -m archab -m +space=made seed=0,1\n" in (store / "page.html").read_text()
+    capsys.readouterr()
     assert joined["blocks"] == 32
     assert "shards" not in " ".join(joined["notes"])
     log(store, 0, rows(0, effect=1.0))
@@ -439,6 +446,46 @@ def test_the_summary_run_goes_on_by_round_and_another_takes_its_place_where_it_c
     log(store, 0, rows(0, effect=0.2), fingerprint="f" * 16)
     assert len(found(capsys, "--space", "made")["verdicts"]) == 2
     assert by_round("log_e")[1] == []
+
+
+def test_a_narrower_look_has_a_summary_run_of_its_own(store, capsys):
+    log(store, 0, rows(0))
+    log(store, 0, rows(0, "two", effect=-0.2), "two", lr="0.1")
+    found(capsys, "--space", "made")
+    [usual] = summaries(store)
+    found(capsys, "--space", "made", "--where", "routine.lr=0.1", "--alpha", "0.01")
+    names = {run.info.run_id: run.info.run_name for run in summaries(store)}
+    assert names.pop(usual.info.run_id) == "verdict"
+    [(narrow, name)] = names.items()
+    assert name == "verdict --where routine.lr=0.1 --alpha 0.01"
+    client = MlflowClient(f"sqlite:///{store / 'mlflow.db'}")
+    assert client.get_run(narrow).data.tags["mlflow.note.content"].startswith("`--where routine.lr=0.1 --alpha 0.01`")
+    assert client.get_run(usual.info.run_id).data.tags == usual.data.tags
+
+
+def test_a_store_that_goes_away_is_one_line(store, capsys, monkeypatch):
+    log(store, 0, rows(0))
+
+    def lost(*arguments: object, **named: object) -> None:
+        raise MlflowException("API request failed\nwith a long story")
+
+    for name in ("search_runs", "list_artifacts"):
+        with monkeypatch.context() as broken:
+            broken.setattr(MlflowClient, name, lost)
+            broken.setattr("mlflow.artifacts.download_artifacts", lost)
+            assert main(["--space", "made"]) == 2
+            assert capsys.readouterr().err == "archab-compare: the store does not answer (API request failed)\n"
+
+
+def test_a_damaged_file_beside_the_rows_is_left_out(store, capsys):
+    identity = log(store, 0, rows(0))
+    keep(store, identity, "control.parquet", text="none")
+    keep(store, identity, "curves.parquet", text="none")
+    assert main(["--space", "made", "--report", "page.html"]) == 0
+    said = capsys.readouterr()
+    assert "control.parquet of seed 0" in " ".join(said.out.split())
+    assert "curves.parquet: no readable table" in said.err
+    assert (store / "page.html").exists()
 
 
 def test_a_store_that_cannot_be_written_keeps_nobody_from_the_verdict(store, capsys, monkeypatch):

@@ -59,7 +59,7 @@ ROOMS = {
     "summary": {"record", "tracking", "evidence"},
     "delivery": {"errors", "record", "tracking"},
     "sync": {"errors", "record", "tracking", "delivery"},
-    "history": {"errors", "results", "shard", "tracking", "evidence"},
+    "history": {"errors", "record", "results", "shard", "tracking", "evidence"},
     "background": {"__version__", "errors", "history", "tracking", "evidence", "config", "portrait"},
     "pages": {"compare", "errors", "evidence"},
     "portrait": {"space", "engine", "survey", "schedule", "comparison", "evidence"},
