@@ -92,6 +92,8 @@ def _check(given: argparse.Namespace) -> None:
     """Raise an ArchabError where an option could not be heeded; make the folder of the figures."""
     if given.table and (given.where or given.watch or given.tracking_uri or given.family != "all"):
         raise ArchabError("--table needs no store: --where, --watch, --family and --tracking-uri go with --space")
+    if given.names and not given.table:
+        raise ArchabError("--names goes with --table; the runs of a space bring their own")
     if given.curves and not given.table:
         raise ArchabError("--curves goes with --table; the runs of a space bring their own")
     for option, name in (("report", given.report), ("hero", given.hero)):
@@ -200,14 +202,14 @@ def _from_table(given: argparse.Namespace) -> Asked:
     except Exception as error:  # pandas and pyarrow raise many kinds
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise ArchabError(f"--table {file}: cannot be read as CSV or Parquet ({said})") from error
-    command = "python -m archab -m +space=NAME"
 
     def contexts() -> "list[Context]":
         from archab.background import of_table
 
         return [of_table(file, Path(given.curves) if given.curves else None, given.typed)]
 
-    return Asked([Configuration(str(file), rows, command=command)], [str(file)], 1, contexts, lambda verdict: None)
+    judged = Configuration(str(file), rows, names=tuple(given.names or ("A", "B")))
+    return Asked([judged], [str(file)], 1, contexts, lambda verdict: None)
 
 
 def _matches(one: "Recorded", where: Sequence[str], found: "list[Recorded]") -> bool:
@@ -222,7 +224,8 @@ def _matches(one: "Recorded", where: Sequence[str], found: "list[Recorded]") -> 
         if all(other.value(key) is None for other in found):
             known = sorted({name for other in found for name in other.names()})
             ends = [name for name in known if name.endswith(f".{key}")]
-            near = ends[:3] or difflib.get_close_matches(key, known, 3, 0.4) or known[:8]
+            first = sorted(known, key=lambda name: (name.count("."), name))[:12]
+            near = ends[:3] or difflib.get_close_matches(key, known, 3, 0.6) or [*first, "…"]
             raise ArchabError(f"--where {condition}: no configuration has the key {key}. There are: {', '.join(near)}")
         if not _same(one.value(key), wanted):
             return False
@@ -313,6 +316,7 @@ def _parser() -> argparse.ArgumentParser:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--space", help="the experiment in the store, named after its space")
     source.add_argument("--table", metavar="FILE", help="rows in a CSV or Parquet file, without a store")
+    parser.add_argument("--names", nargs=2, metavar=("A", "B"), help="what the sides of a --table are called")
     parser.add_argument("--tracking-uri", help="the MLflow store (default MLFLOW_TRACKING_URI, else ./mlflow.db)")
     parser.add_argument("--where", action="append", default=[], metavar="KEY=VALUE", help="only these configurations")
     parser.add_argument("--family", choices=["all", "shown"], help="what the correction counts")

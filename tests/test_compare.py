@@ -189,7 +189,7 @@ def test_cells_without_a_number_are_diverged_students(store, capsys):
 def test_fail_on_undecided_exits_3(store, capsys):
     rows(0, targets=2).to_csv("few.csv", index=False)
     assert main(["--table", "few.csv", "--fail-on", "undecided"]) == 3
-    assert "Too few targets for any verdict" in capsys.readouterr().out
+    assert "Too few targets a member for any verdict" in capsys.readouterr().out
     rows(0).to_csv("many.csv", index=False)
     assert main(["--table", "many.csv", "--fail-on", "undecided"]) == 0
 
@@ -275,6 +275,7 @@ ARGUMENTS = {
     "a report in no folder": (("--space", "made", "--report", "absent/x.html"), "--report absent/x.html"),
     "a report of no format": (("--space", "made", "--report", "x.pdf"), "ends in .html"),
     "a hero of no format": (("--space", "made", "--hero", "x.jpg"), "ends in .png, .svg or .pdf"),
+    "names of a space": (("--space", "made", "--names", "x", "y"), "--names goes with --table"),
     "curves of a space": (("--space", "made", "--curves", "x.csv"), "--curves goes with --table"),
     "no store's address": (("--space", "made", "--tracking-uri", "foo"), "foo: cannot be used as a store"),
     "a short key": (("--space", "made", "--where", "lr=1"), "routine.lr"),
@@ -345,11 +346,16 @@ def test_a_report_of_a_space_knows_its_question_config_curves_and_commands(store
 def test_a_report_of_a_table_takes_its_curves_from_a_file(store, capsys):
     rows(0).to_csv("table.csv", index=False)
     curves(1.0).to_csv("curves.csv", index=False)
-    assert main(["--table", "table.csv", "--curves", "curves.csv", "--report", "page.html"]) == 0
+    more = ["--curves", "curves.csv", "--report", "page.html", "--names", "gate", "plain"]
+    assert main(["--table", "table.csv", *more]) == 0
+    assert "gate learns better than plain" in " ".join(capsys.readouterr().out.split())
     assert "Training error over the last fifth" in (store / "page.html").read_text()
     curves(1.0).drop(columns="q50").to_csv("curves.csv", index=False)
     assert main(["--table", "table.csv", "--curves", "curves.csv", "--report", "page.html"]) == 2
     assert "no column q50 in the training curves" in capsys.readouterr().err
+    curves(1.0).rename(columns={"q25": "q75", "q75": "q25"}).to_csv("curves.csv", index=False)
+    assert main(["--table", "table.csv", "--curves", "curves.csv", "--report", "page.html"]) == 2
+    assert "in this order" in capsys.readouterr().err
 
 
 def test_a_hero_needs_one_configuration_and_is_drawn_without_functions_where_none_are_kept(store, capsys):

@@ -18,7 +18,7 @@ from logged import QUICK
 
 from archab.compare import main
 
-SENTENCE = "Too few targets for any verdict: 4 of at least 7."
+SENTENCE = "Too few targets a member for any verdict: 4 of at least 7."
 PATIENCE = 60_000  # ms
 
 

@@ -16,7 +16,7 @@ def checked(curves: pd.DataFrame | None) -> pd.DataFrame | None:
             each quartile is the median of the runs' own.
 
     Raises:
-        ArchabError: if a column is missing or a cell is no number.
+        ArchabError: if a column is missing, a cell is no number, or quartiles are out of order.
     """
     if curves is None or curves.empty:
         return None
@@ -30,6 +30,8 @@ def checked(curves: pd.DataFrame | None) -> pd.DataFrame | None:
         except (ValueError, TypeError) as error:
             raise ArchabError(f"{name} in the training curves: {error}") from error
     table = table.replace([np.inf, -np.inf], np.nan).dropna()
+    if ((table["q25"] < 0) | (table["q25"] > table["q50"]) | (table["q50"] > table["q75"])).any():
+        raise ArchabError("q25, q50, q75 in the training curves: quartiles of errors are 0 or more and in this order")
     table = table[table["side"].isin(["a", "b"])]
     return None if table.empty else table.groupby(["member", "side", "step"], as_index=False).median()
 

@@ -25,7 +25,7 @@ class Configuration:
     control: pd.DataFrame | None = None
     control_name: str = "the reference's own family"
     notes: Sequence[str] = ()
-    command: str = "-m"
+    command: str = ""
 
 
 def judge_family(

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from archab.evidence import wording as words
 from archab.evidence.outcome import Verdict
 
-SCORED = "error: held out, a target at most 1 (a constant), geometric mean. p: single look, Holm"
+SCORED = (
+    "error: held out, a target at most 1 (a constant), geometric mean. Intervals and p: of a single look (Holm), "
+    "but for all together the interval of the rule"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ def _one(verdict: Verdict) -> str:
     a, b = verdict.names
     head = f"| member | {_cell(a)} | {_cell(b)} | lower error | p |\n|---|---|---|---|---|\n"
     lines = [
-        f"| {_cell(verdict.member_name(m.member))} | {m.typical_a:.2g} | {m.typical_b:.2g} "
+        f"| {_cell(verdict.member_name(m.member))} | {words.error(m.typical_a)} | {words.error(m.typical_b)} "
         f"| {_effect(m.gmr, m.ci_low, m.ci_high)} | {words.probability(m.p_holm)} |"
         for m in verdict.members
     ]
@@ -33,7 +33,7 @@ def _one(verdict: Verdict) -> str:
     rest = verdict.paragraph().removeprefix(verdict.sentence()).strip()
     s = verdict.settings
     rule = f"Rule: {s.name}, error rate {s.alpha:g}, margin {verdict.margin_percent}."
-    said = f"A is {a}, B is {b}. In brackets: {level(verdict)} intervals, for all members together that of the rule."
+    said = f"A is {a}, B is {b}; in brackets {level(verdict)} intervals."
     table = head + "\n".join([*lines, whole])
     return "\n\n".join((f"**{verdict.sentence()}**", rest, table, f"{said} {SCORED[0].upper()}{SCORED[1:]}. {rule}"))
 

@@ -2,6 +2,7 @@
 
 import math
 
+from archab.evidence import wording as words
 from archab.evidence.design import Design
 from archab.evidence.fixed import Fixed
 from archab.evidence.outcome import MoreTargets, Verdict
@@ -25,7 +26,8 @@ def next_step(verdict: Verdict, ahead: Forecast, have_need: tuple[int, int], com
     design = verdict.data
     if design.holes and verdict.rule != "fixed":
         seeds = ",".join(map(str, design.holes))
-        return f"Rounds wait for a seed that has not finished; let it finish, or run it again: {command} 'seed={seeds}'"
+        again = f", or run it again: {command} 'seed={seeds}'" if command else "."
+        return f"Rounds wait for a seed that has not finished; let it finish{again}"
     have, need = have_need
     planned = verdict.settings.planned or 0
     rounds: int | None = None
@@ -43,7 +45,9 @@ def next_step(verdict: Verdict, ahead: Forecast, have_need: tuple[int, int], com
         why = "for 80% power at the observed effect (the fixed rule allows one look: plan it anew)"
     if not rounds:
         return "No number of further targets is in sight that would decide."
-    return f"About {rounds * targets_a_block(design):,} more targets a member {why}: {_seeds(design, rounds, command)}"
+    more = words.counted(rounds * targets_a_block(design), "more target")
+    step = f"About {more} a member {why}"
+    return f"{step}: {_seeds(design, rounds, command)}" if command else f"{step}."
 
 
 def _seeds(design: Design, rounds: int, command: str) -> str:

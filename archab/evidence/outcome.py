@@ -242,7 +242,7 @@ class Verdict:
             adjusted = words.p_is(self.p_adjusted)
             return f"{text[:-2]}, for one configuration alone); after correction for the others {adjusted}."
         if self.verdict in ("a_better", "b_better") and self.rule == "anytime":
-            return f"Decided after {self.stop_at} of {len(self.log_e)} rounds. {text}"
+            return f"Decided after {self.stop_at:,} of {len(self.log_e):,} rounds. {text}"
         return text
 
     def home_sentence(self) -> str:
@@ -250,8 +250,11 @@ class Verdict:
         if self.home_advantage is None:
             return ""
         h = self.home_advantage
-        interval = f" ({h.ci_low:.2f} to {h.ci_high:.2f})" if math.isfinite(h.ci_low) else ""
-        return f"Home advantage: on targets of its own prior a side's error is {h.gmr:.2f} times smaller{interval}."
+        own, others = "its own prior", "the other's"
+        lower = f"{words.percent(1 - min(h.gmr, 1 / h.gmr))} lower on targets of {own if h.gmr >= 1 else others}"
+        span = words.span(1 / h.ci_high, 1 / h.ci_low, (own, others)) if math.isfinite(h.ci_low) else ""
+        level = f"{100 * (1 - self.settings.alpha):g}% interval of a single look"
+        return f"Home advantage: a side's error is {lower}{f' ({level}: {span})' if span else ''}."
 
     def lost_sentence(self) -> str:
         """How many students diverged; empty where none did."""

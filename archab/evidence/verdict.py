@@ -14,7 +14,7 @@ from archab.evidence.fixed import NAN, Fixed, estimate_of, fixed
 from archab.evidence.members import describe, disagreeing, limited, size_ratios
 from archab.evidence.next_step import more_targets, next_step
 from archab.evidence.outcome import Counts, Decision, Ratio, Rule, RuleName, Verdict
-from archab.evidence.wording import listed, percent
+from archab.evidence.wording import counted, listed, percent
 
 FEWEST_BLOCKS = 6
 MOST_CAPPED = 0.2
@@ -34,7 +34,7 @@ def judge(
     control: pd.DataFrame | None = None,
     control_name: str = "the reference's own family",
     notes: Sequence[str] = (),
-    command: str = "-m",
+    command: str = "",
 ) -> Verdict:
     """The verdict on one configuration.
 
@@ -51,7 +51,7 @@ def judge(
         control: students of the reference's own family on the same targets: columns seed, member, target and nmse.
         control_name: what that family is called in the text.
         notes: what else must stand with the verdict, such as "shared learning rate, not tuned".
-        command: what the further seeds are appended to in the next command.
+        command: what the further seeds are appended to in the next command; empty where there is none.
 
     Raises:
         ArchabError: if the rows or a setting are refused; the message says what would be right.
@@ -91,6 +91,8 @@ def assess(
     notes: Sequence[str] = (),
 ) -> Verdict:
     """Every figure of a verdict that does not depend on the other configurations of its family; not yet decided."""
+    if names[0] == names[1]:
+        names = (f"{names[0]} (A)", f"{names[1]} (B)")
     whole = fixed(design.values, design.is_a, settings.alpha)
     log_e = sequential.log_e_path(design.rounds)
     p_anytime = sequential.anytime_p(log_e)
@@ -144,7 +146,7 @@ def assess(
     )
 
 
-def decide(verdict: Verdict, *, p_adjusted: float | None = None, family: int = 1, command: str = "-m") -> Verdict:
+def decide(verdict: Verdict, *, p_adjusted: float | None = None, family: int = 1, command: str = "") -> Verdict:
     """Decide an assessed verdict: too little data, a rejection, an equivalence, or undecided, in this order.
 
     Args:
@@ -174,7 +176,9 @@ def fewest(verdict: Verdict) -> tuple[int, int]:
 def _decision(verdict: Verdict, p: float, family: int) -> tuple[Decision, str]:
     have, need = fewest(verdict)
     if have < need:
-        return "undecided", f"Too few targets for any verdict: {have} of at least {need}."
+        pairs = "pairs of targets" if verdict.data.kind == "crossed" else "targets"
+        each = " a member" if verdict.rule == "anytime" and len(verdict.members) > 1 else ""
+        return "undecided", f"Too few {pairs}{each} for any verdict: {have} of at least {need}."
     # A hair more, since E = 1/alpha to rounding is a crossing.
     if p <= verdict.settings.alpha * (1 + 1e-12):
         better = _direction(verdict)
@@ -271,6 +275,8 @@ def _notes(design: Design, whole: Fixed, settings: Rule) -> list[str]:
         "Limit: where the means are equal and the differences strongly skewed, the test may find a difference "
         "more often than it should (12 to 22% in the worst cases tried)."
     )
+    if floored := int((design.students["nmse"] < statistics.FLOOR).sum()):
+        notes.append(f"Errors below {statistics.FLOOR:g} count as that: {counted(floored, 'student')}.")
     if whole.blocks > statistics.LARGEST_PERMUTED:
         notes.append("Above 2,000 blocks the t test stands in for the permutation test, its limit.")
     if settings.planned and settings.name != "hybrid":

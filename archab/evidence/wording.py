@@ -52,6 +52,16 @@ def factors(values: Sequence[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+def error(value: float) -> str:
+    """An error with two figures: "0.10", "0.081"."""
+    return f"{value:#.2g}"
+
+
+def counted(number: int, what: str) -> str:
+    """ "1 target", "1,200 targets"."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def evidence(log_e: float) -> str:
     """E in words: "7.9", "1,200", "7.9 million", "10^15"."""
     if log_e < math.log(1000):

@@ -136,6 +136,10 @@ def test_crossed_reports_the_student_effect_and_the_home_advantage_apart():
     assert v.theta == pytest.approx(effect.mean())
     assert shown["gmr"] == pytest.approx(math.exp(home.mean()))
     assert (shown["ci_low"], shown["ci_high"]) == pytest.approx((math.exp(reference.low), math.exp(reference.high)))
+    said = "a side's error is 63% lower on targets of its own prior (95% interval of a single look: 59% to 67% lower)"
+    assert f"Home advantage: {said}." in v.paragraph()
+    away = judge(crossed_rows([(x + 0.02, x - 0.02) for x in effect]))
+    assert "error is 2.0% lower on targets of the other's" in away.paragraph().replace("2% lower", "2.0% lower")
     single = judge(paired_rows({0: [(-3 + x, -3.0) for x in effect]}), order=[0])
     assert v.more_targets.power90 == 2 * single.more_targets.power90
 
@@ -240,7 +244,13 @@ def test_fewer_than_six_blocks_are_a_verdict_with_its_reason():
     assert v.verdict == "undecided"
     assert v.sentence() == "Too few targets for any verdict: 5 of at least 6."
     assert judge(rows).sentence() == "Too few targets for any verdict: 5 of at least 7."
-    assert "-m 'seed=range(3,4)'" in judge(rows).paragraph()
+    assert "possible: -m 'seed=range(3,4)'" in judge(rows, command="-m").paragraph()
+    assert judge(rows).next_step == "About 2 more targets a member to the first verdict that is possible."
+    both = pd.concat([rows, rows.assign(member=1)])
+    assert judge(both).sentence() == "Too few targets a member for any verdict: 5 of at least 7."
+    crossed = judge(crossed_rows([(0.1, 0.2)] * 6))
+    assert crossed.sentence() == "Too few pairs of targets for any verdict: 6 of at least 7."
+    assert "About 1 more target a member" in judge(rows[rows["draw"] < 6], planned=6, rule="hybrid").next_step
     assert "Plausible range" not in v.paragraph()
 
 
@@ -263,7 +273,7 @@ def test_a_small_difference_that_is_measured_well_is_equivalence(rule, planned):
 
 
 def test_the_hybrid_calls_nothing_equivalent_before_its_planned_end():
-    v = judge(paired_rows({0: noise(40, 0.05)}), rule="hybrid", planned=60)
+    v = judge(paired_rows({0: noise(40, 0.05)}), rule="hybrid", planned=60, command="-m")
     assert v.verdict == "undecided"
     assert "About 20 more targets a member to the planned 60 rounds: -m 'seed=range(1,2)'" in v.next_step
     assert "used up" in judge(paired_rows({0: noise(40, 0.9)}), rule="hybrid", planned=30).next_step
@@ -394,3 +404,12 @@ def test_a_verdict_needs_neither_torch_nor_mlflow_nor_hydra():
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"
+
+
+def test_names_that_are_equal_are_told_apart_and_errors_below_the_floor_are_counted():
+    rows = random_rows(0, targets=20, effect=1.0)
+    v = judge(rows, names=("same", "same"))
+    assert v.names == ("same (A)", "same (B)")
+    tiny = rows.assign(nmse=rows["nmse"].where(rows["draw"] > 1, 1e-15))
+    assert "Errors below 1e-12 count as that: 32 students." in judge(tiny).notes
+    assert not any("1e-12" in note for note in v.notes)

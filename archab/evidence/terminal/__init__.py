@@ -136,8 +136,8 @@ def _columns(verdict: Verdict, drawn: Glyphs) -> list[_Column]:
     columns = [
         _Column("member", [*(verdict.member_name(m.member) for m in ms), "all"], 9),
         _Column("size A/B", [*(f"{m.size_a:,.0f}/{m.size_b:,.0f}" for m in ms), ""] if sized else none, 3),
-        _Column("error A", [*(f"{m.typical_a:.2g}" for m in ms), ""], 5),
-        _Column("B", [*(f"{m.typical_b:.2g}" for m in ms), ""], 5),
+        _Column("error A", [*(words.error(m.typical_a) for m in ms), ""], 5),
+        _Column("B", [*(words.error(m.typical_b) for m in ms), ""], 5),
         _Column("lower error", [*(effect(m.gmr) for m in ms), effect(verdict.gmr)] if shown else none, 8),
         _Column(level(verdict), _intervals(verdict) if shown else none, 7),
         _Column("A lower", [*lower, f"{100 * verdict.prob_a_better:.0f}%"], 2),

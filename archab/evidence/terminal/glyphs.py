@@ -1,7 +1,8 @@
 """The characters that a terminal can show: block elements where it has them, else ASCII alone."""
 
 import os
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 from rich import box
 from rich.box import Box
@@ -22,7 +23,8 @@ class Glyphs:
         middle: where both sides are equal.
         to_a, to_b: arrows.
         frame, rule: of the panel and of the table.
-        plain: whether everything is to be ASCII.
+        plain: whether all but the user's own words is to be ASCII.
+        encoding: of the console.
     """
 
     bars: str
@@ -38,10 +40,14 @@ class Glyphs:
     frame: Box
     rule: Box
     plain: bool
+    encoding: str = "utf-8"
 
     def text(self, text: str) -> str:
-        """A text in these characters; of a user's own, those that ASCII lacks become question marks."""
-        return text.translate(_PLAIN).encode("ascii", "replace").decode() if self.plain else text
+        """A text in these characters; of a user's own, those that the encoding lacks become question marks."""
+        if not self.plain:
+            return text
+        text = re.sub(f"[{_RAISED}]+", lambda found: f"^{found[0].translate(_RAISED_PLAIN)}", text)
+        return text.translate(_PLAIN).encode(self.encoding, "replace").decode(self.encoding)
 
 
 _RULE = Box(box.SIMPLE_HEAD.__str__().replace("─", "-"), ascii=True)
@@ -50,13 +56,14 @@ ASCII = Glyphs("#", 4, "[", "-", "]", "O", ":", "|", "<-", "->", box.ASCII, _RUL
 
 _PLAIN = str.maketrans(
     {"−": "-", "–": "-", "—": "-", "…": "...", "×": "x", "·": "-", "≤": "<=", "≥": ">=", "½": "1/2", "¼": "1/4"}
-    | {"⅓": "1/3", "⅒": "1/10", "α": "alpha", "ε": "eps", "“": '"', "”": '"', "’": "'", "⁻": "-"}
-    | {raised: str(i) for i, raised in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
+    | {"⅓": "1/3", "⅒": "1/10", "α": "alpha", "ε": "eps", "“": '"', "”": '"', "’": "'"}
 )
+_RAISED = "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"
+_RAISED_PLAIN = str.maketrans(_RAISED, "-0123456789")
 
 
 def glyphs(console: Console) -> Glyphs:
     """Those of a console: ASCII in a pipe, on a dumb terminal, and where the encoding is not UTF-8."""
     utf = console.encoding.lower().replace("-", "").startswith("utf")
     blocks = console.is_terminal and utf and os.environ.get("TERM") not in ("dumb", "unknown")
-    return BLOCKS if blocks else ASCII
+    return BLOCKS if blocks else replace(ASCII, encoding=console.encoding)
