@@ -125,10 +125,8 @@ def _seen(given: argparse.Namespace, rule: dict[str, Any]) -> Iterator[Judged]:
             judged = _judged(_asked(found, given, store), rule)
             summary = _summarised(store, given, judged.verdicts)
             yield judged
-            if summary is not None:
-                _illustrate(summary, judged, store)
-                if not given.json:
-                    _review(store, summary)
+            if summary is not None and _illustrated(summary, judged, store) and not given.json:
+                _review(store, summary)
         if not given.watch:
             return
         seen = state
@@ -258,15 +256,18 @@ def _summarised(store: Store, given: argparse.Namespace, verdicts: "list[Verdict
     return written
 
 
-def _illustrate(summary: "Tracker", found: Judged, store: Store) -> None:
-    """Keep the report and the figures in the summary run."""
+def _illustrated(summary: "Tracker", found: Judged, store: Store) -> bool:
+    """Keep the report and the figures in the summary run; whether they are there."""
     from archab.pages import drawn
 
+    kept = False
     with tempfile.TemporaryDirectory(prefix="archab-") as folder:
         files = drawn(found.verdicts, found.contexts(), Path(folder))
         with _minding(f"report and figures are not kept in {store.shown}"):
             for file in files:
                 summary.keep(file, Path(folder))
+            kept = True
+    return kept
 
 
 @contextmanager
