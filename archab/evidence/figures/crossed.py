@@ -66,7 +66,12 @@ def _intervals(verdict: Verdict) -> str:
 
 
 def _room_for_names(verdict: Verdict) -> bool:
-    return max(map(len, named(verdict).names)) <= 11
+    names = named(verdict).names
+    return max(map(len, names)) <= 11 and inches(_head(names), SMALL) <= WIDTH - RIGHT
+
+
+def _head(names: tuple[str, str]) -> str:
+    return f"{names[0]}'s error over {names[1]}'s"
 
 
 def typical(verdict: Verdict) -> dict[tuple[str, str], float]:
@@ -96,10 +101,8 @@ def _draw(verdict: Verdict, cells: dict[tuple[str, str], float], palette: Palett
     home, student = verdict.home_advantage, _student(verdict)
     assert home is not None
     names = verdict.names if _room_for_names(verdict) else ("A", "B")
-    head = f"{names[0]}'s error over {names[1]}'s"
-    head = head if inches(head, SMALL) <= WIDTH - RIGHT else "A's error over B's"
     at_home = f"{words.percent(1 - min(home.gmr, 1 / home.gmr))} lower {'at home' if home.gmr >= 1 else 'away'}"
-    _ratio(sheet, 1.16, head, effect(verdict.gmr, names), student, verdict, palette)
+    _ratio(sheet, 1.16, _head(names), effect(verdict.gmr, names), student, verdict, palette)
     axes = _ratio(sheet, 0.42, "error away over at home", at_home, home, verdict, palette)
     axes.spines["bottom"].set_visible(True)
     reach = math.exp(axes.get_xlim()[1])

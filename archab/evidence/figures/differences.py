@@ -40,7 +40,8 @@ class Row:
 
 def picture(verdict: Verdict) -> Picture:
     """Differences by target; in an unpaired design by round, since no target has both sides."""
-    found, top = rows(verdict), rows(verdict)[0]
+    found, short = rows(verdict), named(verdict)
+    top = found[0]
     dots = _dots_are(verdict, found)
     ties = int(np.count_nonzero(top.differences == 0))
     valid = "valid however often one looked" if verdict.rule == "anytime" else "of a single look"
@@ -59,7 +60,7 @@ def picture(verdict: Verdict) -> Picture:
     if verdict.data.is_a is not None:
         lower = ""
     alt = lower + "; ".join(f"{row.name}: {effect(row.gmr)} ({between(row.low, row.high)})" for row in found)
-    return Picture("differences", finding(verdict), caption, f"{alt}.", partial(_draw, named(verdict), found))
+    return Picture("differences", finding(verdict), caption, f"{alt}.", partial(_draw, short, rows(short)))
 
 
 def _dots_are(verdict: Verdict, found: list[Row]) -> str:

@@ -15,7 +15,7 @@ from archab.evidence import ratios
 from archab.evidence import wording as words
 from archab.evidence.context import Context
 from archab.evidence.figures.differences import stacked
-from archab.evidence.figures.names import drawable, named
+from archab.evidence.figures.names import LONGEST, drawable, named, short
 from archab.evidence.figures.palette import DARK, LIGHT, Palette
 from archab.evidence.figures.rounds import in_family
 from archab.evidence.figures.scales import number
@@ -147,7 +147,11 @@ def _sizes(board: _Board, verdict: Verdict, context: Context, step: int, place: 
         for y in {0, len(sizes) - 1}:
             axes.text(sizes[y] / largest + 0.03, y, number(sizes[y]), size=7, color=board.palette.soft, va="center")
     smallest = min(min(m.size_a, m.size_b) for m in every)
-    said = f"{number(smallest)} to {number(largest)} {context.unit}".strip() if known else "sizes not in the table"
+    said = (
+        f"{number(smallest)} to {number(largest)} {short(context.unit, LONGEST)}".strip()
+        if known
+        else "sizes not in the table"
+    )
     board.foot(step, left, "two architectures", said, room)
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from archab.evidence.figures import scales
 from archab.evidence.figures.labels import Labels, Spot
-from archab.evidence.figures.names import named
+from archab.evidence.figures.names import LONGEST, named, short
 from archab.evidence.figures.palette import Palette
 from archab.evidence.figures.picture import Picture
 from archab.evidence.figures.scores import mean_and_interval, per_target, spread_out
@@ -99,7 +99,8 @@ def _draw(verdict: Verdict, scores: pd.DataFrame, unit: str, palette: Palette, t
         ends = [(places[m.member][i], max(m.control, low)) for m in reversed(controls) for i in (1, 0)]
         spots = [Spot(x, y, 0, dy, ha, va) for x, y in ends for dy, va, ha in hung]
         labels.put("control", palette.ref, spots, SMALL, "normal")
-    sized = f"size{', ' + unit if unit else ''} (log)" if _sized(verdict) else "member"
+    called = short(unit, LONGEST)
+    sized = f"size{', ' + called if called else ''} (log)" if _sized(verdict) else "member"
     sheet.label(axes, sized, "held-out error, NMSE (log)")
     return sheet.figure
 
