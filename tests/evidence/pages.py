@@ -37,7 +37,7 @@ class Page(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         while self._open and self._open.pop() != tag:
             pass
-        if tag not in ("b", "i", "span", "small", "sup", "a"):
+        if tag not in ("b", "i", "span", "small", "sup", "a", "bdi"):
             self.texts.append(((*self._open, tag), " "))
 
     def handle_data(self, data: str) -> None:

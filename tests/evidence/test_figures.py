@@ -2,17 +2,27 @@
 
 import math
 import re
+from collections.abc import Iterator
+from functools import cache
+from itertools import combinations, pairwise
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 from tables import crossed_rows, paired_rows, random_rows, unpaired_rows
 
 from archab.errors import ArchabError
 from archab.evidence import figures
+from archab.evidence.family import Configuration, judge_family
 from archab.evidence.figures import DARK, LIGHT, Absent, Picture, differences, rounds, scales, share, size, training
-from archab.evidence.figures.names import named, short
-from archab.evidence.figures.sheet import TITLE, WIDTH, inches, wrapped
+from archab.evidence.figures.names import IN_TITLES, LONGEST, named, short
+from archab.evidence.figures.sheet import STYLE, TITLE, WIDTH, inches, wrapped
+from archab.evidence.outcome import Verdict
 from archab.evidence.replays import replay
 from archab.evidence.sequential import log_e_path
 from archab.evidence.verdict import judge
@@ -249,12 +259,10 @@ def test_extreme_tables_are_drawn(case):
 def test_names_are_drawn_as_they_are_and_short(tmp_path):
     verdict = judge(many(100), names=("$\\frac{a}{b}$ <b>&_^ and a very long name of a side", "层 no glyphs"))
     drawn_names = named(verdict).names
-    assert max(map(len, drawn_names)) <= 16
+    assert max(map(len, drawn_names)) <= 20
     assert drawn_names[1] == "B"
-    assert (
-        short("softmax_attention_layer_v2", 16) == "softmax_att…r_v2"
-        or len(short("softmax_attention_layer_v2", 16)) == 16
-    )
+    assert short("softmax_attention_layer_v2", 20) == "softmax_atten…yer_v2"
+    assert short("split transformer", LONGEST) == "split transformer"
     for picture in figures.pictures(verdict):
         if isinstance(picture, Picture):
             picture.figure().canvas.draw()
@@ -288,4 +296,195 @@ def test_ticks_are_round_and_few_on_any_axis():
 
 def test_a_title_is_broken_to_fit():
     lines = wrapped("a title with many words, some of which are " + "W" * 120, WIDTH, TITLE, "bold")
-    assert max(inches(line, TITLE, "bold") for line in lines) <= WIDTH + 0.02
+    assert max(inches(line, TITLE, "bold") for line in lines) <= WIDTH
+
+
+WORKED = ("split transformer", "transformer")
+
+
+@cache
+def verdicts() -> dict[str, Verdict]:
+    """Verdicts of every kind, with names of every length."""
+    rng = np.random.default_rng(0)
+    long = ("a_quite_long_name_of_a_side_v2", "WWWWWWWWWWWWWWWWWWWWWWWW")
+    apart = rng.normal([-0.4, 0.4], 0.1, (12, 2)).tolist()
+    sides = rng.normal(-3, 0.4, 30).tolist(), rng.normal(-2, 0.4, 30).tolist()
+    unsized = many(600, members=60, effect=-1.8).drop(columns="measure")
+    return {
+        "paired": judge(many(100), names=WORKED),
+        "undecided": judge(random_rows(1, targets=30, effect=0.02), names=WORKED),
+        "long names": judge(many(100), names=long, member_names=["W" * 30] * 5),
+        "crossed": judge(crossed_rows(apart), names=("gate", "plain")),
+        "crossed, long": judge(crossed_rows(apart, level=-9.0), names=long),
+        "crossed, few": judge(crossed_rows(apart[:3]), names=WORKED),
+        "unpaired": judge(unpaired_rows({0: sides}), names=WORKED),
+        "one member": judge(many(60, members=1), names=WORKED),
+        "one block": judge(paired_rows({0: [(-3.0, -2.0)]})),
+        "60 members": judge(many(600, members=60), names=WORKED),
+        "60 members, no sizes": judge(unsized, names=long),
+        "far apart": judge(random_rows(0, targets=60, effect=3.0), names=WORKED),
+        "10,000 targets": judge(many(10_000), names=WORKED),
+        "one of a family": one_of_a_family(),
+    }
+
+
+def one_of_a_family() -> Verdict:
+    tables = [random_rows(i, targets=60, effect=3.0) for i in range(2)]
+    return judge_family([Configuration(f"lr={i}", rows, names=WORKED) for i, rows in enumerate(tables)])[0]
+
+
+def all_drawn(verdict: Verdict, bare: bool = False) -> Iterator[tuple[str, Figure, RendererAgg]]:
+    """Every figure of a verdict as it is saved, drawn."""
+    table = curves(len(verdict.members))
+    for picture in figures.pictures(named(verdict, IN_TITLES), "parameters", table):
+        assert isinstance(picture, Picture)
+        figure = picture.figure(bare=bare)
+        figure.set_dpi(figures.PIXELS)
+        with mpl.rc_context(STYLE):
+            renderer = FigureCanvasAgg(figure).get_renderer()
+            figure.draw(renderer)
+            yield picture.name, figure, renderer
+
+
+def texts(figure: Figure, renderer: RendererAgg) -> list[tuple[str, Bbox]]:
+    found = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
+    return [(t.get_text(), t.get_window_extent(renderer)) for t in found]
+
+
+@pytest.mark.parametrize("bare", [False, True])
+@pytest.mark.parametrize("kind", verdicts())
+def test_all_text_is_inside_the_sheet_and_no_two_touch(kind, bare):
+    for name, figure, renderer in all_drawn(verdicts()[kind], bare):
+        width, height = figure.bbox.width, figure.bbox.height
+        found = texts(figure, renderer)
+        outside = [t for t, box in found if box.x0 < 0 or box.y0 < -1 or box.x1 > width or box.y1 > height + 1]
+        assert outside == [], name
+        over = [(s, t) for (s, a), (t, b) in combinations(found, 2) if a.padded(-1).overlaps(b.padded(-1))]
+        assert over == [], name
+
+
+def test_of_very_many_members_some_are_shown_and_rows_without_dots_claim_none():
+    verdict = judge(many(600, members=60))
+    picture = differences.picture(verdict)
+    lines, axes = drawn(picture)
+    shown = [label.removesuffix(" ratio") for label in lines if label.endswith(" ratio")]
+    assert len(shown) == 1 + differences.MOST_ROWS
+    assert (shown[1], shown[-1]) == ("member 0", "member 59")
+    assert "12 of 60 members are shown" in picture.caption
+    assert picture.caption.startswith("In the top row a dot is 1/100 of the 600 targets; members' rows have no dots.")
+    assert len([c for c in axes.collections if c.get_label() in shown]) == 1
+    assert "members" not in differences.picture(judge(many(100))).caption.replace("members: of a single look", "")
+
+
+def test_rows_that_would_be_empty_are_left_out():
+    verdict = judge(many(60, members=60))
+    assert "Too few" in verdict.reason
+    picture = differences.picture(verdict)
+    assert picture.caption.startswith("A dot is a target.")
+    assert "shown" not in picture.caption
+    assert "member 3" not in [t.get_text() for t in picture.figure().texts]
+
+
+def test_what_lies_beyond_the_axis_has_an_arrow_at_its_end():
+    near, far = [(-3.0 - 0.01 * i, -3.0) for i in range(12)], [(-8.0, -1.0), (-1.0, -8.0)]
+    verdict = judge(paired_rows({0: near * 40, 1: far * 4}))
+    lines, axes = drawn(differences.picture(verdict))
+    left, right = axes.get_xlim()
+    ends = {float(line.get_xdata()[0]) for line in axes.lines if line.get_label() == "member 1 beyond"}
+    assert ends == {left, right}
+    assert "member 0 beyond" not in {str(line.get_label()) for line in axes.lines}
+    verdict = judge(paired_rows({0: near * 40, 1: [(-8.0, -1.0 + 0.01 * i) for i in range(8)]}))
+    lines, axes = drawn(differences.picture(verdict))
+    assert "member 1 ratio" not in lines
+    assert lines["member 1 beyond"].get_xdata() == [axes.get_xlim()[0]]
+
+
+def test_the_sides_are_named_alike_over_the_differences():
+    for verdict in verdicts().values():
+        heads = [t.get_text() for t in differences.picture(verdict).figure().texts if " lower" in t.get_text()]
+        heads = [head for head in heads if "←" in head or "→" in head]
+        for head, letter, name in zip(heads, "AB", named(verdict).names, strict=True):
+            assert f"{letter} {name} lower" in head or name == letter
+
+
+@pytest.mark.parametrize("kind", verdicts())
+def test_shares_are_named_in_the_order_of_their_values_and_off_the_curves(kind):
+    verdict = verdicts()[kind]
+    for name, figure, renderer in all_drawn(verdict):
+        if name != "share_within":
+            continue
+        axes = figure.axes[0]
+        boxes = [text.get_window_extent(renderer) for text in axes.texts]
+        upper, lower = boxes
+        assert upper.y0 >= lower.y1 - 1
+        found = share.shares(size.per_target(verdict), 0.05).at
+        order = [n for _, n in sorted(zip(found, named(verdict).names, strict=True), key=lambda pair: -pair[0])]
+        assert [t.get_text().rsplit(" ", 1)[0] for t in axes.texts] == order
+        for line in axes.lines:
+            if line.get_label() in "ab":
+                path = axes.transData.transform(np.column_stack(line.get_data()))
+                fine = np.concatenate([np.linspace(p, q, 50) for p, q in pairwise(path)])
+                on = [((fine > [b.x0, b.y0]) & (fine < [b.x1, b.y1])).all(1).any() for b in boxes]
+                assert not any(on), kind
+
+
+def test_where_the_evidence_leaves_the_figure_an_arrow_and_its_end_say_so():
+    verdict = judge(random_rows(0, targets=60, effect=3.0))
+    lines, axes = drawn(rounds.picture(verdict))
+    top = axes.get_ylim()[1]
+    first = int(np.argmax(np.array(verdict.log_e) / math.log(10) > top)) + 1
+    [x], [y] = lines["beyond"].get_data()
+    assert y == top
+    assert first - 1 <= x <= first
+    [end] = [t for t in axes.texts if t.get_text().startswith("to E = 10")]
+    assert end.xy == (x, top)
+    lines, axes = drawn(rounds.picture(judge(many(100))))
+    assert "beyond" not in lines
+    assert not [t for t in axes.texts if t.get_text().startswith("to ")]
+
+
+def test_in_a_family_the_line_decides_for_one_configuration_alone():
+    verdict = one_of_a_family()
+    assert verdict.verdict == "a_better"
+    picture = rounds.picture(verdict)
+    assert picture.title == f"E first reached 20 in round {verdict.stop_at} of 60"
+    assert "20 decides for one configuration alone" in picture.alt
+    said = [t.get_text().replace("\n", " ") for t in picture.figure().axes[0].texts]
+    assert "20: decides for one configuration alone" in said
+    assert "20: decided" not in said
+
+
+def test_the_crossed_figure_promises_the_intervals_that_it_draws():
+    for kind, said in (("crossed", "with their 95% intervals"), ("crossed, few", "too little data for an interval")):
+        picture = figures.pictures(verdicts()[kind])[0]
+        drawn_ones = [
+            line for axes in picture.figure().axes[1:] for line in axes.lines if "interval" in line.get_label()
+        ]
+        assert said in picture.caption
+        assert bool(drawn_ones) == ("intervals" in picture.caption)
+
+
+def test_letters_that_stand_for_names_are_explained():
+    [crossed] = [p for p in figures.pictures(verdicts()["crossed, few"]) if p.name == "crossed"]
+    [panels] = [p for p in figures.pictures(verdicts()["paired"], curves=curves(5)) if p.name == "training"]
+    for picture in (crossed, panels):
+        assert "A: split transformer; B: transformer." in picture.caption
+
+
+def test_bare_files_have_neither_title_nor_caption(tmp_path):
+    verdict = judge(many(100))
+    [file, *_] = figures.save(verdict, tmp_path / "bare", suffixes=("svg",), bare=True)
+    [whole, *_] = figures.save(verdict, tmp_path / "whole", suffixes=("svg",))
+    assert file.name == whole.name
+    assert "replicate" in whole.read_text()
+    assert "replicate" not in file.read_text()
+
+
+def test_thousands_are_parted():
+    verdict = judge(many(10_000))
+    for name, figure, renderer in all_drawn(verdict):
+        for text, _ in texts(figure, renderer):
+            assert not re.search(r"(?<![.\d])\d{4}", text), (name, text)
+    assert "of 2,000 rounds" in rounds.picture(verdict).title
+    rare = judge(many(100), alpha=1e-4)
+    assert "10,000: decided" in [t.get_text() for t in rounds.picture(rare).figure().axes[0].texts]

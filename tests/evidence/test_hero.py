@@ -1,15 +1,21 @@
 """The hero draws the verdict: its sentence, its sizes, its differences, its crossing, and the functions it is given."""
 
 import math
+from itertools import combinations
 
+import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 from tables import crossed_rows, paired_rows, random_rows, unpaired_rows
 
 from archab.errors import ArchabError
 from archab.evidence.context import Context
+from archab.evidence.family import Configuration, judge_family
 from archab.evidence.figures.hero import hero, write
 from archab.evidence.figures.palette import DARK, LIGHT
+from archab.evidence.figures.sheet import STYLE
 from archab.evidence.functions import Functions, typical
 from archab.evidence.verdict import judge
 
@@ -97,3 +103,41 @@ def test_an_unpaired_verdict_has_no_typical_target():
     rows = unpaired_rows({0: (rng.normal(-3, 0.4, 9).tolist(), rng.normal(-2, 0.4, 9).tolist())})
     assert typical(judge(rows), 16) is None
     assert math.isnan(judge(rows).prob_low)
+
+
+@pytest.mark.parametrize(
+    "names", [("split transformer", "transformer"), ("A", "B"), ("gate", "softmax_attention_layer_v2"), ("W" * 30, "b")]
+)
+@pytest.mark.parametrize("effect", [0.6, 3.0, 0.02])
+def test_nothing_touches_and_nothing_leaves_the_picture(names, effect):
+    verdict = judge(random_rows(0, members=3, targets=60, effect=effect), names=names)
+    for functions in (waves(), None):
+        figure = hero(verdict, Context(reference="fully connected networks"), functions, LIGHT)
+        figure.set_dpi(200)
+        with mpl.rc_context(STYLE):
+            renderer = FigureCanvasAgg(figure).get_renderer()
+            figure.draw(renderer)
+            found = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
+            boxes = [(t.get_text(), t.get_window_extent(renderer)) for t in found]
+        near = [(s, t) for (s, a), (t, b) in combinations(boxes, 2) if a.padded(6, -1).overlaps(b)]
+        assert near == []
+        width, height = figure.bbox.width, figure.bbox.height
+        assert [t for t, b in boxes if b.x0 < 0 or b.y0 < 0 or b.x1 > width or b.y1 > height] == []
+
+
+def test_the_names_of_the_worked_example_stand_whole_in_every_part():
+    verdict = judge(random_rows(0, members=3, targets=60, effect=0.6), names=("split transformer", "transformer"))
+    said = texts(hero(verdict, Context(), waves(), LIGHT))
+    assert "…" not in said
+    assert "← split transformer" in said
+    assert "transformer →" in said
+
+
+def test_one_of_a_family_is_not_said_to_be_decided_by_its_line():
+    tables = [random_rows(i, targets=60, effect=0.9) for i in range(2)]
+    verdict = judge_family([Configuration(f"lr={i}", rows) for i, rows in enumerate(tables)])[0]
+    assert verdict.verdict == "a_better"
+    said = texts(hero(verdict, Context(), waves(), LIGHT))
+    assert "decided" not in said
+    assert "after 60 rounds" in said
+    assert "E = 20" in said

@@ -163,11 +163,44 @@ def test_a_crossed_comparison_counts_pairs(tmp_path):
 
 
 def test_an_undecided_verdict_says_what_to_type(tmp_path):
-    verdict = judge(random_rows(3, effect=0.02), command="python -m archab -m +space=gates")
-    _, found = written(tmp_path, verdict)
-    assert verdict.next_step
-    assert verdict.next_step in found.within("p")
+    command = "python -m archab -m +space=gates 'name=a: b'"
+    verdict = judge(random_rows(1, targets=30, effect=0.1), command=command)
+    source, found = written(tmp_path, verdict)
+    sentence, typed = verdict.next_step.split(": ", 1)
+    assert typed.startswith(command)
+    assert f"<p>{sentence}:</p>" in source
+    assert typed in found.within("code")
+    assert typed not in found.outside("code", "style")
+    assert typed in page(verdict._repr_html_()).within("code")
     assert "That the sides are equal." in found.within("li")
+
+
+def test_where_there_is_nothing_to_type_the_next_step_is_a_sentence(tmp_path):
+    verdict = judge(random_rows(3, effect=0.02))
+    _, found = written(tmp_path, verdict)
+    assert "in sight" in verdict.next_step
+    assert verdict.next_step in found.within("p")
+    assert "code" not in found.tags
+
+
+@pytest.mark.parametrize("effect", [0.6, 0.02])
+@pytest.mark.parametrize("names", [("المحول المنقسم", "המרה"), ("gate & <b>amp</b>", "amp"), ("分割変換器", "変換器")])
+def test_every_name_of_a_side_is_set_apart_from_the_direction_around_it(names, effect, tmp_path):
+    verdict = judge(random_rows(0, targets=60, effect=effect), names=names, notes=[f"{names[0]} was tuned."])
+    _, found = written(tmp_path, verdict)
+    for part in (found, page(report.fragment(verdict))):
+        bare = part.outside("bdi", "style", "title", "svg", "pre")
+        assert not [name for name in names if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", bare)]
+        assert all(part.within("bdi").count(name) >= 3 for name in names)
+    assert found.within("h1") == verdict.sentence()
+
+
+def test_right_to_left_words_in_a_drawing_leave_the_numbers_where_they_are(tmp_path):
+    names = ("المحول المنقسم", "plain")
+    source, _ = written(tmp_path, judge(random_rows(0, targets=60, effect=0.6), names=names))
+    drawn = [text for text in re.findall(r"<text[^>]*>([^<]*)</text>", source) if names[0] in text]
+    assert drawn
+    assert all(f"\u2068{names[0]}\u2069" in text for text in drawn)
 
 
 def family(k: int) -> list[Verdict]:
@@ -216,6 +249,14 @@ def test_a_notebook_shows_the_verdict_as_a_fragment():
     assert "28%" not in found.outside("style") or "28%" in verdict.paragraph()
     assert verdict.range_sentence() in found.within("p")
     assert found.tags.count("svg") >= 2
+
+
+def test_a_fragment_is_dark_where_the_notebook_or_the_system_is():
+    source = report.fragment(decided())
+    assert "@media (prefers-color-scheme: dark)" in source
+    assert '[data-jp-theme-light="false"] .archab' in source
+    colours = re.sub(r"--[a-z]+: #[0-9a-f]{6}", "", source)
+    assert not re.findall(r"#[0-9a-f]{6}\b", colours)
 
 
 def test_templates_and_style_are_in_the_wheel(tmp_path):

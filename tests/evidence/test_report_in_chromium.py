@@ -10,6 +10,7 @@ from tables import crossed_rows, random_rows
 
 from archab.evidence import report
 from archab.evidence.context import Context
+from archab.evidence.family import Configuration, judge_family
 from archab.evidence.verdict import judge
 
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
@@ -74,6 +75,76 @@ def test_diverged_and_tuning_are_on_the_first_screen(browser, pages):
     for text in ("Diverged", "not tuned"):
         box = page.locator("dl").get_by_text(text).first.bounding_box()
         assert box["y"] + box["height"] <= DESK["height"]
+    page.close()
+
+
+HARD = {
+    "long": ("x" * 300, "y" * 300),
+    "right to left": ("المحول المنقسم", "המרה"),
+    "wide": ("分割変換器" * 30, "変換器"),
+}
+
+
+@pytest.mark.parametrize("kind", HARD)
+@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("effect", [0.6, 0.05])
+def test_no_name_widens_the_page(kind, viewport, effect, browser, tmp_path):
+    names = HARD[kind]
+    rows = random_rows(0, targets=60, effect=effect).assign(measure=lambda t: 80.0 * (t["member"] + 1))
+    rows.loc[rows["side"] == "b", "measure"] *= 1.5
+    verdict = judge(rows, names=names, member_names=names, notes=[f"{names[0]} was not tuned."])
+    families = judge_family([Configuration(f"name={name}", rows, names=names) for name in names])
+    for verdicts in ([verdict], families):
+        context = Context(heading=names[0], question=names[1], commands=names, config=names[0], unit=names[0])
+        report.write(verdicts, tmp_path / "page.html", [context] * len(verdicts))
+        page = browser.new_page(viewport=viewport)
+        page.goto((tmp_path / "page.html").as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+        wide = page.evaluate("""() => [...document.querySelectorAll("main *")].filter(e => !e.closest(".table"))
+            .filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80))""")
+        assert wide == []
+        page.close()
+
+
+def test_numbers_stay_behind_a_name_from_right_to_left(browser, tmp_path):
+    verdict = judge(random_rows(0, targets=60, effect=0.6), names=HARD["right to left"])
+    report.write([verdict], tmp_path / "page.html")
+    page = browser.new_page(viewport=DESK)
+    page.goto((tmp_path / "page.html").as_uri())
+    places = page.evaluate("""() => {
+      const dd = [...document.querySelectorAll("dt")].find(e => e.textContent === "Diverged").nextElementSibling;
+      const [name, number] = [dd.childNodes[0], dd.childNodes[1]];
+      const range = document.createRange();
+      range.setStart(number, 1);
+      range.setEnd(number, 2);
+      return [name.getBoundingClientRect().right, range.getBoundingClientRect().left];
+    }""")
+    assert places[0] <= places[1]
+    page.close()
+
+
+def test_the_facts_stand_together_however_long_the_answer_beside_them(browser, tmp_path):
+    verdict = judge(random_rows(1, targets=30, effect=0.1), command=f"python -m archab {'long ' * 400}")
+    report.write([verdict], tmp_path / "page.html")
+    page = browser.new_page(viewport=DESK)
+    page.goto((tmp_path / "page.html").as_uri())
+    rows = page.evaluate("""() => [...document.querySelectorAll("dd")].map(e => e.getBoundingClientRect())
+        .map(box => [box.top, box.bottom])""")
+    assert len(rows) >= 3
+    assert max(after[0] - before[1] for before, after in pairwise(rows)) < 16
+    page.close()
+
+
+@pytest.mark.parametrize("theme", ["", "true", "false"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_notebook_is_as_dark_as_its_theme_says(scheme, theme, browser):
+    shown = report.fragment(judge(random_rows(0, targets=60, effect=0.6), names=("gate", "plain layer")))
+    page = browser.new_page(viewport=DESK, color_scheme=scheme)
+    page.set_content(f'<body data-jp-theme-light="{theme}"><main>{shown}</main></body>')
+    dark = theme == "false" or (theme == "" and scheme == "dark")
+    ground = page.evaluate("getComputedStyle(document.querySelector('.archab')).backgroundColor")
+    assert ground == ("rgb(19, 23, 28)" if dark else "rgb(255, 255, 255)")
+    assert {text: ratio for text, ratio in page.evaluate(CONTRAST) if ratio < 4.5} == {}
     page.close()
 
 

@@ -44,8 +44,12 @@ def save(
     curves: pd.DataFrame | None = None,
     suffixes: Sequence[str] = ("svg", "pdf", "png"),
     dark: bool = True,
+    bare: bool = False,
 ) -> list[Path]:
     """Write every figure in these formats, for light paper and, where asked, for dark; the files.
+
+    Args:
+        bare: without title and caption, for a paper that sets its own.
 
     Raises:
         ArchabError: if the table of curves is refused.
@@ -57,7 +61,7 @@ def save(
         if isinstance(picture, Absent):
             continue
         for palette, shade in ((LIGHT, ""), (DARK, "-dark"))[: 1 + dark]:
-            figure = picture.figure(palette)
+            figure = picture.figure(palette, bare)
             for suffix in suffixes:
                 file = folder / f"{prefix}{picture.name}{shade}.{suffix}"
                 with mpl.rc_context(STYLE):

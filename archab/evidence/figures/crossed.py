@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 
 from archab.evidence import wording as words
 from archab.evidence.figures import scales
-from archab.evidence.figures.names import named
+from archab.evidence.figures.names import letters, named
 from archab.evidence.figures.palette import Palette
 from archab.evidence.figures.picture import Picture
 from archab.evidence.figures.scores import per_target
-from archab.evidence.figures.sheet import SMALL, Sheet
+from archab.evidence.figures.sheet import SMALL, WIDTH, Sheet, inches
 from archab.evidence.finding import better, effect, finding, level, measured, replicates
 from archab.evidence.outcome import Ratio, Verdict
 
@@ -26,11 +26,10 @@ def picture(verdict: Verdict) -> Picture:
     assert home is not None
     cells = typical(verdict)
     a, b = verdict.names
-    valid = "valid however often one looked" if verdict.rule == "anytime" else "of a single look"
     caption = (
-        f"Left: typical error (geometric mean) of both sides on targets of either prior. Right: ratios with their "
-        f"{level(verdict)} intervals ({valid}; home: of a single look). Shaded: within {verdict.margin_percent}. "
-        f"n = {replicates(verdict)}, one from either prior; a restart is no replicate."
+        f"Left: typical error (geometric mean) of both sides on targets of either prior. Right: {_intervals(verdict)}. "
+        f"Shaded: within {verdict.margin_percent}. n = {replicates(verdict)}, one from either prior; a restart is no "
+        f"replicate.{'' if _room_for_names(verdict) else letters(verdict)}"
     )
     alt = (
         f"On targets of {a}: {a} {cells['a', 'a']:.2g}, {b} {cells['b', 'a']:.2g}; on targets of {b}: "
@@ -41,6 +40,38 @@ def picture(verdict: Verdict) -> Picture:
     first = f"{found.name} learns better" if found else finding(verdict)
     title = f"{first}; {_lower_first(home_words(home))}" if measured(verdict) else first
     return Picture("crossed", title, caption, alt, partial(_draw, named(verdict), cells))
+
+
+def _drawn(verdict: Verdict, ratio: Ratio) -> bool:
+    """Whether a ratio has an interval in the figure."""
+    return measured(verdict) and math.isfinite(ratio.ci_low) and math.isfinite(ratio.ci_high)
+
+
+def _student(verdict: Verdict) -> Ratio:
+    return Ratio(verdict.gmr, *verdict.interval())
+
+
+def _intervals(verdict: Verdict) -> str:
+    """What stands for the ratios: with the intervals that are drawn."""
+    home = verdict.home_advantage
+    assert home is not None
+    valid = "valid however often one looked" if verdict.rule == "anytime" else "of a single look"
+    drawn = _drawn(verdict, _student(verdict)), _drawn(verdict, home)
+    if all(drawn):
+        return f"ratios with their {level(verdict)} intervals ({valid}; home: of a single look)"
+    if not any(drawn):
+        return "ratios; there is too little data for an interval"
+    which, of = ("upper", valid) if drawn[0] else ("lower", "of a single look")
+    return f"ratios, the {which} one with its {level(verdict)} interval ({of})"
+
+
+def _room_for_names(verdict: Verdict) -> bool:
+    names = named(verdict).names
+    return max(map(len, names)) <= 11 and inches(_head(names), SMALL) <= WIDTH - RIGHT
+
+
+def _head(names: tuple[str, str]) -> str:
+    return f"{names[0]}'s error over {names[1]}'s"
 
 
 def typical(verdict: Verdict) -> dict[tuple[str, str], float]:
@@ -67,11 +98,11 @@ def _lower_first(text: str) -> str:
 def _draw(verdict: Verdict, cells: dict[tuple[str, str], float], palette: Palette, title: str, caption: str) -> Figure:
     sheet = Sheet(palette, HEIGHT + 0.5, title, caption)
     _lines(sheet, verdict, cells, palette)
-    home, student = verdict.home_advantage, Ratio(verdict.gmr, *verdict.interval())
+    home, student = verdict.home_advantage, _student(verdict)
     assert home is not None
-    a, b = verdict.names if max(map(len, verdict.names)) <= 11 else ("A", "B")
+    names = verdict.names if _room_for_names(verdict) else ("A", "B")
     at_home = f"{words.percent(1 - min(home.gmr, 1 / home.gmr))} lower {'at home' if home.gmr >= 1 else 'away'}"
-    _ratio(sheet, 1.16, f"{a}'s error over {b}'s", effect(verdict.gmr), student, verdict, palette)
+    _ratio(sheet, 1.16, _head(names), effect(verdict.gmr, names), student, verdict, palette)
     axes = _ratio(sheet, 0.42, "error away over at home", at_home, home, verdict, palette)
     axes.spines["bottom"].set_visible(True)
     reach = math.exp(axes.get_xlim()[1])
@@ -94,7 +125,7 @@ def _ratio(sheet: Sheet, bottom: float, head: str, said: str, ratio: Ratio, verd
     axes.set_ylim(-1, 1)
     axes.axvspan(-math.log(margin), math.log(margin), color=palette.band, lw=0, zorder=0)
     axes.axvline(0, color=palette.ink, lw=0.7)
-    if measured(verdict) and math.isfinite(ratio.ci_low):
+    if _drawn(verdict, ratio):
         ends = np.log([ratio.ci_low, ratio.ci_high])
         axes.plot(ends, (0, 0), color=palette.ink, lw=1.4, solid_capstyle="butt", label=f"{head} interval")
     axes.plot(math.log(ratio.gmr), 0, "D", color=palette.ink, ms=4, mew=0, label=head)
@@ -120,7 +151,7 @@ def _lines(sheet: Sheet, verdict: Verdict, cells: dict[tuple[str, str], float], 
     values = scales.round_numbers(low / room, high * room)
     scales.ticks(axes.yaxis, values, [scales.number(v) for v in values])
     a, b = verdict.names
-    of = ("A", "B") if max(len(a), len(b)) > 11 else (a, b)
+    of = (a, b) if _room_for_names(verdict) else ("A", "B")
     scales.ticks(axes.xaxis, [0, 1], [f"targets\nof {of[0]}", f"targets\nof {of[1]}"])
     sheet.text(0.04, HEIGHT + 0.4, "error, NMSE (log)", size=SMALL, color=palette.soft)
     ends = sorted((cells[side, "b"], name, side) for side, name in zip("ab", of, strict=True))

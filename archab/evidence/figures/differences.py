@@ -14,12 +14,13 @@ from archab.evidence.figures import scales
 from archab.evidence.figures.names import named
 from archab.evidence.figures.palette import Palette
 from archab.evidence.figures.picture import Picture
-from archab.evidence.figures.sheet import LABEL, SMALL, TICK, WIDTH, Sheet, inches
+from archab.evidence.figures.scores import spread_out
+from archab.evidence.figures.sheet import LABEL, SMALL, TICK, WIDTH, Sheet, fitting, inches
 from archab.evidence.finding import better, between, decided, effect, finding, level, measured, replicate, replicates
 from archab.evidence.outcome import Verdict
 from archab.evidence.statistics import Array
 
-MOST_ALL, MOST_MEMBER, MOST_ROWS = 100, 60, 40
+MOST_ALL, MOST_MEMBER, MOST_ROWS = 100, 60, 12
 CROWDED = 8  # members from which the rows of members have no dots
 BESIDE, DOT = 0.94, 0.036  # inches
 
@@ -39,15 +40,16 @@ class Row:
 
 def picture(verdict: Verdict) -> Picture:
     """Differences by target; in an unpaired design by round, since no target has both sides."""
-    found, top = rows(verdict), rows(verdict)[0]
+    found, short = rows(verdict), named(verdict)
+    top = found[0]
     dots = _dots_are(verdict, found)
     ties = int(np.count_nonzero(top.differences == 0))
     valid = "valid however often one looked" if verdict.rule == "anytime" else "of a single look"
     interval = f"its {level(verdict)} interval (all: {valid}; members: of a single look)"
     shown = f"Diamond: geometric-mean ratio, line: {interval}. " if measured(verdict) else ""
-    tied = f" Grey: {ties} ties." if ties else ""
-    rest = len(verdict.members) - MOST_ROWS
-    left_out = f" {rest} members are left out." if rest > 0 else ""
+    tied = f" Grey: {ties:,} ties." if ties else ""
+    of = len(verdict.members)
+    left_out = f" {len(found) - 1} of {of:,} members are shown, evenly spread." if 0 < len(found) - 1 < of else ""
     caption = (
         f"{dots}. {shown}Shaded: within {verdict.margin_percent}. n = {replicates(verdict)}; a restart is no "
         f"replicate.{tied}{left_out}"
@@ -58,33 +60,44 @@ def picture(verdict: Verdict) -> Picture:
     if verdict.data.is_a is not None:
         lower = ""
     alt = lower + "; ".join(f"{row.name}: {effect(row.gmr)} ({between(row.low, row.high)})" for row in found)
-    return Picture("differences", finding(verdict), caption, f"{alt}.", partial(_draw, named(verdict), found))
+    return Picture("differences", finding(verdict), caption, f"{alt}.", partial(_draw, short, rows(short)))
 
 
 def _dots_are(verdict: Verdict, found: list[Row]) -> str:
-    if verdict.data.is_a is not None:
-        return "A dot is a round: the next target of either side"
+    if len(found) > 1 and not found[1].most:
+        return f"In the top row {_one(verdict, found)}; members' rows have no dots"
+    return f"A{_one(verdict, found)[1:]}"
+
+
+def _one(verdict: Verdict, found: list[Row]) -> str:
     one = replicate(verdict)
+    if verdict.data.is_a is not None:
+        return "a dot is a round: the next target of either side"
     top = one if len(found[0].differences) <= MOST_ALL else f"1/{MOST_ALL} of the {replicates(verdict)}"
     members = [len(row.differences) for row in found[1:] if row.most]
     rest = one if max(members, default=0) <= MOST_MEMBER else f"1/{MOST_MEMBER} of a member's"
-    return f"A dot is {top}" + (f", below {rest}" if members and rest != top else "")
+    return f"a dot is {top}" + (f", below {rest}" if members and rest != top else "")
 
 
 def rows(verdict: Verdict) -> list[Row]:
-    """The row of all members, and one a member (without dots where they are many, or targets have one side)."""
+    """The row of all members, and one a member (without dots where they are many, or targets have one side).
+
+    Of very many members some are shown, and none where their rows would be empty.
+    """
     design = verdict.data
     paired = design.is_a is None
     whole = np.nanmean(design.values, axis=1) if paired else design.rounds
     low, high = verdict.interval()
     found = [Row("all", whole, MOST_ALL, verdict.gmr, low, high, better(verdict) is not None)]
-    for i, m in enumerate(verdict.members[:MOST_ROWS]):
-        column = design.values[:, i]
-        dots = MOST_MEMBER if paired and len(verdict.members) <= CROWDED else 0
+    dots = MOST_MEMBER if paired and len(verdict.members) <= CROWDED else 0
+    if len(verdict.members) == 1 or not (dots or measured(verdict)):
+        return found
+    for i in spread_out(np.arange(len(verdict.members)), MOST_ROWS):
+        m, column = verdict.members[i], design.values[:, i]
         here = column[~np.isnan(column)] if dots else np.empty(0)
         name, passed = verdict.member_name(m.member), decided(verdict, m.p_holm)
         found.append(Row(name, here, dots, m.gmr, m.ci_low, m.ci_high, passed))
-    return found if len(verdict.members) > 1 else found[:1]
+    return found
 
 
 def stacked(differences: Array, most: int, reach: float, bin_width: float) -> tuple[Array, np.ndarray]:
@@ -115,9 +128,14 @@ class _Frame:
         """Where the axis ends, a log ratio."""
         return 1.06 * math.log(self.reach)
 
+    @property
+    def middle(self) -> float:
+        """Where the sides are equal, inches."""
+        return self.left + self.plot / 2
+
 
 def _draw(verdict: Verdict, found: list[Row], palette: Palette, title: str, caption: str) -> Figure:
-    names = [inches(row.name, LABEL, "bold" if i == 0 else "normal") for i, row in enumerate(found)]
+    names = [inches(row.name, TICK) if i else inches(row.name, LABEL, "bold") for i, row in enumerate(found)]
     left = min(max(names) + 0.09, 1.0)
     reach = ratios.reach(np.concatenate([row.differences for row in found]), verdict.settings.margin)
     frame = _Frame(left, WIDTH - left - BESIDE, reach)
@@ -125,7 +143,10 @@ def _draw(verdict: Verdict, found: list[Row], palette: Palette, title: str, capt
     dots = [stacked(row.differences, row.most, reach, bin_width) for row in found]
     heights = [_height(row, stack) for row, (_, stack) in zip(found, dots, strict=True)]
     body = sum(heights)
-    sheet = Sheet(palette, body + 0.62, title, caption)
+    heads = _heads(verdict, found[0])
+    a_side, b_side = (inches(head, SMALL, "bold") + 0.1 for head in heads)
+    two_lines = a_side > frame.middle or b_side > WIDTH - frame.middle
+    sheet = Sheet(palette, body + 0.62 + 0.11 * two_lines, title, caption)
     axes = sheet.axes(frame.left, 0.36, frame.plot, body)
     axes.set_ylim(0, body)
     axes.set_xlim(-frame.edge, frame.edge)
@@ -145,7 +166,10 @@ def _draw(verdict: Verdict, found: list[Row], palette: Palette, title: str, capt
     scales.ticks(axes.xaxis, [math.log(r) for r in words], list(words.values()))
     a, b = verdict.names if max(map(len, verdict.names)) <= 11 else ("A", "B")
     sheet.label(axes, f"{a}'s error relative to {b}'s")
-    _heads(sheet, verdict, found[0], body + 0.53, frame, palette)
+    style: dict[str, Any] = {"size": SMALL, "weight": "bold"}
+    ends, starts = max(frame.middle - 0.06, a_side - 0.06), min(frame.middle + 0.06, WIDTH - b_side + 0.06)
+    sheet.text(ends, body + 0.53 + 0.11 * two_lines, heads[0], ha="right", color=palette.a, **style)
+    sheet.text(starts, body + 0.53, heads[1], ha="left", color=palette.b, **style)
     return sheet.figure
 
 
@@ -172,15 +196,21 @@ def _interval(axes: Axes, row: Row, y: float, frame: _Frame, palette: Palette) -
         ends = np.clip([math.log(row.low), math.log(row.high)], -frame.edge, frame.edge)
         style: dict[str, Any] = {"lw": 1.3, "solid_capstyle": "butt", "zorder": 3}
         axes.plot(ends, (y, y), color=palette.ink, label=f"{row.name} interval", **style)
-    at = float(np.clip(math.log(row.gmr), -frame.edge, frame.edge))
-    axes.plot(at, y, "D", color=palette.ink, ms=3.3, mew=0, zorder=4, label=f"{row.name} ratio")
+    at, style = math.log(row.gmr), {"color": palette.ink, "mew": 0, "zorder": 4, "clip_on": False}
+    if abs(at) <= frame.edge:
+        axes.plot(at, y, "D", ms=3.3, label=f"{row.name} ratio", **style)
+    for sign, mark, beyond in ((-1, "<", row.low), (1, ">", row.high)):
+        # An arrow where the ratio or its interval goes on beyond the axis.
+        if sign * at > frame.edge or (beyond > 0 and sign * math.log(beyond) > frame.edge):
+            axes.plot(sign * frame.edge, y, mark, ms=4, label=f"{row.name} beyond", **style)
 
 
 def _beside(sheet: Sheet, row: Row, y: float, frame: _Frame, palette: Palette, shown: bool) -> None:
     bold = row.name == "all"
     up = 0.07 if row.most else 0.0
     weight = "bold" if bold else "normal"
-    sheet.text(frame.left - 0.05, y + up, row.name, ha="right", size=LABEL if bold else TICK, weight=weight)
+    size = fitting(row.name, frame.left - 0.09, LABEL if bold else TICK, weight)
+    sheet.text(frame.left - 0.05, y + up, row.name, ha="right", size=size, weight=weight)
     if not shown:
         return
     colour = (palette.a if row.gmr < 1 else palette.b) if row.decided else palette.ink
@@ -189,17 +219,9 @@ def _beside(sheet: Sheet, row: Row, y: float, frame: _Frame, palette: Palette, s
     sheet.text(x, y - 0.045 + up / 2, between(row.low, row.high), size=SMALL - 0.5, color=palette.soft)
 
 
-def _heads(sheet: Sheet, verdict: Verdict, row: Row, y: float, frame: _Frame, palette: Palette) -> None:
-    """Which side is which, on either side of the middle, with the targets on which it is lower."""
-    counts = ["", ""]
-    if verdict.data.is_a is None:
-        counts = [f": {(row.differences < 0).sum():,}", f": {(row.differences > 0).sum():,}"]
-    middle = frame.left + frame.plot / 2
-    for i, (letter, name, room) in enumerate(zip("AB", verdict.names, (middle, WIDTH - middle), strict=True)):
-        called = name if name == letter else f"{letter} {name}"
-        if inches(f"← {called} lower{counts[i]}", SMALL, "bold") > room - 0.08:
-            called = letter
-        said = f"{called} lower{counts[i]}"
-        colour = palette.b if i else palette.a
-        style: dict[str, Any] = {"size": SMALL, "weight": "bold", "color": colour, "ha": "left" if i else "right"}
-        sheet.text(middle + (0.06 if i else -0.06), y, f"{said} →" if i else f"← {said}", **style)
+def _heads(verdict: Verdict, row: Row) -> tuple[str, str]:
+    """Which side is which, with the targets on which it is lower; for either side of the middle."""
+    a, b = (name if name == letter else f"{letter} {name}" for letter, name in zip("AB", verdict.names, strict=True))
+    if verdict.data.is_a is not None:
+        return f"← {a} lower", f"{b} lower →"
+    return f"← {a} lower: {(row.differences < 0).sum():,}", f"{b} lower: {(row.differences > 0).sum():,} →"

@@ -1,9 +1,8 @@
 """The whole experiment in one wide picture: sizes, targets, two students, the differences, the verdict."""
 
 import math
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -16,10 +15,11 @@ from archab.evidence import ratios
 from archab.evidence import wording as words
 from archab.evidence.context import Context
 from archab.evidence.figures.differences import stacked
-from archab.evidence.figures.names import drawable, named
+from archab.evidence.figures.names import LONGEST, drawable, named, short
 from archab.evidence.figures.palette import DARK, LIGHT, Palette
+from archab.evidence.figures.rounds import in_family
 from archab.evidence.figures.scales import number
-from archab.evidence.figures.sheet import STYLE, inches, wrapped
+from archab.evidence.figures.sheet import STYLE, balanced, fitting, inches, wrapped
 from archab.evidence.finding import better, between, level, measured
 from archab.evidence.functions import Functions
 from archab.evidence.outcome import Verdict
@@ -61,12 +61,13 @@ def hero(verdict: Verdict, context: Context, functions: Functions | None, palett
         board = _Board(palette)
         v = named(verdict)
         _head(board, named(verdict, 40), context)
-        # Left edge and width of every part.
-        places = [(0.22, 1.45), (2.2, 1.45), (4.12, 1.62), (6.15, 1.9), (8.42, 1.36)]
+        edges = [(0.22, 1.45), (2.2, 1.45), (4.12, 1.62), (6.15, 1.9), (8.42, 1.36)]
         if functions is None:
-            places = [(0.5, 1.9), (3.6, 2.9), (7.6, 1.6)]
-        for (left, width), (after, _) in pairwise(places):
-            board.arrow(left + width + 0.09, after - 0.1)
+            edges = [(0.5, 1.9), (3.6, 2.9), (7.6, 1.6)]
+        after = [*(left for left, _ in edges[1:]), WIDTH]
+        places = [_Place(left, width, end - left - 0.16) for (left, width), end in zip(edges, after, strict=True)]
+        for place, end in zip(places[:-1], after, strict=False):
+            board.arrow(place.left + place.width + 0.09, end - 0.1)
         steps = iter(enumerate(places, 1))
         _sizes(board, v, context, *next(steps))
         if functions is not None:
@@ -75,6 +76,14 @@ def hero(verdict: Verdict, context: Context, functions: Functions | None, palett
         _differences(board, v, *next(steps))
         _verdict(board, v, *next(steps))
     return board.figure
+
+
+class _Place(NamedTuple):
+    """Where a part stands, in inches: its left edge, its width, and the room up to the next part."""
+
+    left: float
+    width: float
+    room: float
 
 
 class _Board:
@@ -100,31 +109,32 @@ class _Board:
         patch = FancyArrowPatch(*ends, arrowstyle="->", mutation_scale=9, color=self.palette.soft, lw=1.1)
         self.figure.add_artist(patch)
 
-    def foot(self, step: int, left: float, head: str, text: str, width: float) -> None:
+    def foot(self, step: int, left: float, head: str, text: str, room: float) -> None:
+        """The number of a part, what it is called, and what is said of it in so many inches from its left edge."""
         self.text(left, 0.5, str(step), color=self.palette.ref, weight="bold")
         self.text(left + 0.17, 0.5, head, weight="bold")
-        for i, line in enumerate(wrapped(text, width + 0.2, SMALL)[:2]):
+        for i, line in enumerate(balanced(text, room - 0.17, SMALL)[:2]):
             self.text(left + 0.17, 0.29 - 0.16 * i, line, SMALL, color=self.palette.soft)
 
 
 def _head(board: _Board, verdict: Verdict, context: Context) -> None:
     title = drawable(verdict.sentence().rstrip("."))
-    size = TITLE * min(1.0, (WIDTH - 0.5) / inches(title, TITLE, "bold"))
+    size = fitting(title, WIDTH - 0.5, TITLE, "bold")
     board.text(0.22, HEIGHT - 0.34, title, size, weight="bold")
     said = drawable(" ".join(text for text in (context.question, verdict.size_sentence()) if text))
     board.text(0.22, HEIGHT - 0.68, wrapped(said, WIDTH - 0.5, SUBTITLE)[0], SUBTITLE, color=board.palette.soft)
 
 
-def _sizes(board: _Board, verdict: Verdict, context: Context, step: int, place: tuple[float, float]) -> None:
+def _sizes(board: _Board, verdict: Verdict, context: Context, step: int, place: _Place) -> None:
     """A bar for the size of every member, a side; names alone where sizes are not known."""
-    left, width = place
+    left, width, room = place
     every = verdict.members
     shown = [every[i] for i in np.unique(np.linspace(0, len(every) - 1, MOST_BARS).round().astype(int))]
     known = all(math.isfinite(m.size_ratio) for m in shown)
     largest = max(max(m.size_a, m.size_b) for m in shown) if known else 1.0
     for i, (side, name) in enumerate(zip("ab", verdict.names, strict=True)):
         colour, top = getattr(board.palette, side), BOTTOM + TALL - 0.05 - i * 1.02
-        board.text(left, top, name, TEXT, weight="bold", color=colour)
+        board.text(left, top, name, fitting(name, room, TEXT, "bold"), weight="bold", color=colour)
         if not known:
             continue
         axes = board.axes(left, top - 0.8, width, 0.66)
@@ -137,14 +147,16 @@ def _sizes(board: _Board, verdict: Verdict, context: Context, step: int, place: 
         for y in {0, len(sizes) - 1}:
             axes.text(sizes[y] / largest + 0.03, y, number(sizes[y]), size=7, color=board.palette.soft, va="center")
     smallest = min(min(m.size_a, m.size_b) for m in every)
-    said = f"{number(smallest)} to {number(largest)} {context.unit}".strip() if known else "sizes not in the table"
-    board.foot(step, left, "two architectures", said, width)
+    said = (
+        f"{number(smallest)} to {number(largest)} {short(context.unit, LONGEST)}".strip()
+        if known
+        else "sizes not in the table"
+    )
+    board.foot(step, left, "two architectures", said, room)
 
 
-def _targets(
-    board: _Board, verdict: Verdict, context: Context, functions: Functions, step: int, place: tuple[float, float]
-) -> None:
-    left, width = place
+def _targets(board: _Board, verdict: Verdict, context: Context, functions: Functions, step: int, place: _Place) -> None:
+    left, width, room = place
     count = min(MOST_CURVES, len(functions.targets))
     first = max(0, min(functions.chosen - count + 1, len(functions.targets) - count))
     pitch, high = width / 4, TALL / 4
@@ -163,15 +175,15 @@ def _targets(
                 spine.set_color(board.palette.ink)
     crossed = "half from either prior" if verdict.data.kind == "crossed" else "networks never trained"
     source = f"drawn from {context.reference}" if context.reference else crossed
-    board.foot(step, left, f"{_counted(verdict)} targets", source, width)
+    board.foot(step, left, f"{_counted(verdict)} targets", source, room)
 
 
 def _counted(verdict: Verdict) -> str:
     return f"{verdict.blocks * (2 if verdict.data.kind == 'crossed' else 1):,}"
 
 
-def _students(board: _Board, verdict: Verdict, functions: Functions, step: int, place: tuple[float, float]) -> None:
-    left, width = place
+def _students(board: _Board, verdict: Verdict, functions: Functions, step: int, place: _Place) -> None:
+    left, width, room = place
     palette = board.palette
     axes = board.axes(left, BOTTOM, width, TALL)
     axes.set_axis_on()
@@ -191,12 +203,13 @@ def _students(board: _Board, verdict: Verdict, functions: Functions, step: int, 
     axes.set_xlim(float(functions.x[0]) - 0.03, float(functions.x[-1]) + 0.03)
     names = ((verdict.names[0], palette.a), (verdict.names[1], palette.b), ("target", palette.ref))
     for i, (name, colour) in enumerate(names):
-        board.text(left + 0.1, BOTTOM + TALL - 0.14 - 0.2 * i, name, SMALL + 0.4, weight="bold", color=colour)
-    board.foot(step, left, "both learn each one", "a typical one, along a line", width)
+        size = fitting(name, width - 0.2, SMALL + 0.4, "bold")
+        board.text(left + 0.1, BOTTOM + TALL - 0.14 - 0.2 * i, name, size, weight="bold", color=colour)
+    board.foot(step, left, "both learn each one", "a typical one, along a line", room)
 
 
-def _differences(board: _Board, verdict: Verdict, step: int, place: tuple[float, float]) -> None:
-    left, width = place
+def _differences(board: _Board, verdict: Verdict, step: int, place: _Place) -> None:
+    left, width, room = place
     palette = board.palette
     paired = verdict.data.is_a is None
     d = np.nanmean(verdict.data.values, axis=1) if paired else verdict.data.rounds
@@ -220,13 +233,23 @@ def _differences(board: _Board, verdict: Verdict, step: int, place: tuple[float,
         if reach < 4 and ratio not in (1 / reach, 1, reach):
             continue  # no room for words of that length
         axes.text(math.log(ratio), 0.2, word, size=SMALL, color=palette.soft, ha="center", va="center")
-    for i, (name, colour) in enumerate(zip(verdict.names, (palette.a, palette.b), strict=True)):
-        called = name if inches(f"← {name}", SMALL, "bold") < width / 2 else "AB"[i]
-        said, ha = (f"{called} →", "left") if i else (f"← {called}", "right")
-        board.text(left + width / 2 + (0.05 if i else -0.05), BOTTOM + TALL - 0.12, said, SMALL, weight="bold",
-                   color=colour, ha=ha)  # fmt: skip
+    for sign, mark, beyond in ((-1, "<", low), (1, ">", high)):
+        if measured(verdict) and beyond > 0 and sign * math.log(beyond) > edge:
+            axes.plot(sign * edge, 0.41, mark, color=palette.ink, ms=5, mew=0, clip_on=False, label="beyond")
+    _directions(board, verdict, place)
     per = {"paired": "per target", "crossed": "per pair", "unpaired": "per round"}[verdict.data.kind]
-    board.foot(step, left, f"difference {per}", _lower(verdict, d), width)
+    board.foot(step, left, f"difference {per}", _lower(verdict, d), room)
+
+
+def _directions(board: _Board, verdict: Verdict, place: _Place) -> None:
+    """On which side of the middle who is lower; above one another where the names have no room beside."""
+    heads, middle = (f"← {verdict.names[0]}", f"{verdict.names[1]} →"), place.left + place.width / 2
+    wide = [inches(head, SMALL, "bold") + 0.05 for head in heads]
+    beside = max(wide) <= place.width / 2 + 0.05
+    ends = max(middle - 0.05, place.left + wide[0]), min(middle + 0.05, place.left + place.width - wide[1])
+    for i, (head, colour) in enumerate(zip(heads, (board.palette.a, board.palette.b), strict=True)):
+        y = BOTTOM + TALL - 0.12 + (0 if beside or i else 0.17)
+        board.text(ends[i], y, head, SMALL, weight="bold", color=colour, ha="left" if i else "right")
 
 
 def _lower(verdict: Verdict, d: np.ndarray) -> str:
@@ -235,15 +258,15 @@ def _lower(verdict: Verdict, d: np.ndarray) -> str:
     return f"{name} lower on {most:,} of {len(d):,}"
 
 
-def _verdict(board: _Board, verdict: Verdict, step: int, place: tuple[float, float]) -> None:
-    left, width = place
+def _verdict(board: _Board, verdict: Verdict, step: int, place: _Place) -> None:
+    left, width, room = place
     palette, found = board.palette, better(verdict)
     colour = getattr(palette, found.side) if found else palette.ink
     if found:
         big = f"{words.percent(1 - found.ratio)} lower"
     else:
         big = f"within {verdict.margin_percent}" if verdict.verdict == "equivalent" else "no winner yet"
-    size = BIG * min(1.0, (width + 0.05) / inches(big, BIG, "bold"))
+    size = fitting(big, width + 0.05, BIG, "bold")
     board.text(left, BOTTOM + TALL - 0.2, big, size, weight="bold", color=colour)
     if measured(verdict) and math.isfinite(verdict.interval()[0]):
         board.text(left, BOTTOM + TALL - 0.5, f"{level(verdict)}: {between(*verdict.interval())}", TEXT)
@@ -252,8 +275,9 @@ def _verdict(board: _Board, verdict: Verdict, step: int, place: tuple[float, flo
     if verdict.log_e:
         _evidence(board, verdict, left, colour)
     n = len(verdict.log_e)
-    after = f"after round {verdict.stop_at:,} of {n:,}" if found and verdict.stop_at else f"after {n:,} rounds"
-    board.foot(step, left, "verdict", after, width)
+    crossed = found and verdict.stop_at and not in_family(verdict)
+    after = f"after round {verdict.stop_at:,} of {n:,}" if crossed else f"after {n:,} rounds"
+    board.foot(step, left, "verdict", after, room)
 
 
 def _evidence(board: _Board, verdict: Verdict, left: float, colour: str) -> None:
@@ -272,7 +296,8 @@ def _evidence(board: _Board, verdict: Verdict, left: float, colour: str) -> None
         at = verdict.log_e[verdict.stop_at - 1]
         axes.plot(verdict.stop_at, at, "o", mfc=palette.bg, mec=palette.ink, mew=1.3, ms=6, label="crossing")
     beyond: dict[str, Any] = {"size": SMALL - 0.6, "va": "center", "annotation_clip": False}
-    axes.annotate("decided", (1, bar), (4, 0), ("axes fraction", "data"), "offset points", color=palette.ink, **beyond)
+    decided = "decided" if not in_family(verdict) else f"E = {1 / verdict.settings.alpha:,.6g}"
+    axes.annotate(decided, (1, bar), (4, 0), ("axes fraction", "data"), "offset points", color=palette.ink, **beyond)
     end = min(float(shown[-1, 1]), 6.2 * bar)
     end = end if abs(end - bar) > 0.15 * min(top, 6 * bar) else bar - 0.2 * min(top, 6 * bar)
     axes.annotate("evidence", (1, end), (4, 0), ("axes fraction", "data"), "offset points", color=colour, **beyond)

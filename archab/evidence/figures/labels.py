@@ -9,6 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
+WRONG = 1e6  # more than any line that is covered
+
 
 @dataclass(frozen=True)
 class Spot:
@@ -28,14 +30,28 @@ class Labels:
 
     Attributes:
         axes: where they stand; limits and scales must be set.
+        right: where they end, in pixels; the sheet's edge where it is not given.
         taken: boxes of the names so far, in pixels.
     """
 
     axes: Axes
+    right: float | None = None
     taken: list[Bbox] = field(default_factory=list)
 
-    def put(self, text: str, color: str, spots: Sequence[Spot], size: float = 7.0, weight: str = "bold") -> None:
-        """Write a name at the spot where it covers least; of equal ones the first."""
+    def put(
+        self,
+        text: str,
+        color: str,
+        spots: Sequence[Spot],
+        size: float = 7.0,
+        weight: str = "bold",
+        below: bool = False,
+    ) -> None:
+        """Write a name at the spot where it covers least; of equal ones the first.
+
+        Args:
+            below: keep it under the name before.
+        """
         figure = self.axes.figure
         assert isinstance(figure, Figure)
         renderer = FigureCanvasAgg(figure).get_renderer()
@@ -56,6 +72,8 @@ class Labels:
             )
             box = text_.get_window_extent(renderer).padded(1.5)
             cost = self._cost(box, drawn, figure)
+            if below and self.taken and box.y1 > self.taken[-1].y0 + 1:
+                cost += WRONG
             if best is None or cost < best[0]:
                 if best:
                     best[1].remove()
@@ -68,8 +86,9 @@ class Labels:
     def _cost(self, box: Bbox, drawn: np.ndarray, figure: Figure) -> float:
         covered = np.count_nonzero((drawn > [box.x0, box.y0]).all(1) & (drawn < [box.x1, box.y1]).all(1))
         others = sum(bool(box.overlaps(other)) for other in self.taken)
-        outside = not (self.axes.bbox.x0 - 2 <= box.x0 and box.x1 <= figure.bbox.x1)
-        return covered + 1000.0 * others + 1000.0 * outside
+        right = figure.bbox.x1 if self.right is None else self.right
+        outside = not (self.axes.bbox.x0 - 2 <= box.x0 and box.x1 <= right and box.y1 <= figure.bbox.y1)
+        return covered + WRONG * others + WRONG * outside
 
     def _pixels(self) -> np.ndarray:
         """Points along every line of the axes."""

@@ -7,7 +7,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from archab.evidence.outcome import Verdict
 
-LONGEST, LONGEST_MEMBER = 16, 14
+LONGEST, LONGEST_MEMBER = 20, 14
 IN_TITLES = 28
 
 
@@ -31,6 +31,12 @@ def short(name: str, longest: int) -> str:
         return name
     end = (longest - 1) // 3
     return f"{name[: longest - 1 - end]}…{name[len(name) - end :]}"
+
+
+def letters(verdict: Verdict) -> str:
+    """What A and B stand for, where a figure has room for no more than these; empty where the sides are called so."""
+    a, b = verdict.names
+    return "" if (a, b) == ("A", "B") else f" A: {a}; B: {b}."
 
 
 def drawable(text: str) -> str:

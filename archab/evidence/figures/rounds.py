@@ -20,10 +20,11 @@ from archab.evidence.outcome import Verdict
 from archab.evidence.replays import LONGEST, Replays, replay
 from archab.evidence.sequential import EARLY
 from archab.evidence.series import by_round
+from archab.evidence.statistics import Array
 
 HIGHEST, LOWEST = 8.0, -2.0  # powers of ten that are drawn
 LOG_FROM = 100  # rounds from which their axis is a log one
-LEFT, PLOT, TOP, LOW = 0.5, 1.92, 1.4, 0.62  # inches
+LEFT, PLOT, TOP, LOW = 0.5, 1.9, 1.4, 0.62  # inches
 
 
 def picture(verdict: Verdict) -> Picture:
@@ -55,12 +56,17 @@ def _round(verdict: Verdict) -> str:
 def crossing(verdict: Verdict) -> str:
     """When E first reached the line, as a sentence."""
     if verdict.stop_at is None:
-        return f"E has not reached {_bar(verdict):g} in {len(verdict.log_e):,} rounds."
-    return f"E first reached {_bar(verdict):g} in round {verdict.stop_at:,} of {len(verdict.log_e):,}."
+        return f"E has not reached {_bar(verdict)} in {len(verdict.log_e):,} rounds."
+    return f"E first reached {_bar(verdict)} in round {verdict.stop_at:,} of {len(verdict.log_e):,}."
+
+
+def in_family(verdict: Verdict) -> bool:
+    """Whether it was judged with other configurations, so that the line does not decide: p after Holm does."""
+    return verdict.p_adjusted > verdict.p_rule * (1 + 1e-9)
 
 
 def _title(verdict: Verdict) -> str:
-    if better(verdict) and verdict.rule == "anytime":
+    if better(verdict) and verdict.rule == "anytime" and not in_family(verdict):
         return f"Decided after {verdict.stop_at:,} of {len(verdict.log_e):,} rounds; looking early was allowed"
     if not measured(verdict):
         return finding(verdict)
@@ -78,15 +84,17 @@ def _ahead(verdict: Verdict) -> str:
     return f" Dashed: were the future like the past, E would reach the line {half}."
 
 
-def _bar(verdict: Verdict) -> float:
-    return 1 / verdict.settings.alpha
+def _bar(verdict: Verdict, share: float = 1.0) -> str:
+    """The E that decides with this share of the error rate."""
+    return scales.number(1 / (share * verdict.settings.alpha))
 
 
 def _bar_words(verdict: Verdict) -> str:
+    alone = " for one configuration alone" if in_family(verdict) else ""
     if verdict.rule == "anytime":
-        return f"{_bar(verdict):g} decides"
+        return f"{_bar(verdict)} decides{alone}"
     if verdict.rule == "hybrid":
-        return f"{_bar(verdict) / EARLY:g} decides early under the hybrid rule"
+        return f"{_bar(verdict, EARLY)} decides early under the hybrid rule{alone}"
     return "the fixed rule does not use it"
 
 
@@ -117,7 +125,7 @@ def _evidence(axes: Axes, verdict: Verdict, replays: Replays, palette: Palette) 
     axes.add_collection(LineCollection(lines, colors=palette.ref, linewidths=0.4, alpha=0.35, label="replays"))
     found = better(verdict)
     colour = getattr(palette, found.side) if found else palette.ink
-    bar = math.log10(_bar(verdict))
+    bar = -math.log10(verdict.settings.alpha)
     axes.plot(x, y, color=colour, lw=1.6, label="E", zorder=3, solid_joinstyle="round")
     axes.axhline(bar, color=palette.ink, lw=0.8, zorder=2)
     if verdict.stop_at is not None:
@@ -134,15 +142,34 @@ def _evidence(axes: Axes, verdict: Verdict, replays: Replays, palette: Palette) 
     if verdict.rule == "hybrid":
         axes.axhline(log10, color=palette.ink, lw=0.8, ls=(0, (4, 2)), zorder=2)
     end = f"E = {_raised(words.evidence(verdict.log_e[-1]))}"
-    decides = {"anytime": f"{_bar(verdict):g}: decided", "fixed": f"{_bar(verdict):g}"}
-    names = [
-        (float(np.clip(y[-1], low, high)), end, colour, "bold"),
-        (bar, decides.get(verdict.rule, f"{_bar(verdict):g}"), palette.ink, "normal"),
-    ]
+    decided = "decides for\none configuration\nalone" if in_family(verdict) else "decided"
+    line = f"{_bar(verdict)}: {decided}" if verdict.rule == "anytime" else _bar(verdict)
+    names = [(bar, line, palette.ink, "normal")]
+    if not _leaving(axes, x, y, end, colour):
+        names.append((float(np.clip(y[-1], low, high)), end, colour, "bold"))
     if verdict.rule == "hybrid":
-        names.append((log10, f"{_bar(verdict) / EARLY:g}: early", palette.ink, "normal"))
+        names.append((log10, f"{_bar(verdict, EARLY)}: early", palette.ink, "normal"))
     names.append((float(np.median(cloud[:, -1])), "same data,\nsides by coin", palette.ref, "normal"))
     _names(axes, names, TOP)
+
+
+def _leaving(axes: Axes, x: Array, y: Array, end: str, colour: str) -> bool:
+    """Arrows where the curve leaves the axes at the top, the last one with its end; whether it ends out there."""
+    top = axes.get_ylim()[1]
+    to_paper, from_paper = (np.log, np.exp) if axes.get_xscale() == "log" else (np.asarray, np.asarray)
+    places = to_paper(x)
+    leaves = [
+        float(from_paper(places[i] + (top - y[i]) / (y[i + 1] - y[i]) * (places[i + 1] - places[i])))
+        for i in np.flatnonzero((y[:-1] <= top) & (y[1:] > top))
+    ]
+    if leaves:
+        style: dict[str, Any] = {"color": colour, "ms": 5, "mew": 0, "clip_on": False, "zorder": 5}
+        axes.plot(leaves, [top] * len(leaves), "^", label="beyond", **style)
+    if y[-1] <= top:
+        return False
+    at: dict[str, Any] = {"textcoords": "offset points", "annotation_clip": False}
+    axes.annotate(f"to {end}", (leaves[-1], top), (5, 0), va="center", color=colour, size=SMALL, weight="bold", **at)
+    return True
 
 
 def _forecast(axes: Axes, verdict: Verdict, bar: float, palette: Palette) -> None:

@@ -23,6 +23,15 @@ def ticks(axis: Axis, values: Sequence[float], labels: Sequence[str]) -> None:
     axis.set_major_formatter(FixedFormatter(list(labels)))
 
 
+def legible(places: Sequence[float], widths: Sequence[float]) -> list[int]:
+    """Which labels to keep so that none touches the one before: indices, from places and widths of one unit."""
+    kept: list[int] = []
+    for i, (place, width) in enumerate(zip(places, widths, strict=True)):
+        if not kept or place - places[kept[-1]] >= (width + widths[kept[-1]]) / 2:
+            kept.append(i)
+    return kept
+
+
 def round_numbers(low: float, high: float) -> list[float]:
     """Three to seven round numbers on a log axis, as far as the range holds them; whole powers where it is wide."""
     first, last = math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1

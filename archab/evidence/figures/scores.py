@@ -22,7 +22,7 @@ def mean_and_interval(y: Array, alpha: float) -> tuple[float, float, float]:
     return float(np.exp(y.mean())), float(np.exp(low)), float(np.exp(high))
 
 
-def spread_out(values: Array, most: int) -> Array:
+def spread_out(values: np.ndarray, most: int) -> np.ndarray:
     """At most so many of the values, evenly spaced in their order."""
     if values.size <= most:
         return values

@@ -16,7 +16,7 @@ from archab.evidence.figures.names import named
 from archab.evidence.figures.palette import Palette
 from archab.evidence.figures.picture import Picture
 from archab.evidence.figures.scores import per_target
-from archab.evidence.figures.sheet import LABEL, Sheet
+from archab.evidence.figures.sheet import LABEL, Sheet, fitting
 from archab.evidence.finding import finding, level, measured, replicates
 from archab.evidence.outcome import Verdict
 from archab.evidence.statistics import Array
@@ -96,7 +96,7 @@ def _draw(verdict: Verdict, found: Shares, palette: Palette, title: str, caption
     axes = sheet.axes(0.42, 0.36, 2.8, HEIGHT)
     axes.set_xscale("log")
     axes.set_xlim(found.errors[0], 1)
-    axes.set_ylim(0, 1.02)
+    axes.set_ylim(0, 1.14)  # a name has room above a curve at 100%
     axes.axvline(found.epsilon, color=palette.line, lw=0.8, zorder=0).set_in_layout(False)
     for side, values, dash in (("b", found.b, (0, (4, 1.6))), ("a", found.a, "-")):
         colour = getattr(palette, side)
@@ -108,16 +108,18 @@ def _draw(verdict: Verdict, found: Shares, palette: Palette, title: str, caption
         axes.plot(found.epsilon, share, marker, ms=4.2, mec=colour, mew=1.2, zorder=3, label=f"{side} at epsilon",
                   mfc=colour if side == "a" else palette.bg)  # fmt: skip
     labels = Labels(axes)
-    a_above = found.at[0] >= found.at[1]
-    for side, name, share in zip("ab", verdict.names, found.at, strict=True):
-        above = (side == "a") == a_above
-        left, right = (
-            Spot(found.epsilon, share, -6, 5, "right", "bottom"),
-            Spot(found.epsilon, share, 6, -5, "left", "top"),
-        )
-        other = [Spot(found.epsilon, share, 6, 5, "left", "bottom"), Spot(found.epsilon, share, -6, -5, "right", "top")]
-        spots = [left, right, *other] if above else [right, left, *other]
-        labels.put(f"{name} {words.percent(share)}", getattr(palette, side), spots, LABEL)
+    ordered = sorted(zip("ab", verdict.names, found.at, strict=True), key=lambda side: -side[2])
+    for i, (side, name, share) in enumerate(ordered):
+        # The upper name first up and to the left of its curve, the lower one down and to the right.
+        ways = [("right", "bottom"), ("left", "top"), ("left", "bottom"), ("right", "top")]
+        spots = [
+            Spot(found.epsilon, share, dx if ha == "left" else -dx, dy if va == "bottom" else -dy, ha, va)
+            for ha, va in (ways if i == 0 else [ways[1], ways[3], ways[0], ways[2]])
+            for dy in (4, 10, 18)
+            for dx in (6, 14, 24)
+        ]
+        text = f"{name} {words.percent(share)}"
+        labels.put(text, getattr(palette, side), spots, fitting(text, 1.3, LABEL, "bold"), below=i == 1)
     errors = scales.round_numbers(float(found.errors[0]), 1.0)
     scales.ticks(axes.xaxis, errors, [scales.number(v) for v in errors])
     scales.ticks(axes.yaxis, [0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])

@@ -1,6 +1,6 @@
 """The sheet that every figure is drawn on, at its printed size: title above, caption below, axes placed in inches."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import cache
 from typing import Any
 
@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
-from matplotlib.textpath import TextPath
+from matplotlib.textpath import TextToPath
 
 from archab.evidence.figures.palette import Palette
 
@@ -22,6 +22,7 @@ STYLE: Any = {
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "Helvetica"],
     "font.size": LABEL,
     "text.parse_math": False,  # a name may hold $, _ and ^
+    "text.hinting": "none",  # text is then as wide on a screen as on paper
     "svg.fonttype": "none",
     "svg.hashsalt": "archab",
     "pdf.fonttype": 42,
@@ -73,6 +74,12 @@ class Sheet:
         given = {"size": LABEL, "color": self.palette.ink, "va": "center", **style}
         return self.figure.text(x / WIDTH, (y + self._bottom) / self._height, text, **given)  # type: ignore[arg-type]
 
+    def make_room(self, axes: Axes, ticks: Iterable[str]) -> None:
+        """Move the left edge of axes to where these tick labels, and a name beside them, stand inside the sheet."""
+        left = max((inches(text, TICK) for text in ticks), default=0.0) + 0.23
+        place = axes.get_position()
+        axes.set_position((left / WIDTH, place.y0, place.x1 - left / WIDTH, place.height))
+
     def label(self, axes: Axes, x: str = "", y: str = "") -> None:
         """Names of the axes."""
         axes.set_xlabel(x, size=LABEL, color=self.palette.soft, labelpad=2)
@@ -81,20 +88,25 @@ class Sheet:
 
 @cache
 def inches(text: str, size: float, weight: str = "normal") -> float:
-    """How wide a line of text is."""
-    if not text.strip():
-        return 0.0
+    """How wide a line of text is, with the room beside its letters."""
     with mpl.rc_context(STYLE):
         font = FontProperties(family="sans-serif", weight=weight, size=size)
-        return float(TextPath((0, 0), text, prop=font, usetex=False).get_extents().x1) / 72
+        return float(_MEASURE.get_text_width_height_descent(text, font, False)[0]) / 72
+
+
+_MEASURE = TextToPath()
+
+
+def fitting(text: str, room: float, size: float, weight: str = "normal") -> float:
+    """The size at which a line of text fits into so many inches, this one or smaller."""
+    return size * min(1.0, room / max(inches(text, size, weight), 1e-9))
 
 
 def wrapped(text: str, width: float, size: float, weight: str = "normal") -> list[str]:
     """The lines of a text that is to fit into so many inches; a longer word is cut."""
     if inches(text, size, weight) <= width:
         return [text]
-    # Mean widths of words are good enough, since every word is measured once.
-    space = inches("x x", size, weight) - 2 * inches("x", size, weight)
+    space = inches(" ", size, weight)
     lines: list[str] = []
     used = width + 1
     for word in (piece for whole in text.split() for piece in _fitting(whole, width, size, weight)):
@@ -120,6 +132,13 @@ def balanced(text: str, width: float, size: float, weight: str = "normal") -> li
 
 
 def _fitting(word: str, width: float, size: float, weight: str) -> list[str]:
-    parts = -(-inches(word, size, weight) // width)
-    each = max(1, int(len(word) // max(1, parts)) - (parts > 1))
-    return [word[i : i + each] for i in range(0, len(word), each)] if parts > 1 else [word]
+    if inches(word, size, weight) <= width:
+        return [word]
+    parts, used = [""], 0.0
+    for letter in word:
+        wide = inches(letter, size, weight)
+        if used + wide > width:
+            parts, used = [*parts, ""], 0.0
+        parts[-1] += letter
+        used += wide
+    return parts

@@ -12,15 +12,16 @@ from matplotlib.figure import Figure
 
 from archab.evidence.figures import scales
 from archab.evidence.figures.labels import Labels, Spot
-from archab.evidence.figures.names import named
+from archab.evidence.figures.names import LONGEST, named, short
 from archab.evidence.figures.palette import Palette
 from archab.evidence.figures.picture import Picture
 from archab.evidence.figures.scores import mean_and_interval, per_target, spread_out
-from archab.evidence.figures.sheet import MOST_MARKS, RASTERISED, SMALL, Sheet
+from archab.evidence.figures.sheet import MOST_MARKS, RASTERISED, SMALL, TICK, WIDTH, Sheet, inches
 from archab.evidence.finding import better, finding, level, measured, replicates
 from archab.evidence.outcome import Member, Verdict
 
-HEIGHT = 2.2
+HEIGHT = 2.2  # inches
+CROWDED = 12  # members from which marks are smaller
 
 
 def picture(verdict: Verdict, unit: str = "") -> Picture:
@@ -79,8 +80,9 @@ def _draw(verdict: Verdict, scores: pd.DataFrame, unit: str, palette: Palette, t
         axes.plot(places[m.member], (m.typical_a, m.typical_b), color=palette.soft, lw=0.7, ls=":", zorder=1.5)
     for side in "ba":
         _side(axes, verdict, scores[scores["side"] == side], side, places, palette)
+    low, labels_y = _y_axis(axes, scores)
+    sheet.make_room(axes, labels_y)
     _x_axis(axes, verdict, places)
-    low = _y_axis(axes, scores)
     if axes.get_ylim()[1] > 1:
         axes.axhline(1, color=palette.line, lw=0.7, zorder=0).set_in_layout(False)
         at = axes.get_yaxis_transform()
@@ -97,7 +99,8 @@ def _draw(verdict: Verdict, scores: pd.DataFrame, unit: str, palette: Palette, t
         ends = [(places[m.member][i], max(m.control, low)) for m in reversed(controls) for i in (1, 0)]
         spots = [Spot(x, y, 0, dy, ha, va) for x, y in ends for dy, va, ha in hung]
         labels.put("control", palette.ref, spots, SMALL, "normal")
-    sized = f"size{', ' + unit if unit else ''} (log)" if _sized(verdict) else "member"
+    called = short(unit, LONGEST)
+    sized = f"size{', ' + called if called else ''} (log)" if _sized(verdict) else "member"
     sheet.label(axes, sized, "held-out error, NMSE (log)")
     return sheet.figure
 
@@ -126,6 +129,7 @@ def _side(
     colour = getattr(palette, side)
     rng = np.random.default_rng(0)
     span = max(x for pair in places.values() for x in pair) - min(x for pair in places.values() for x in pair) or 1.0
+    mark = 1.0 if len(places) <= CROWDED else 0.6
     means, xs = [], []
     image = 2 * min(len(scores), MOST_MARKS * len(places)) > RASTERISED
     for member, (a, b) in places.items():
@@ -146,12 +150,12 @@ def _side(
         )[0].set_in_layout(False)
         mean, low, high = mean_and_interval(y, verdict.settings.alpha)
         if measured(verdict) and math.isfinite(low):
-            axes.plot((x, x), (low, high), color=colour, lw=1.6, solid_capstyle="butt", zorder=2.5)
+            axes.plot((x, x), (low, high), color=colour, lw=1.6 * mark, solid_capstyle="butt", zorder=2.5)
         xs.append(x)
         means.append(mean)
-    look: dict[str, Any] = {"a": {"marker": "o", "ms": 4.4, "mfc": colour, "ls": "-"}}
-    look["b"] = {"marker": "s", "ms": 4.1, "mfc": palette.bg, "ls": (0, (4, 1.6))}
-    axes.plot(xs, means, color=colour, mec=colour, mew=1.2, lw=1.3, label=side, zorder=3, **look[side])
+    look: dict[str, Any] = {"a": {"marker": "o", "ms": 4.4 * mark, "mfc": colour, "ls": "-"}}
+    look["b"] = {"marker": "s", "ms": 4.1 * mark, "mfc": palette.bg, "ls": (0, (4, 1.6))}
+    axes.plot(xs, means, color=colour, mec=colour, mew=1.2 * mark, lw=1.3 * mark, label=side, zorder=3, **look[side])
 
 
 def _name(
@@ -172,20 +176,25 @@ def _x_axis(axes: Axes, verdict: Verdict, places: dict[int, tuple[float, float]]
     every = [x for pair in places.values() for x in pair]
     span = max(every) - min(every) or 1.0
     axes.set_xlim(min(every) - 0.08 * span, max(every) + (0.26 if len(places) > 1 else 1.0) * span)
+    if _sized(verdict):
+        values: Sequence[float] = scales.sizes([size for m in verdict.members for size in (m.size_a, m.size_b)])
+        at, names = [math.log(v) for v in values], [scales.number(v) for v in values]
+    else:
+        at = [sum(places[m.member]) / 2 for m in verdict.members]
+        names = [verdict.member_name(m.member) for m in verdict.members]
+    unit = WIDTH * axes.get_position().width / np.ptp(axes.get_xlim())
+    kept = scales.legible([unit * x for x in at], [inches(name, TICK) + 0.06 for name in names])
     if not _sized(verdict):
-        shown = verdict.members[:: -(-len(verdict.members) // scales.MOST_TICKS)]
-        middle = [sum(places[m.member]) / 2 for m in shown]
-        scales.ticks(axes.xaxis, middle, [verdict.member_name(m.member) for m in shown])
-        return
-    values: Sequence[float] = scales.sizes([size for m in verdict.members for size in (m.size_a, m.size_b)])
-    scales.ticks(axes.xaxis, [math.log(v) for v in values], [scales.number(v) for v in values])
+        kept = list(range(0, len(at), max(np.diff(kept), default=1)))
+    scales.ticks(axes.xaxis, [at[i] for i in kept], [names[i] for i in kept])
 
 
-def _y_axis(axes: Axes, scores: pd.DataFrame) -> float:
-    """The lower limit: the axis holds 99% of the targets, and 1 where that is near."""
+def _y_axis(axes: Axes, scores: pd.DataFrame) -> tuple[float, list[str]]:
+    """The lower limit and the labels: the axis holds 99% of the targets, and 1 where that is near."""
     low, high = (float(np.exp(np.quantile(scores["y"], q))) for q in (0.005, 0.995))
     low, high = low / 1.3, 1.6 if high > 0.3 else max(high * 1.6, low * 4)
     axes.set_ylim(low, high)
     values = scales.round_numbers(low, min(high, 1))
-    scales.ticks(axes.yaxis, values, [scales.number(v) for v in values])
-    return low
+    labels = [scales.number(v) for v in values]
+    scales.ticks(axes.yaxis, values, labels)
+    return low, labels

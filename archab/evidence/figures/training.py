@@ -13,10 +13,11 @@ from archab.evidence import wording as words
 from archab.evidence.curves import latest_change
 from archab.evidence.figures import scales
 from archab.evidence.figures.labels import Labels, Spot
-from archab.evidence.figures.names import named
+from archab.evidence.figures.names import letters, named
 from archab.evidence.figures.palette import Palette
 from archab.evidence.figures.picture import Absent, Picture
-from archab.evidence.figures.sheet import SMALL, WIDTH, Sheet
+from archab.evidence.figures.scores import spread_out
+from archab.evidence.figures.sheet import SMALL, WIDTH, Sheet, fitting, inches
 from archab.evidence.outcome import Verdict
 
 MOST_PANELS, PER_ROW = 10, 5
@@ -31,7 +32,7 @@ def picture(verdict: Verdict, curves: pd.DataFrame | None) -> Picture | Absent:
     known = [m.member for m in verdict.members if m.member in set(curves["member"])]
     if not known:
         return Absent("training", TITLE, "No training curves of these members.")
-    shown = known[:: -(-len(known) // MOST_PANELS)]
+    shown = spread_out(np.array(known), MOST_PANELS).tolist()
     a, b = verdict.names
     change = {side: latest_change(curves, side) for side in "ab"}
     lacking = len(verdict.members) - len(known)
@@ -39,8 +40,9 @@ def picture(verdict: Verdict, curves: pd.DataFrame | None) -> Picture | Absent:
         "Mean training error of students of a side and member since the point before, by optimiser step: median and "
         "middle half of those that were trained first in each run (of a run's first part, at most 512). A student is a "
         "restart on one target."
-        + (f" {len(known) - len(shown)} members are left out." if len(shown) < len(known) else "")
-        + (f" Without curves: {lacking} members." if lacking else "")
+        + (f" {len(shown)} of {len(known):,} members are shown." if len(shown) < len(known) else "")
+        + ("" if _room_for_names(verdict, len(shown)) else letters(verdict))
+        + (f" Without curves: {lacking:,} members." if lacking else "")
     )
     if any(math.isfinite(r) for r in change.values()):
         said = ", ".join(f"{n} {_moved(change[s])}" for s, n in zip("ab", (a, b), strict=True))
@@ -72,7 +74,7 @@ def _draw(
     columns = min(PER_ROW, len(shown))
     lines = -(-len(shown) // columns)
     sheet = Sheet(palette, 0.2 + lines * PITCH, title, caption)
-    width = (WIDTH - LEFT - 0.06 - GAP * (columns - 1)) / columns
+    width = _panel(columns)
     drawn = curves[curves["member"].isin(shown)]
     for i, member in enumerate(shown):
         line, column = divmod(i, columns)
@@ -81,15 +83,27 @@ def _draw(
         own = drawn[drawn["member"] == member]
         _scales(axes, drawn, first=column == 0)
         _curves(axes, own, palette)
-        axes.set_title(verdict.member_name(member), size=SMALL, color=palette.ink, pad=3)
+        name = verdict.member_name(member)
+        axes.set_title(name, size=fitting(name, width, SMALL), color=palette.ink, pad=3)
         if i == 0:
-            labels = Labels(axes)
+            labels = Labels(axes, right=axes.bbox.x1)
+            fits = _room_for_names(verdict, len(shown))
             for side, name in zip("ab", verdict.names, strict=True):
-                _name(labels, name if width > 0.9 else side.upper(), own[own["side"] == side], getattr(palette, side))
+                _name(labels, name if fits else side.upper(), own[own["side"] == side], getattr(palette, side))
     sheet.text(LEFT + (WIDTH - LEFT) / 2, 0.08, "optimiser steps", ha="center", color=palette.soft)
     middle = 0.36 + (lines * PITCH - 0.34) / 2
     sheet.text(0.07, middle, "training error (log)", ha="center", rotation=90, color=palette.soft)
     return sheet.figure
+
+
+def _panel(columns: int) -> float:
+    """How wide a panel is, inches."""
+    return (WIDTH - LEFT - 0.06 - GAP * (columns - 1)) / columns
+
+
+def _room_for_names(verdict: Verdict, shown: int) -> bool:
+    room = 0.9 * _panel(min(PER_ROW, shown))
+    return all(inches(name, SMALL, "bold") <= room for name in named(verdict).names)
 
 
 def _curves(axes: Axes, own: pd.DataFrame, palette: Palette) -> None:
@@ -124,5 +138,10 @@ def _name(labels: Labels, name: str, own: pd.DataFrame, colour: str) -> None:
         return
     at = own.iloc[np.unique(np.linspace(0, len(own) - 1, 7).round().astype(int))][["step", "q50"]].to_numpy()
     near = [*at[3:0:-1].tolist(), *at[4:6].tolist(), at[0].tolist()]
-    spots = [Spot(p[0], p[1], 0, dy, "center", va) for p in near for dy, va in ((5, "bottom"), (-5, "top"))]
+    spots = [
+        Spot(p[0], p[1], dx, dy, ha, va)
+        for p in near
+        for dx, dy, ha, va in ((5, 3, "left", "bottom"), (-5, -3, "right", "top"), (0, 5, "center", "bottom"),
+                               (0, -5, "center", "top"))
+    ]  # fmt: skip
     labels.put(name, colour, spots, SMALL)

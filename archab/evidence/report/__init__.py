@@ -1,7 +1,7 @@
 """A verdict as one self-contained HTML page: the answer, the evidence, the caveats, and how to do it again."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -59,7 +59,7 @@ def fragment(verdict: Verdict) -> str:
     template = _environment().get_template("notebook.html.j2")
     picture = next(p for p in pictures(verdict) if p.name == "differences")
     assert isinstance(picture, Picture)
-    return template.render(**_of(verdict), figure=svg(picture, "notebook", fixed=True), light=variables(LIGHT))
+    return template.render(**_of(verdict), figure=svg(picture, "notebook"), **_colours())
 
 
 def _page(verdicts: Sequence[Verdict], contexts: Sequence[Context]) -> Iterator[str]:
@@ -72,10 +72,13 @@ def _page(verdicts: Sequence[Verdict], contexts: Sequence[Context]) -> Iterator[
         verdicts=verdicts,
         context=contexts[0],
         cases=cases,
-        light=Markup(variables(LIGHT)),
-        dark=Markup(variables(DARK)),
+        **_colours(),
         style=Markup((Path(__file__).parent / "style.css").read_text()),
     )
+
+
+def _colours() -> dict[str, Markup]:
+    return {"light": Markup(variables(LIGHT)), "dark": Markup(variables(DARK))}
 
 
 def _of(verdict: Verdict) -> dict[str, Any]:
@@ -85,8 +88,20 @@ def _of(verdict: Verdict) -> dict[str, Any]:
         "better": finding.better(verdict),
         "strip": strip(verdict),
         "counts": _counts(verdict),
-        "marked": _marker(verdict.names),
+        "marked": _marker(verdict.names, coloured=True),
+        "plainly": _marker(verdict.names, coloured=False),
+        "step": _step(verdict.next_step),
     }
+
+
+def _step(text: str) -> tuple[str, str]:
+    """A next step as its sentence and the command that it ends in; the command is empty where there is none."""
+    for found in reversed(list(re.finditer(": ", text))):
+        command = text[found.end() :]
+        # A colon within quotes is the command's own.
+        if "seed=" in command and command.count("'") % 2 == 0:
+            return text[: found.start() + 1], command
+    return text, ""
 
 
 def _figures(verdict: Verdict, context: Context, index: int, of: int) -> Iterator[Shown]:
@@ -107,21 +122,28 @@ def _counts(verdict: Verdict) -> tuple[int, int, int] | None:
     return int((d < 0).sum()), int((d > 0).sum()), int((d == 0).sum())
 
 
-def _marker(names: tuple[str, str]) -> Any:
-    """What marks the sides' names in a sentence with their colours."""
+def _marker(names: tuple[str, str], coloured: bool) -> Callable[[str], Markup]:
+    """What sets the sides' names in a sentence apart: from the direction of the text around, and by their colours."""
     sides = dict(zip(names, ("a", "b"), strict=True))
-    longest = sorted((re.escape(str(escape(name))) for name in sides if name.strip()), key=len, reverse=True)
+    longest = sorted((re.escape(name) for name in sides if name.strip()), key=len, reverse=True)
     pattern = re.compile(rf"(?<!\w)({'|'.join(longest)})(?!\w)") if longest else None
-    escaped = {str(escape(name)): side for name, side in sides.items()}
+
+    def name(text: str) -> Markup:
+        opening = Markup('<bdi class="{}">').format(sides[text]) if coloured else Markup("<bdi>")
+        return opening + text + Markup("</bdi>")
 
     def marked(text: str) -> Markup:
-        safe = str(escape(text))
-        safe = re.sub(r"\b10\^(\d+)", r"10<sup>\1</sup>", safe).replace("E = ", "E&nbsp;=&nbsp;")
-        if pattern is None:
-            return Markup(safe)
-        return Markup(pattern.sub(lambda m: f'<span class="{escaped[m[1]]}">{m[1]}</span>', safe))
+        # Names and what stands between them alternate.
+        pieces = pattern.split(text) if pattern else [text]
+        return Markup("").join(name(piece) if i % 2 else _numbers(piece) for i, piece in enumerate(pieces))
 
     return marked
+
+
+def _numbers(text: str) -> Markup:
+    """Powers raised, and E kept on the line of its value."""
+    safe = re.sub(r"\b10\^(\d+)", r"10<sup>\1</sup>", str(escape(text)))
+    return Markup(safe.replace("E = ", "E&nbsp;=&nbsp;"))
 
 
 @cache

@@ -13,12 +13,11 @@ from archab.evidence.figures.sheet import STYLE
 PIXELS = 200  # an inch, of points that are an image
 
 
-def svg(picture: Picture, prefix: str, fixed: bool = False) -> Markup:
+def svg(picture: Picture, prefix: str) -> Markup:
     """The bare figure as an SVG element.
 
     Args:
         prefix: put before every id, so that figures of one page do not share any.
-        fixed: keep the light colours, for a page whose style is not ours.
     """
     stream = io.StringIO()
     figure = picture.figure(LIGHT, bare=True)
@@ -32,8 +31,8 @@ def svg(picture: Picture, prefix: str, fixed: bool = False) -> Markup:
     text = re.sub(r'\bid="', f'id="{prefix}-', text)
     text = re.sub(r'(url\(|href=")#', rf"\g<1>#{prefix}-", text)
     text = re.sub(r"-?\d+\.\d{3,}(?=[ \"\n,)])", _shorter, text)
-    if not fixed:
-        text = re.sub(r"\b(fill|stroke): (#[0-9a-f]{6})\b", _themed, text)
+    text = isolated(text)
+    text = re.sub(r"\b(fill|stroke): (#[0-9a-f]{6})\b", _themed, text)
     head = Markup('<svg role="img" aria-label="{}"').format(picture.alt)
     text = re.sub(r'^<svg (?:width|height)="[^"]*" (?:width|height)="[^"]*"|^<svg', lambda _: str(head), text, count=1)
     text = re.sub(r'(<svg[^>]*?) width="[^"]*pt"', r"\1", text, count=1)
@@ -51,6 +50,14 @@ _NAMES = {colour: name for name, colour in LIGHT.items()}
 def _themed(style: re.Match[str]) -> str:
     name = _NAMES.get(style[2])
     return f"{style[1]}: var(--{name})" if name else style[0]
+
+
+def isolated(text: str) -> str:
+    """Words of Hebrew, Arabic and their like kept from turning the numbers beside them round; SVG has no bdi."""
+    return re.sub(rf"{_RIGHT_TO_LEFT}(?:[ …]{_RIGHT_TO_LEFT})*", "\u2068\\g<0>\u2069", text)
+
+
+_RIGHT_TO_LEFT = "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]+"
 
 
 def variables(palette: Palette) -> str:

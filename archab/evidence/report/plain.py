@@ -46,8 +46,10 @@ def _looking(verdict: Verdict) -> Point:
         text = f"The rule names a false winner in at most {per_cent} of experiments, however often one looks."
         return Point("Looking early was allowed.", text)
     if verdict.rule == "hybrid":
-        planned = f"{verdict.settings.planned} rounds, a number fixed before the data"
-        text = f"Early at E of {1 / (EARLY * verdict.settings.alpha):g}, else once after {planned}: a false winner in"
+        planned = f"{verdict.settings.planned:,} rounds, a number fixed before the data"
+        text = (
+            f"Early at E of {1 / (EARLY * verdict.settings.alpha):,.6g}, else once after {planned}: a false winner in"
+        )
         return Point("Two looks were planned.", f"{text} at most {per_cent} of experiments.")
     text = f"One look at all the targets errs in {per_cent} of experiments; looking again and again errs more often."
     return Point("One look was allowed.", text)
@@ -102,7 +104,7 @@ def _alone(verdict: Verdict) -> Point | None:
 
 def _named(verdict: Verdict, members: Sequence[Member]) -> str:
     if len(members) > FEW:
-        return f"{len(members)} of {len(verdict.members)} members"
+        return f"{len(members):,} of {len(verdict.members):,} members"
     return words.listed([verdict.member_name(m.member) for m in members])
 
 
@@ -131,7 +133,7 @@ def design(verdict: Verdict, context: Context) -> list[str]:
         "crossed": "Crossed: the unit is a pair of targets, one of either side's prior, each learnt by both sides.",
         "unpaired": "Unpaired: the unit is the target, learnt by one side.",
     }[verdict.data.kind]
-    members = f" {len(verdict.members)} members are strata of equal weight." if len(verdict.members) > 1 else ""
+    members = f" {len(verdict.members):,} members are strata of equal weight." if len(verdict.members) > 1 else ""
     given = "" if verdict.data.is_a is not None else " given the target"
     lines = [
         f"{how} n = {replicates(verdict)}.{members}",
@@ -159,10 +161,10 @@ def _sides(context: Context) -> str:
 def _rule(verdict: Verdict) -> str:
     s = verdict.settings
     if s.name == "anytime":
-        return f"anytime, an e-process over rounds in the order of first start; it decides at E = {1 / s.alpha:g}"
+        return f"anytime, an e-process over rounds in the order of first start; it decides at E = {1 / s.alpha:,.6g}"
     if s.name == "hybrid":
-        early = f"{1 / (EARLY * s.alpha):g}"
-        return f"hybrid, early at E = {early}, else a sign-flip test at {FINAL * s.alpha:g} after {s.planned} rounds"
+        early = f"{1 / (EARLY * s.alpha):,.6g}"
+        return f"hybrid, early at E = {early}, else a sign-flip test at {FINAL * s.alpha:g} after {s.planned:,} rounds"
     return "fixed, one look at all targets"
 
 

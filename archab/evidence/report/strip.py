@@ -7,6 +7,7 @@ from archab.evidence import wording as words
 from archab.evidence.figures.names import named
 from archab.evidence.finding import better, effect, measured
 from archab.evidence.outcome import Verdict
+from archab.evidence.report.inline import isolated
 
 SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999)
 LEAST_GAP = 9.0  # per cent of the width between two ticks
@@ -61,7 +62,7 @@ def strip(verdict: Verdict) -> Strip | None:
         low=place(math.log(low)),
         high=place(math.log(high)),
         at=place(math.log(verdict.gmr)),
-        text=effect(verdict.gmr, named(verdict).names),
+        text=isolated(effect(verdict.gmr, named(verdict).names)),
         side=found.side if found else "ink",
         band=(place(-math.log(margin)), place(math.log(margin))),
         ticks=_ticks(left, right, place(0.0), (100 - 2 * EDGE) / (right - left)),
