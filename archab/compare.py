@@ -92,6 +92,8 @@ def _check(given: argparse.Namespace) -> None:
     """Raise an ArchabError where an option could not be heeded; make the folder of the figures."""
     if given.table and (given.where or given.watch or given.tracking_uri or given.family != "all"):
         raise ArchabError("--table needs no store: --where, --watch, --family and --tracking-uri go with --space")
+    if given.bare and not given.figures:
+        raise ArchabError("--bare goes with --figures DIR")
     if given.names and not given.table:
         raise ArchabError("--names goes with --table; the runs of a space bring their own")
     if given.curves and not given.table:
@@ -309,7 +311,7 @@ def _write(found: Judged, given: argparse.Namespace) -> None:
     if given.figures or given.report or given.hero:
         from archab import pages
 
-        pages.write(found, **{name: getattr(given, name) for name in ("report", "figures", "hero")})
+        pages.write(found, **{name: getattr(given, name) for name in ("report", "figures", "hero", "bare")})
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -327,6 +329,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--margin", type=float, help="ratio of errors that matters (default 1.10)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--figures", metavar="DIR", help="write the figures there, as SVG, PDF and PNG, light and dark")
+    parser.add_argument("--bare", action="store_true", help="with --figures: without title and caption, for a paper")
     parser.add_argument("--report", metavar="FILE", help="write one self-contained HTML page: verdict, figures, limits")
     parser.add_argument(
         "--hero", metavar="FILE", help="draw the whole experiment: a .png, .svg or .pdf, light and dark"

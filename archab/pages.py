@@ -30,12 +30,13 @@ def drawn(verdicts: "list[Verdict]", contexts: "list[Context]", folder: Path) ->
     return [folder / "report.html", *save(verdict, folder, "", context.unit, context.curves, ("png",), dark=False)]
 
 
-def write(found: "Judged", report: str | None, figures: str | None, hero: str | None) -> None:
+def write(found: "Judged", report: str | None, figures: str | None, hero: str | None, bare: bool) -> None:
     """Write what has a name.
 
     Args:
         report: an HTML file.
         figures: a folder.
+        bare: whether those have neither title nor caption.
         hero: a picture's file.
 
     Raises:
@@ -59,7 +60,7 @@ def write(found: "Judged", report: str | None, figures: str | None, hero: str | 
         for verdict, context in zip(found.verdicts, contexts, strict=True):
             prefix = f"{re.sub(r'[^A-Za-z0-9.=-]+', '_', verdict.label)}-" if len(found.verdicts) > 1 else ""
             try:
-                save(verdict, Path(figures), prefix, context.unit, context.curves)
+                save(verdict, Path(figures), prefix, context.unit, context.curves, bare=bare)
             except OSError as error:
                 raise ArchabError(f"--figures {figures}: cannot be written ({error.strerror})") from error
         print(f"figures: {figures}", file=sys.stderr)

@@ -275,6 +275,7 @@ ARGUMENTS = {
     "a report in no folder": (("--space", "made", "--report", "absent/x.html"), "--report absent/x.html"),
     "a report of no format": (("--space", "made", "--report", "x.pdf"), "ends in .html"),
     "a hero of no format": (("--space", "made", "--hero", "x.jpg"), "ends in .png, .svg or .pdf"),
+    "bare of nothing": (("--space", "made", "--bare"), "--bare goes with --figures DIR"),
     "names of a space": (("--space", "made", "--names", "x", "y"), "--names goes with --table"),
     "curves of a space": (("--space", "made", "--curves", "x.csv"), "--curves goes with --table"),
     "no store's address": (("--space", "made", "--tracking-uri", "foo"), "foo: cannot be used as a store"),
