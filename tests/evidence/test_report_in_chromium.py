@@ -128,8 +128,11 @@ def test_the_facts_stand_together_however_long_the_answer_beside_them(browser, t
     report.write([verdict], tmp_path / "page.html")
     page = browser.new_page(viewport=DESK)
     page.goto((tmp_path / "page.html").as_uri())
-    rows = page.evaluate("""() => [...document.querySelectorAll("dd")].map(e => e.getBoundingClientRect())
-        .map(box => [box.top, box.bottom])""")
+    rows = page.evaluate("""() => [...document.querySelectorAll("dd")].map(e => {
+      const text = document.createRange();
+      text.selectNodeContents(e);
+      return [text.getBoundingClientRect().top, text.getBoundingClientRect().bottom];
+    })""")
     assert len(rows) >= 3
     assert max(after[0] - before[1] for before, after in pairwise(rows)) < 16
     page.close()

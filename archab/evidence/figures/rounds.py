@@ -168,7 +168,7 @@ def _leaving(axes: Axes, x: Array, y: Array, end: str, colour: str) -> bool:
     if y[-1] <= top:
         return False
     at: dict[str, Any] = {"textcoords": "offset points", "annotation_clip": False}
-    axes.annotate(f"to {end}", (leaves[-1], top), (5, 0), va="center", color=colour, size=SMALL, weight="bold", **at)
+    axes.annotate(f"to {end}", (leaves[-1], top), (5, -3), va="center", color=colour, size=SMALL, weight="bold", **at)
     return True
 
 
