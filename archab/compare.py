@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if not of_store(error):
             raise
-        print(f"archab-compare: the store does not answer ({first_line(error)})", file=sys.stderr)
+        print(f"archab-compare: the store or the disk failed ({first_line(error)})", file=sys.stderr)
         return 2
     return 0
 

@@ -481,7 +481,7 @@ def test_a_store_that_goes_away_is_one_line(store, capsys, monkeypatch):
             broken.setattr(MlflowClient, name, lost)
             broken.setattr("mlflow.artifacts.download_artifacts", lost)
             assert main(["--space", "made"]) == 2
-            assert capsys.readouterr().err == "archab-compare: the store does not answer (API request failed)\n"
+            assert capsys.readouterr().err == "archab-compare: the store or the disk failed (API request failed)\n"
 
 
 def test_a_damaged_file_beside_the_rows_is_left_out(store, capsys):
