@@ -261,8 +261,9 @@ class Verdict:
         if self.diverged == Counts(0, 0):
             return ""
         a, b = self.names
-        of = f"{self.diverged.a} of {self.students.a} students of {a}, {self.diverged.b} of {self.students.b} of {b}"
-        return f"Diverged: {of}; each counts as an error of 1, like the constant predictor."
+        lost, of = self.diverged, self.students
+        said = f"{lost.a:,} of {of.a:,} students of {a}, {lost.b:,} of {of.b:,} of {b}"
+        return f"Diverged: {said}; each counts as an error of 1, like the constant predictor."
 
 
 def _plain(value: object) -> Any:
