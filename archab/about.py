@@ -3,10 +3,11 @@
 import hashlib
 import json
 import re
+import socket
+import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from archab.tracking import commit
 
 if TYPE_CHECKING:
     from archab.comparison import Comparison
@@ -51,8 +52,13 @@ def tags_of(comparison: "Comparison", job: "Job", identity: str, notes: Sequence
         "archab.members": json.dumps(member_names(comparison)),
         "archab.notes": json.dumps(list(notes)),
         "archab.again": job.again,
-        "mlflow.source.git.commit": commit(),
+        "mlflow.source.git.commit": _commit(),
     }
+
+
+def here(folder: Path) -> dict[str, str]:
+    """Tags that say where a run is at work: only one process can be, in one folder of one machine."""
+    return {"archab.host": socket.gethostname(), "archab.folder": hashlib.sha256(bytes(folder)).hexdigest()[:16]}
 
 
 def _digest(plan: dict[str, Any]) -> str:
@@ -66,3 +72,12 @@ def flat(values: Any, prefix: str = "") -> dict[str, Any]:
     if not isinstance(values, dict) or not values or not all(re.fullmatch(r"\w+", str(key)) for key in values):
         return {prefix: values}
     return {k: v for key, item in values.items() for k, v in flat(item, f"{prefix}.{key}" if prefix else key).items()}
+
+
+def _commit() -> str:
+    """The git commit of the current directory, empty outside a repository."""
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return found.stdout.strip() if found.returncode == 0 else ""

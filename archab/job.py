@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archab import config as configuration
-from archab.about import flat, member_names, notes_of, tags_of
+from archab.about import flat, here, member_names, notes_of, tags_of
 from archab.address import hidden
 from archab.delivery import Live, delivered, tracked
 from archab.errors import ArchabError
@@ -19,7 +19,7 @@ from archab.fingerprint import fingerprint
 from archab.record import Record
 from archab.shard import Shard
 from archab.spool import Spool
-from archab.tracking import Store, here
+from archab.tracking import Store
 
 if TYPE_CHECKING:
     from rich.console import Console

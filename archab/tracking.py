@@ -1,12 +1,9 @@
 """MLflow: one flat run a job, in the experiment named after the space."""
 
 import getpass
-import hashlib
 import logging
 import os
 import shlex
-import socket
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -371,17 +368,3 @@ def _logged(run: Any) -> Logged:
         tags=dict(run.data.tags),
         params=dict(run.data.params),
     )
-
-
-def here(folder: Path) -> dict[str, str]:
-    """Tags that say where a run is at work: only one process can be, in one folder of one machine."""
-    return {"archab.host": socket.gethostname(), "archab.folder": hashlib.sha256(bytes(folder)).hexdigest()[:16]}
-
-
-def commit() -> str:
-    """The git commit of the current directory, empty outside a repository."""
-    try:
-        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return found.stdout.strip() if found.returncode == 0 else ""
