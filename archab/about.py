@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archab.evidence.notes import Note, kept
+
 if TYPE_CHECKING:
     from archab.comparison import Comparison
     from archab.job import Job
 
 
-def notes_of(comparison: "Comparison") -> list[str]:
+def notes_of(comparison: "Comparison") -> list[Note]:
     """What must stand with every verdict of this configuration."""
     from archab.space.routine import settings
 
@@ -22,7 +24,15 @@ def notes_of(comparison: "Comparison") -> list[str]:
         [settings(s.routine_of(m)).get("lr") for m in range(len(s))] for s in (comparison.a, comparison.spaces["b"])
     )
     tuned = "Shared learning rate, not tuned." if a == b else "Learning rates set by hand, not tuned."
-    return [tuned, *(f"{note[0].upper()}{note[1:]}." for note in comparison.survey.notes)]
+    return [
+        Note("not tuned", tuned),
+        *(Note("sizes", _sentence(note)) for note in comparison.survey.notes),
+        *(Note("unequal training", _sentence(note)) for note in comparison.survey.unequal),
+    ]
+
+
+def _sentence(note: str) -> str:
+    return f"{note[0].upper()}{note[1:]}."
 
 
 def member_names(comparison: "Comparison") -> list[str]:
@@ -34,7 +44,7 @@ def member_names(comparison: "Comparison") -> list[str]:
     return [name or f"member {i}" for i, name in enumerate(plain)]
 
 
-def tags_of(comparison: "Comparison", job: "Job", identity: str, notes: Sequence[str]) -> dict[str, str]:
+def tags_of(comparison: "Comparison", job: "Job", identity: str, notes: Sequence[Note]) -> dict[str, str]:
     """The tags of its run: what the analysis reads besides the rows."""
     from archab import __version__
 
@@ -50,7 +60,8 @@ def tags_of(comparison: "Comparison", job: "Job", identity: str, notes: Sequence
         "archab.torch": str(comparison.plan.made_by["torch"]),
         "archab.names": json.dumps({side: space.name for side, space in comparison.spaces.items()}),
         "archab.members": json.dumps(member_names(comparison)),
-        "archab.notes": json.dumps(list(notes)),
+        "archab.notes": json.dumps([note.text for note in notes]),
+        "archab.note_kinds": json.dumps(kept(notes)),
         "archab.again": job.again,
         "mlflow.source.git.commit": _commit(),
     }

@@ -130,7 +130,7 @@ class Comparison:
         """
         lessons = {key: self._lesson(*key) for key in self.survey.learners}
         slower = [method.note for method in self._methods.values() if method.note]
-        notes = (*self.survey.notes, *_loops(self.spaces, self._methods), *slower)
+        notes = (*self.survey.notes, *self.survey.unequal, *_loops(self.spaces, self._methods), *slower)
         return Plan(
             protocol=self.protocol_name,
             sizes=self.survey.sizes,

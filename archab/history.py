@@ -82,16 +82,18 @@ def configuration(one: Recorded, label: str, store: Store) -> "Configuration":
         ArchabError: if the rows of a finished run are gone.
     """
     from archab.evidence.family import Configuration
+    from archab.evidence.notes import Note, restored
 
     damaged: list[str] = []
     tables = {name: pd.concat(list(_tables(one.runs, name, store, damaged)) or [pd.DataFrame()]) for name in _FILES}
     tags = one.runs[-1].tags
     names = json.loads(tags["archab.names"])
-    notes = [*json.loads(tags["archab.notes"]), *damaged]
+    known = restored(json.loads(tags["archab.notes"]), json.loads(tags.get("archab.note_kinds", "[]")))
+    about = [*damaged]
     if one.deleted:
-        notes.append(f"Runs of this configuration that were deleted from the store: {one.deleted}.")
+        about.append(f"Runs of this configuration that were deleted from the store: {one.deleted}.")
     for seed, (there, of) in one.shards.items():
-        notes.append(f"Of seed {seed}, {there} of {of} shards are finished by one plan.")
+        about.append(f"Of seed {seed}, {there} of {of} shards are finished by one plan.")
     return Configuration(
         label=label,
         rows=tables["results.parquet"],
@@ -101,7 +103,7 @@ def configuration(one: Recorded, label: str, store: Store) -> "Configuration":
         holes=one.holes,
         control=None if tables["control.parquet"].empty else tables["control.parquet"],
         control_name=names.get("reference", ""),
-        notes=notes,
+        notes=[*known, *(Note("store", text) for text in about)],
         command=tags["archab.again"],
     )
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from archab.comparison import Comparison
+    from archab.evidence.notes import Note
     from archab.evidence.outcome import Verdict
     from archab.schedule import Part
 
@@ -282,7 +283,7 @@ def _control(comparison: "Comparison", parts: "Sequence[Part]", identity: str) -
     return frame(rows).assign(fingerprint=identity) if rows else None
 
 
-def _judge(comparison: "Comparison", table: Any, control: Any, notes: Sequence[str], again: str) -> "Verdict":
+def _judge(comparison: "Comparison", table: Any, control: Any, notes: "Sequence[Note]", again: str) -> "Verdict":
     from archab.evidence.verdict import judge
 
     spaces = comparison.spaces

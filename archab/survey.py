@@ -30,7 +30,8 @@ class Survey:
         samples: training samples a target, by member and source.
         learners: the sides whose students learn them.
         draws: how networks of every member are drawn and answer, by side.
-        notes: sizes and routines that differ.
+        notes: sizes that differ.
+        unequal: training that differs.
     """
 
     sizes: dict[str, list[float]]
@@ -39,6 +40,7 @@ class Survey:
     learners: dict[tuple[int, str], tuple[Side, ...]]
     draws: dict[str, list[Draws]]
     notes: tuple[str, ...]
+    unequal: tuple[str, ...]
 
 
 def survey(
@@ -69,7 +71,7 @@ def survey(
         size, shape = sizes[source][index], shapes[source][index]
         cuts = [minibatch(spaces[side], member) for side in sides]
         counts[member, source] = _whole(_asked(samples, samples_per_measure, size, shape), cuts)
-    return Survey(sizes, shapes, counts, learners, draws, (*notes, *_compare_routines(spaces)))
+    return Survey(sizes, shapes, counts, learners, draws, tuple(notes), _compare_routines(spaces))
 
 
 def index_of(space: ArchitecturalSpace, member: int) -> int:
@@ -126,13 +128,13 @@ def _compare_shapes(spaces: Spaces, shapes: dict[str, list[Shape]]) -> None:
                 )
 
 
-def _compare_routines(spaces: Spaces) -> list[str]:
+def _compare_routines(spaces: Spaces) -> tuple[str, ...]:
     a, b, notes = spaces["a"], spaces["b"], []
     for name in ("epochs", "minibatch"):
         values = [[settings(s.routine_of(m)).get(name) for m in range(len(s))] for s in (a, b)]
         if values[0] != values[1] and None not in (*values[0], *values[1]):
             notes.append(f"unequal training: {name} is {values[0]} for {a.name} and {values[1]} for {b.name}")
-    return notes
+    return tuple(notes)
 
 
 def _asked(samples: int | None, per_measure: float | None, size: float, shape: Shape) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from archab.errors import ArchabError
+from archab.evidence.notes import Note
 from archab.evidence.statistics import Array
 from archab.evidence.table import some, students
 
@@ -44,7 +45,7 @@ class Design:
     rounds: Array
     next_seed: int
     holes: tuple[int, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 def arrange(rows: pd.DataFrame, order: Sequence[int] | None = None, holes: Sequence[int] = ()) -> Design:
@@ -85,7 +86,7 @@ def arrange(rows: pd.DataFrame, order: Sequence[int] | None = None, holes: Seque
         rounds=rounds,
         next_seed=max(seeds) + 1,
         holes=tuple(sorted(set(holes))),
-        notes=(*note, *ranked, *gaps, *_notes_on_sides(units, kind)),
+        notes=tuple(Note("design", text) for text in (*note, *ranked, *gaps, *_on_sides(units, kind))),
     )
 
 
@@ -231,7 +232,7 @@ def _first(counts: pd.Series) -> str:
     return " ".join(f"{name} {row[str(name)]}" for name in counts.index.names)
 
 
-def _notes_on_sides(units: pd.DataFrame, kind: Kind) -> list[str]:
+def _on_sides(units: pd.DataFrame, kind: Kind) -> list[str]:
     notes = []
     restarts = units.groupby("side")["restarts"].agg(["min", "max"])
     if restarts["min"].min() != restarts["max"].max():

@@ -7,6 +7,7 @@ import pandas as pd
 
 from archab.errors import ArchabError
 from archab.evidence.design import arrange
+from archab.evidence.notes import Note
 from archab.evidence.outcome import RuleName, Verdict
 from archab.evidence.statistics import holm
 from archab.evidence.verdict import assess, checked_rule, decide
@@ -24,7 +25,7 @@ class Configuration:
     holes: Sequence[int] = ()
     control: pd.DataFrame | None = None
     control_name: str = "the reference's own family"
-    notes: Sequence[str] = ()
+    notes: Sequence[Note | str] = ()
     command: str = ""
 
 
@@ -67,7 +68,7 @@ def judge_family(
     ]
 
 
-def _family_note(shown: int, size: int | None) -> tuple[str, ...]:
+def _family_note(shown: int, size: int | None) -> tuple[Note, ...]:
     if size is not None and size > shown:
-        return (f"Corrected for the {shown} configurations that are shown of {size}.",)
-    return (f"Corrected for {shown} configurations (Holm).",) if shown > 1 else ()
+        return (Note("family", f"Corrected for the {shown} configurations that are shown of {size}."),)
+    return (Note("family", f"Corrected for {shown} configurations (Holm)."),) if shown > 1 else ()

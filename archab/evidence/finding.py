@@ -47,7 +47,7 @@ def finding(verdict: Verdict) -> str:
 
 def measured(verdict: Verdict) -> bool:
     """Whether there are blocks enough for any verdict, so that an interval and a colour say something."""
-    return not verdict.reason.startswith("Too few")
+    return verdict.status != "too_few"
 
 
 def effect(gmr: float, names: tuple[str, str] = ("A", "B")) -> str:

@@ -10,6 +10,7 @@ from archab.errors import ArchabError
 from archab.evidence import statistics as st
 from archab.evidence.design import Design
 from archab.evidence.fixed import NAN, fixed, groups_of, member_column
+from archab.evidence.notes import Note
 from archab.evidence.outcome import Member
 from archab.evidence.wording import called, listed
 
@@ -85,7 +86,7 @@ def _sizes(design: Design) -> list[tuple[float, float]]:
     return [(float(a), float(b)) for a, b in sizes[["a", "b"]].itertuples(index=False)]
 
 
-def limited(members: Sequence[Member], control_name: str, member_names: Sequence[str]) -> list[str]:
+def limited(members: Sequence[Member], control_name: str, member_names: Sequence[str]) -> list[Note]:
     """The note on members whose control shows that training, not size, is what limits them."""
     held = [m for m in members if m.limited_by_training]
     if not held:
@@ -94,21 +95,20 @@ def limited(members: Sequence[Member], control_name: str, member_names: Sequence
     reached = errors[0] if len(errors) == 1 else f"{errors[0]} to {errors[-1]}"
     where = listed([called(m.member, member_names) for m in held])
     control = f"the control ({control_name}) reaches only {reached} on the same targets"
-    return [f"Limited by training, not by size: {control} ({where})."]
+    return [Note("limited by training", f"Limited by training, not by size: {control} ({where}).")]
 
 
 def disagreeing(
     members: Sequence[Member], alpha: float, names: tuple[str, str], member_names: Sequence[str]
-) -> list[str]:
+) -> list[Note]:
     """The note on members that point to opposite sides, each by its own p after Holm, without the gate."""
     passed = st.holm([m.p_value for m in members]) <= alpha
     own = [(called(m.member, member_names), m.theta) for m, found in zip(members, passed, strict=True) if found]
     for_a, for_b = [name for name, theta in own if theta < 0], [name for name, theta in own if theta > 0]
     if not (for_a and for_b):
         return []
-    return [
-        f"Members disagree: {names[0]} is better at {listed(for_a)}, {names[1]} at {listed(for_b)}, each by itself."
-    ]
+    text = f"{names[0]} is better at {listed(for_a)}, {names[1]} at {listed(for_b)}, each by itself"
+    return [Note("members disagree", f"Members disagree: {text}.")]
 
 
 def _block_scores(students: pd.DataFrame, member: int, side: str) -> st.Array:

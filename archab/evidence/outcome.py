@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from archab.evidence import wording as words
 from archab.evidence.design import Design
+from archab.evidence.notes import Note, caveats
 from archab.evidence.sequential import EARLY, Forecast
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 Decision = Literal["a_better", "b_better", "equivalent", "undecided"]
 RuleName = Literal["anytime", "fixed", "hybrid"]
+# Why there is no winner and no equivalence, beyond evidence that does not reach; empty where there is none of these.
+Status = Literal["", "too_few", "members_disagree", "opposed", "learnt_nothing", "few_learnt", "nothing_measured"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +100,12 @@ class Verdict:
     """A verdict and all that it rests on. NaN stands for a figure that the design does not have.
 
     theta = E[y_A − y_B] in logs; gmr, ci_low, ci_high and the anytime interval are ratios of A's to B's typical error.
-    The first fields are the JSON object; those after `notes` are for text, tables and figures.
+    The first fields are the JSON object, in which notes are their texts; those after `notes` are for text, tables and
+    figures. `reason` is what `status` means here, in words.
     """
 
     verdict: Decision
+    status: Status
     rule: RuleName
     design: Literal["paired", "unpaired"]
     blocks: int
@@ -125,7 +130,7 @@ class Verdict:
     members: tuple[Member, ...]
     home_advantage: Ratio | None
     more_targets: MoreTargets
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     data: Design = field(repr=False, compare=False)
     settings: Rule
     students: Counts
@@ -145,9 +150,11 @@ class Verdict:
         found = {name: _plain(getattr(self, name)) for name in public[: public.index("data")]}
         for member in found["members"]:
             member["name"] = self.member_name(member["member"])
+        found["notes"] = [note.text for note in self.notes]
         rule = {name: value for name, value in _plain(self.settings).items() if name != "name"}
         said = {"sentence": self.sentence(), "names": list(self.names), **found}
-        return {**said, "students": _plain(self.students), **rule, "next_step": self.next_step}
+        more = {"caveats": list(self.caveats), "students": _plain(self.students)}
+        return {**said, **more, **rule, "next_step": self.next_step}
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
@@ -173,7 +180,8 @@ class Verdict:
     def body(self) -> str:
         """The paragraph without the next step, whose command is better printed on a line of its own."""
         parts = [self.sentence(), self.margin_sentence(), self.size_sentence(), self.range_sentence()]
-        parts += [self.evidence_sentence(), self.home_sentence(), self.lost_sentence(), *self.notes]
+        parts += [self.evidence_sentence(), self.home_sentence(), self.lost_sentence()]
+        parts += [note.text for note in self.notes]
         return " ".join(part for part in parts if part)
 
     def size_sentence(self) -> str:
@@ -183,6 +191,11 @@ class Verdict:
             return ""
         larger, shown = (self.names[0], [1 / r for r in ratios]) if max(ratios) <= 1 else (self.names[1], ratios)
         return f"At unequal size: {larger} has {words.factors(shown)} times the size."
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What belongs right under the headline, in a few words each; the notes say it in full."""
+        return caveats(self.notes)
 
     def interval(self) -> tuple[float, float]:
         """The interval of the gmr that belongs to the rule: anytime, else the fixed-n one. NaN where there is none."""

@@ -13,7 +13,8 @@ from archab.evidence.design import Design, arrange
 from archab.evidence.fixed import NAN, Fixed, estimate_of, fixed
 from archab.evidence.members import describe, disagreeing, limited, size_ratios
 from archab.evidence.next_step import more_targets, next_step
-from archab.evidence.outcome import Counts, Decision, Ratio, Rule, RuleName, Verdict
+from archab.evidence.notes import Note, noted
+from archab.evidence.outcome import Counts, Decision, Ratio, Rule, RuleName, Status, Verdict
 from archab.evidence.wording import counted, listed, percent
 
 FEWEST_BLOCKS = 6
@@ -33,7 +34,7 @@ def judge(
     holes: Sequence[int] = (),
     control: pd.DataFrame | None = None,
     control_name: str = "the reference's own family",
-    notes: Sequence[str] = (),
+    notes: Sequence[Note | str] = (),
     command: str = "",
 ) -> Verdict:
     """The verdict on one configuration.
@@ -88,7 +89,7 @@ def assess(
     member_names: Sequence[str] = (),
     control: pd.DataFrame | None = None,
     control_name: str = "the reference's own family",
-    notes: Sequence[str] = (),
+    notes: Sequence[Note | str] = (),
 ) -> Verdict:
     """Every figure of a verdict that does not depend on the other configurations of its family; not yet decided."""
     if names[0] == names[1]:
@@ -105,6 +106,7 @@ def assess(
     anytime_low, anytime_high = _ratios(*sequential.anytime_interval(design.rounds, settings.alpha))
     return Verdict(
         verdict="undecided",
+        status="",
         rule=settings.name,
         design="unpaired" if design.kind == "unpaired" else "paired",
         blocks=whole.blocks,
@@ -137,7 +139,7 @@ def assess(
             *_notes(design, whole, settings),
             *disagreeing(members, settings.alpha, names, member_names),
             *limited(members, control_name, member_names),
-            *notes,
+            *noted(notes),
         ),
         settings=settings,
         names=names,
@@ -156,8 +158,8 @@ def decide(verdict: Verdict, *, p_adjusted: float | None = None, family: int = 1
         command: what the further seeds are appended to in the next command.
     """
     p = verdict.p_rule if p_adjusted is None else p_adjusted
-    decision, reason = _decision(verdict, p, family)
-    decided = replace(verdict, verdict=decision, reason=reason, p_adjusted=p)
+    decision, status, reason = _decision(verdict, p, family)
+    decided = replace(verdict, verdict=decision, status=status, reason=reason, p_adjusted=p)
     if decision != "undecided":
         return decided
     ahead = sequential.forecast(verdict.data.rounds, verdict.settings.alpha / family)
@@ -173,22 +175,22 @@ def fewest(verdict: Verdict) -> tuple[int, int]:
     return min(sides), max(FEWEST_BLOCKS, math.ceil(1 - math.log2(alpha)))
 
 
-def _decision(verdict: Verdict, p: float, family: int) -> tuple[Decision, str]:
+def _decision(verdict: Verdict, p: float, family: int) -> tuple[Decision, Status, str]:
     have, need = fewest(verdict)
     if have < need:
         pairs = "pairs of targets" if verdict.data.kind == "crossed" else "targets"
         each = " a member" if verdict.rule == "anytime" and len(verdict.members) > 1 else ""
-        return "undecided", f"Too few {pairs}{each} for any verdict: {have} of at least {need}."
+        return "undecided", "too_few", f"Too few {pairs}{each} for any verdict: {have} of at least {need}."
     # A hair more, since E = 1/alpha to rounding is a crossing.
     if p <= verdict.settings.alpha * (1 + 1e-12):
         better = _direction(verdict)
         if better * verdict.theta > 0:
-            return ("a_better" if better < 0 else "b_better"), ""
-        return "undecided", _disagreement(verdict)
+            return ("a_better" if better < 0 else "b_better"), "", ""
+        return "undecided", *_disagreement(verdict)
     if not (_within_margin(verdict, family) or _nothing_measured(verdict.data)):
-        return "undecided", ""
-    refusal = _refusal(verdict)
-    return ("undecided", refusal) if refusal else ("equivalent", "")
+        return "undecided", "", ""
+    status, refusal = _refusal(verdict)
+    return ("undecided" if status else "equivalent"), status, refusal
 
 
 def _direction(verdict: Verdict) -> int:
@@ -217,18 +219,21 @@ def _within_margin(verdict: Verdict, family: int) -> bool:
     return 1 / settings.margin < interval[0] and interval[1] < settings.margin
 
 
-def _refusal(verdict: Verdict) -> str:
+def _refusal(verdict: Verdict) -> tuple[Status, str]:
     """Why two sides that look alike are not called equivalent; empty where they are."""
     design = verdict.data
     shares = (verdict.capped.a / verdict.students.a, verdict.capped.b / verdict.students.b)
     if max(shares) > MOST_CAPPED:
         worse = shares.index(max(shares))
         learnt = f"{percent(shares[worse])} of {verdict.names[worse]}'s students learnt nothing"
-        return f"Undecided: {learnt}, and two untrained sides are not equal."
+        return "learnt_nothing", f"Undecided: {learnt}, and two untrained sides are not equal."
     sides = [design.capped] if design.is_a is None else [design.capped[design.is_a], design.capped[~design.is_a]]
     if (uncapped := min(int((~side).sum()) for side in sides)) < FEWEST_BLOCKS:
-        return f"Undecided: something was learnt on {uncapped} targets, and at least {FEWEST_BLOCKS} are needed."
-    return "Undecided: all differences are equal, so nothing was measured." if _nothing_measured(design) else ""
+        learnt = f"something was learnt on {uncapped} targets, and at least {FEWEST_BLOCKS} are needed"
+        return "few_learnt", f"Undecided: {learnt}."
+    if _nothing_measured(design):
+        return "nothing_measured", "Undecided: all differences are equal, so nothing was measured."
+    return "", ""
 
 
 def _nothing_measured(design: Design) -> bool:
@@ -237,13 +242,14 @@ def _nothing_measured(design: Design) -> bool:
     return all(np.nanmax(side) - np.nanmin(side) <= 1e-12 for side in sides)
 
 
-def _disagreement(verdict: Verdict) -> str:
+def _disagreement(verdict: Verdict) -> tuple[Status, str]:
     passed = [m for m in verdict.members if m.p_holm <= verdict.settings.alpha]
     for_a, for_b = ([verdict.member_name(m.member) for m in passed if sign * m.theta < 0] for sign in (1, -1))
     if not (for_a and for_b):
-        return "Undecided: the evidence and the mean point to opposite sides; members may disagree."
+        return "opposed", "Undecided: the evidence and the mean point to opposite sides; members may disagree."
     a, b = verdict.names
-    return f"Undecided: members disagree. {a} is better at {listed(for_a)}, {b} at {listed(for_b)}."
+    where = f"{a} is better at {listed(for_a)}, {b} at {listed(for_b)}"
+    return "members_disagree", f"Undecided: members disagree. {where}."
 
 
 def _ratios(low: float, high: float) -> tuple[float, float]:
@@ -263,22 +269,24 @@ def _counts(students: pd.DataFrame, which: pd.Series) -> Counts:
     return Counts(*(int((which & (students["side"] == side)).sum()) for side in ("a", "b")))
 
 
-def _notes(design: Design, whole: Fixed, settings: Rule) -> list[str]:
-    notes = []
-    if design.kind == "unpaired":
-        notes.append(
-            "Null tested: errors of A and B are exchangeable; skill and the target's difficulty are confounded."
+def _notes(design: Design, whole: Fixed, settings: Rule) -> list[Note]:
+    notes = [
+        Note(
+            "limit",
+            "Where the means are equal and the differences strongly skewed, the test may find a difference more often "
+            "than it should (12 to 22% in the worst cases tried).",
         )
+    ]
+    if design.kind == "unpaired":
+        notes.insert(0, Note("null", "Tested is whether errors of A and B are exchangeable."))
+        notes.append(Note("direct", "Skill and the target's difficulty are confounded: no target has both sides."))
     else:
-        notes.append("Null tested: A and B are exchangeable given the target.")
-    notes.append(
-        "Limit: where the means are equal and the differences strongly skewed, the test may find a difference "
-        "more often than it should (12 to 22% in the worst cases tried)."
-    )
+        notes.insert(0, Note("null", "Tested is whether A and B are exchangeable given the target."))
     if floored := int((design.students["nmse"] < statistics.FLOOR).sum()):
-        notes.append(f"Errors below {statistics.FLOOR:g} count as that: {counted(floored, 'student')}.")
+        notes.append(Note("design", f"Errors below {statistics.FLOOR:g} count as that: {counted(floored, 'student')}."))
     if whole.blocks > statistics.LARGEST_PERMUTED:
-        notes.append("Above 2,000 blocks the t test stands in for the permutation test, its limit.")
+        text = "Above 2,000 blocks the t test stands in for the permutation test, its limit."
+        notes.append(Note("design", text))
     if settings.planned and settings.name != "hybrid":
-        notes.append(f"planned={settings.planned} is read by rule=hybrid only.")
+        notes.append(Note("design", f"planned={settings.planned} is read by rule=hybrid only."))
     return notes + list(design.notes)

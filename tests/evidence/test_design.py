@@ -39,7 +39,7 @@ def test_a_shared_target_that_one_member_lacks_stays_in_the_mean_and_makes_no_ro
     np.testing.assert_allclose(design.rounds, [1.5, 1.5])
     # Member 0: mean of −2, 0, 3; member 1: mean of 3, 0.
     assert np.isclose(fixed(design.values, None).estimate.theta, (1 / 3 + 3 / 2) / 2)
-    assert "Draws without a partner or a member: 1." in design.notes[2]
+    assert "Draws without a partner or a member: 1." in design.notes[2].text
 
 
 def test_a_round_counts_only_where_every_member_is_in_it():
@@ -73,8 +73,8 @@ def test_seeds_come_in_the_order_of_first_start_whatever_their_numbers():
     np.testing.assert_allclose(arrange(rows, order=[2, 0, 1]).rounds, [4, 5, 0, 1, 2, 3], atol=1e-12)
     own = rows.assign(order=rows["seed"].map({0: 7.5, 1: 9.0, 2: 7.5}))
     np.testing.assert_allclose(arrange(own).rounds, [0, 1, 4, 5, 2, 3], atol=1e-12)
-    assert "the table's own column" in arrange(own).notes[0]
-    assert "ascending order" in arrange(rows).notes[0]
+    assert "the table's own column" in arrange(own).notes[0].text
+    assert "ascending order" in arrange(rows).notes[0].text
     assert arrange(rows, order=[0, 1, 2]).notes == ()
 
 
@@ -93,7 +93,9 @@ def test_rounds_behind_a_hole_wait():
     design = arrange(rows, order=[2, 9, 0, 1], holes=[9])
     np.testing.assert_allclose(design.rounds, [4, 5])
     assert len(design.values) == 6
-    assert design.notes == ("Started, not finished: seed 9. Rounds that wait until it is rerun: 4.",)
+    assert [note.text for note in design.notes] == [
+        "Started, not finished: seed 9. Rounds that wait until it is rerun: 4."
+    ]
     assert design.next_seed == 10
     assert len(arrange(rows, holes=[1]).rounds) == 2
 
@@ -108,5 +110,5 @@ def test_the_order_of_the_rows_changes_nothing():
 def test_uneven_restarts_and_a_single_prior_are_noted():
     rows = paired_rows({0: [(-3.0, -1.0), (-2.0, -2.0)]}).assign(source="a")
     notes = arrange(pd.concat([rows, rows[rows["side"] == "a"].assign(restart=1)]), order=[0]).notes
-    assert "number of restarts differs" in notes[0]
-    assert "A's own prior" in notes[1]
+    assert "number of restarts differs" in notes[0].text
+    assert "A's own prior" in notes[1].text

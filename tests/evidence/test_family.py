@@ -21,7 +21,7 @@ def test_holm_acts_on_the_p_of_the_rule_in_force(rule):
     np.testing.assert_allclose([v.p_adjusted for v in verdicts], holm([v.p_rule for v in alone]))
     for v in verdicts:
         assert (v.verdict in ("a_better", "b_better")) == (v.p_adjusted <= 0.05)
-        assert "Corrected for 3 configurations (Holm)." in v.notes
+        assert "Corrected for 3 configurations (Holm)." in [note.text for note in v.notes]
     assert [v.label for v in verdicts] == ["one", "other", "third one"]
 
 
@@ -53,6 +53,6 @@ def test_one_configuration_is_its_own_family():
 
 def test_a_narrowed_family_says_so_and_a_refused_one_is_named():
     (v,) = judge_family([Configuration("only", random_rows(0))], family_size=4)
-    assert v.notes[-1] == "Corrected for the 1 configurations that are shown of 4."
+    assert v.notes[-1].text == "Corrected for the 1 configurations that are shown of 4."
     with pytest.raises(ArchabError, match="second: the table is empty"):
         judge_family([configuration("first", 0.0), Configuration("second", random_rows(0).iloc[:0])])

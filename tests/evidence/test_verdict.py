@@ -14,12 +14,14 @@ from statsmodels.stats.power import TTestIndPower, TTestPower
 from tables import crossed_rows, paired_rows, random_rows, swapped, unpaired_rows
 
 from archab.errors import ArchabError
+from archab.evidence.notes import Note, kept, restored
+from archab.evidence.report.plain import minded
 from archab.evidence.verdict import judge
 
 NAMES = (
-    "sentence names verdict rule design blocks theta gmr ci_low ci_high anytime_low anytime_high p_value p_adjusted "
-    "p_wilcoxon p_brunnermunzel p_equivalence p_anytime log_e stop_at prob_a_better diverged capped size_ratio members "
-    "home_advantage more_targets notes students alpha margin planned next_step"
+    "sentence names verdict status rule design blocks theta gmr ci_low ci_high anytime_low anytime_high p_value "
+    "p_adjusted p_wilcoxon p_brunnermunzel p_equivalence p_anytime log_e stop_at prob_a_better diverged capped "
+    "size_ratio members home_advantage more_targets notes caveats students alpha margin planned next_step"
 )
 
 
@@ -243,6 +245,7 @@ def test_fewer_than_six_blocks_are_a_verdict_with_its_reason():
     v = judge(rows, rule="fixed")
     assert v.verdict == "undecided"
     assert v.sentence() == "Too few targets for any verdict: 5 of at least 6."
+    assert (v.status, v.to_dict()["status"]) == ("too_few", "too_few")
     assert judge(rows).sentence() == "Too few targets for any verdict: 5 of at least 7."
     assert "possible: -m 'seed=range(3,4)'" in judge(rows, command="-m").paragraph()
     assert judge(rows).next_step == "About 2 more targets a member to the first verdict that is possible."
@@ -354,7 +357,8 @@ def test_the_control_says_where_training_is_the_limit():
     v = judge(rows, control=first.assign(nmse=first["member"].map(reached)), control_name="full matrices")
     assert [m.limited_by_training for m in v.members] == [True, False]
     note = "the control (full matrices) reaches only 0.15 on the same targets (member 0)."
-    assert f"Limited by training, not by size: {note}" in v.notes
+    assert Note("limited by training", f"Limited by training, not by size: {note}") in v.notes
+    assert v.caveats == ("limited by training",)
     with pytest.raises(ArchabError, match="no column target in the control"):
         judge(rows, control=first.drop(columns="target"))
 
@@ -385,11 +389,25 @@ def test_settings_that_make_no_sense_are_refused(settings, message):
 
 
 def test_the_notes_hold_the_null_the_limit_and_what_the_caller_adds():
-    v = judge(random_rows(8), notes=["Shared learning rate, not tuned."])
-    assert v.notes[0] == "Null tested: A and B are exchangeable given the target."
-    assert v.notes[1].startswith("Limit: where the means are equal and the differences strongly skewed")
-    assert v.notes[-1] == "Shared learning rate, not tuned."
-    assert all(note in v.paragraph() for note in v.notes)
+    own = "Limit: as Null tested: has it."
+    v = judge(random_rows(8), notes=[own, own, Note("not tuned", "One rate.", "routine.lr=0.1")])
+    assert [note.kind for note in v.notes] == ["null", "limit", "design", "said", "said", "not tuned"]
+    assert "exchangeable given the target" in v.notes[0].text
+    assert "strongly skewed" in v.notes[1].text
+    assert v.to_dict()["notes"] == [note.text for note in v.notes]
+    assert all(note.text in v.paragraph() for note in v.notes)
+    assert minded(v) == [note.text for note in v.notes[2:]]
+    assert v.caveats == ("not tuned",)
+    unpaired = judge(TABLES["unpaired"], notes=v.notes[-1:])
+    assert unpaired.caveats == ("skill and the targets' difficulty are confounded", "not tuned")
+
+
+def test_notes_are_kept_as_texts_with_their_kinds_beside_them():
+    notes = (Note("not tuned", "One rate."), Note("said", "Limit: 3."), Note("still falling", "It fell.", "epochs=9"))
+    texts = [note.text for note in notes]
+    assert restored(texts, json.loads(json.dumps(kept(notes)))) == notes
+    assert restored(texts) == tuple(Note("said", text) for text in texts)
+    assert restored(["New."], [["of a later version", ""]]) == (Note("said", "New."),)
 
 
 def test_the_table_has_a_line_a_member_and_one_for_all():
@@ -411,5 +429,5 @@ def test_names_that_are_equal_are_told_apart_and_errors_below_the_floor_are_coun
     v = judge(rows, names=("same", "same"))
     assert v.names == ("same (A)", "same (B)")
     tiny = rows.assign(nmse=rows["nmse"].where(rows["draw"] > 1, 1e-15))
-    assert "Errors below 1e-12 count as that: 32 students." in judge(tiny).notes
-    assert not any("1e-12" in note for note in v.notes)
+    assert "Errors below 1e-12 count as that: 32 students." in judge(tiny).paragraph()
+    assert "1e-12" not in v.paragraph()

@@ -181,9 +181,9 @@ def _single(verdict: Verdict) -> str:
     return f"{exact}sign-flip test, {p}; Wilcoxon {words.p_is(verdict.p_wilcoxon)}.{interval}"
 
 
-def caveats(verdict: Verdict) -> list[str]:
+def minded(verdict: Verdict) -> list[str]:
     """The verdict's notes but for those on null and limit, which stand elsewhere on the page."""
-    return [note for note in verdict.notes if not note.startswith(("Null tested:", "Limit:"))]
+    return [note.text for note in verdict.notes if note.kind not in ("null", "limit")]
 
 
 def _capital(text: str) -> str:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from archab.evidence import wording as words
 from archab.evidence.finding import SCORED, better, between, decided, effect, level, measured, replicates
+from archab.evidence.notes import Note
 from archab.evidence.outcome import Member, Verdict
 from archab.evidence.terminal.glyphs import BLOCKS, BLUE, ORANGE, Glyphs, glyphs
 from archab.evidence.terminal.plot import plot, sparkline
@@ -89,24 +90,22 @@ def _counted(verdict: Verdict) -> str:
     return f"{said} {verdict.lost_sentence() or 'No student diverged.'}"
 
 
-def _notes(notes: Sequence[str]) -> dict[str, list[str]]:
+def _notes(notes: Sequence[Note]) -> dict[str, list[str]]:
     """The notes by what they are about: what to mind first, then the null that was tested and its limit."""
     sorted_: dict[str, list[str]] = {"mind": [], "null": [], "limit": []}
     for note in notes:
-        kind = "null" if note.startswith("Null tested: ") else "limit" if note.startswith("Limit: ") else "mind"
-        text = note if kind == "mind" else note.split(": ", 1)[1]
-        sorted_[kind].append(f"{text[0].upper()}{text[1:]}")
+        sorted_[note.kind if note.kind in sorted_ else "mind"].append(note.text)
     return sorted_
 
 
 @dataclass(frozen=True)
 class _Column:
-    """A column of the table: its head, its cells, how they stand, and how soon it goes where there is no room."""
+    """A column of the table: head, cells, how soon it goes where there is no room, whether it says a side."""
 
     head: str
     cells: list[str]
     keep: int
-    left: bool = False
+    sided: bool = False
 
 
 def table(verdict: Verdict, width: int, drawn: Glyphs) -> Table:
@@ -122,7 +121,7 @@ def table(verdict: Verdict, width: int, drawn: Glyphs) -> Table:
         made.add_column(column.head, justify="right", no_wrap=True)
     *members, last = range(len(verdict.members) + 1)
     for row in members:
-        made.add_row(*(_cell(c.cells[row], verdict, verdict.members[row]) for c in columns))
+        made.add_row(*(Text(c.cells[row], _colour(verdict, verdict.members[row]) if c.sided else "") for c in columns))
     made.add_section()
     made.add_row(*(Text(c.cells[last], style="bold") for c in columns))
     return made
@@ -138,13 +137,13 @@ def _columns(verdict: Verdict, drawn: Glyphs) -> list[_Column]:
         _Column("size A/B", [*(f"{m.size_a:,.0f}/{m.size_b:,.0f}" for m in ms), ""] if sized else none, 3),
         _Column("error A", [*(words.error(m.typical_a) for m in ms), ""], 5),
         _Column("B", [*(words.error(m.typical_b) for m in ms), ""], 5),
-        _Column("lower error", [*(effect(m.gmr) for m in ms), effect(verdict.gmr)] if shown else none, 8),
+        _Column("lower error", [*(effect(m.gmr) for m in ms), effect(verdict.gmr)] if shown else none, 8, sided=True),
         _Column(level(verdict), _intervals(verdict) if shown else none, 7),
         _Column("A lower", [*lower, f"{100 * verdict.prob_a_better:.0f}%"], 2),
         _Column("div.", lost if any(m.diverged_a + m.diverged_b for m in ms) else none, 4),
         _Column("p", [*(words.probability(m.p_holm) for m in ms), words.probability(verdict.p_value)], 6),
     ]
-    return [_Column(drawn.text(c.head), [drawn.text(cell) for cell in c.cells], c.keep) for c in columns]
+    return [_Column(drawn.text(c.head), [drawn.text(cell) for cell in c.cells], c.keep, c.sided) for c in columns]
 
 
 def _intervals(verdict: Verdict) -> list[str]:
@@ -157,7 +156,8 @@ def _wide(columns: Sequence[_Column]) -> int:
     return sum(cells) + 2 * (len(cells) - 1)
 
 
-def _cell(text: str, verdict: Verdict, member: Member) -> Text:
-    side = "A" if member.gmr < 1 else "B"
-    coloured = text.startswith(f"{side} ") and text.endswith("lower") and decided(verdict, member.p_holm)
-    return Text(text, style=(BLUE if side == "A" else ORANGE) if coloured else "")
+def _colour(verdict: Verdict, member: Member) -> str:
+    """The colour of the side that a decided member points to."""
+    if not decided(verdict, member.p_holm):
+        return ""
+    return BLUE if member.gmr < 1 else ORANGE
