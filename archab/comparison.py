@@ -229,7 +229,7 @@ class Comparison:
         index = index_of(space, part.member)
         size = lesson.source.tile
         here = list(tiles(part.first, part.last, size))
-        make, together = partial(space.construct, index), self.survey.draws[side][index].together
+        make, how = partial(space.construct, index), self.survey.draws[side][index]
 
         def draws(stage: Stage, tile: int, restart: int) -> SeedSequence:
             return stream(self.seed, stage, part.source, side, part.member, tile, restart)
@@ -238,7 +238,7 @@ class Comparison:
             def draw(restart: int) -> Population:
                 return joined(
                     [
-                        population.draw(make, together, size, stop, draws(Stage.STUDENT, tile, restart)).take(
+                        population.draw(make, how, size, stop, draws(Stage.STUDENT, tile, restart)).take(
                             slice(start, stop)
                         )
                         for tile, start, stop in here
@@ -289,7 +289,8 @@ class Comparison:
         """What the engine decides on one family of networks by."""
         space, known = self.spaces[side], self.survey
         routine, cut, shape = space.routine_of(index), minibatch(space, index), known.shapes[side][index]
-        sample = Sample(space, index, cut, self.inputs, shape.output, device_named(self.device))
+        whole = known.draws[side][index].whole
+        sample = Sample(space, index, cut, self.inputs, shape.output, device_named(self.device), whole)
         samples = [n for (member, _), n in known.samples.items() if index_of(space, member) == index]
         steps = max(samples) // cut * getattr(routine, "epochs", 1)
         return Candidate(sample, shape, len(samples) * self._draws * self.restarts, steps)

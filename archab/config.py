@@ -1,13 +1,9 @@
 """From the composed configuration to objects: the schema of the command line, and who shares what."""
 
 import difflib
-import inspect
-import logging
 import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +12,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from archab.errors import ArchabError
+from archab.instantiate import bound, holds_nodes, made
 
 if TYPE_CHECKING:
     from archab.comparison import Comparison
@@ -177,8 +174,8 @@ def comparison(config: dict[str, Any]) -> "Comparison":
         a=_space("a", spaces["a"]),
         b=_space("b", spaces["b"]),
         reference=None if spaces["reference"] is None else _space("reference", spaces["reference"]),
-        inputs=_made("inputs", config["inputs"]),
-        engine=_made("engine", config["engine"]),
+        inputs=made("inputs", config["inputs"]),
+        engine=made("engine", config["engine"]),
         **{key: config[key] for key in _COMPARISON},
     )
 
@@ -186,76 +183,8 @@ def comparison(config: dict[str, Any]) -> "Comparison":
 def _space(side: str, node: dict[str, Any]) -> "ArchitecturalSpace":
     from archab.space import ArchitecturalSpace
 
-    architecture = _bound(f"space.{side}.architecture", node["architecture"])
-    prior, routine = (_made(f"space.{side}.{key}", node[key]) for key in ("prior", "routine"))
-    given = {key: node[key] for key in ("members", "input_shape", "measure")}
+    key = f"space.{side}"
+    architecture = bound(f"{key}.architecture", node["architecture"], anew=holds_nodes(node["members"]))
+    prior, routine = (made(f"{key}.{name}", node[name]) for name in ("prior", "routine"))
+    given = {name: node[name] for name in ("members", "input_shape", "measure")}
     return ArchitecturalSpace(architecture, prior=prior, routine=routine, name=node["name"] or "", **given)
-
-
-def _made(key: str, node: object) -> Any:
-    """The object that `_target_` makes; a function is bound to its arguments, to be called later."""
-    function = _bound(key, node)
-    if not inspect.isclass(function.func) or (isinstance(node, dict) and node.get("_partial_")):
-        return function
-    return _call(key, function)
-
-
-def _bound(key: str, node: object) -> "partial[Any]":
-    from hydra.utils import get_object
-
-    if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
-        raise ArchabError(f"{key}={node!r}: a configuration with _target_, the import path of a class or function")
-    target = node["_target_"]
-    logging.getLogger("hydra.utils").setLevel(logging.CRITICAL + 1)  # what it would log is said below
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        function: Callable[..., Any] = get_object(target)
-    except Exception as error:
-        cause = error.__cause__ or error
-        raise ArchabError(
-            f"{key}._target_={target}: cannot be imported ({type(cause).__name__}: {_first_line(cause)}); modules are "
-            "found in the current directory and on PYTHONPATH"
-        ) from error
-    if not callable(function):
-        raise ArchabError(f"{key}._target_={target}: is a {type(function).__name__}, no class or function")
-    arguments = {name: _nested(f"{key}.{name}", value) for name, value in node.items() if not _hydras(name)}
-    _check_arguments(key, function, arguments)
-    return partial(function, **arguments)
-
-
-def _check_arguments(key: str, function: Callable[..., Any], arguments: dict[str, Any]) -> None:
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):  # some builtins have none
-        return
-    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
-        return
-    if wrong := [name for name in arguments if name not in parameters]:
-        raise ArchabError(
-            f"{key}.{wrong[0]}: {function.__name__} takes no such argument, but {', '.join(parameters)}. A node "
-            "that is written over another choice of its group inherits its keys: choose it in the defaults list instead"
-        )
-
-
-def _nested(key: str, value: object) -> object:
-    return _made(key, value) if isinstance(value, dict) and "_target_" in value else value
-
-
-def _hydras(name: str) -> bool:
-    return name in ("_target_", "_partial_", "_convert_", "_recursive_")
-
-
-def _call(key: str, function: "partial[Any]") -> Any:
-    try:
-        return function()
-    except ArchabError:
-        raise
-    except Exception as error:
-        raise ArchabError(
-            f"{key}: {function.func.__name__} could not be made with {function.keywords}: {_first_line(error)}"
-        ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [""])[0]

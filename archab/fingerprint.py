@@ -45,6 +45,8 @@ def _targets(value: object) -> Iterator[str]:
     if isinstance(value, dict):
         if isinstance(value.get("_target_"), str):
             yield value["_target_"]
+            if value["_target_"].startswith("hydra.utils.get_") and isinstance(value.get("path"), str):
+                yield value["path"]
         for item in value.values():
             yield from _targets(item)
     elif isinstance(value, list):

@@ -1,17 +1,19 @@
 """What building every network once tells: sizes, shapes and samples, and whether the sides can be compared at all."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from archab.engine.population import Draws, answer_together, why_not_together
+from archab.engine.population import Draws, answer_together, why_not_together, why_whole
 from archab.engine.randomness import Stage, forked, generator, stream
 from archab.errors import ArchabError
 from archab.protocol import Protocol
 from archab.results import Side
-from archab.space.examine import Shape, check_reproducible, examine
+from archab.space.examine import Shape, check_drawn, examine
 from archab.space.inputs import Inputs
 from archab.space.routine import settings
+from archab.space.seeding import unseeded
 from archab.space.space import ArchitecturalSpace
 from archab.target import sampled
 
@@ -71,6 +73,7 @@ def survey(
         size, shape = sizes[source][index], shapes[source][index]
         cuts = [minibatch(spaces[side], member) for side in sides]
         counts[member, source] = _whole(_asked(samples, samples_per_measure, size, shape), cuts)
+    notes += _passed_over(spaces, sizes)
     return Survey(sizes, shapes, counts, learners, draws, tuple(notes), _compare_routines(spaces))
 
 
@@ -88,19 +91,32 @@ def _examined(side: str, space: ArchitecturalSpace, inputs: Inputs) -> list[tupl
     here = stream(0, Stage.CHECK, side, side, 0, 0, 0)
     found = []
     for member in range(len(space)):
-        where = f"{space.name}: member {member}"
+        where, make = f"{space.name}: member {member}", partial(space.construct, member)
+        check_drawn(where, make, partial(forked, here))
         with forked(here):
-            again = space.construct(member)
-        with forked(here):
-            network, other = space.construct(member), space.construct(member)
-            check_reproducible(where, network, again)
+            network, one, other = make(), make(), make()
             shape = (max(2, minibatch(space, member)), *space.input_shape)
             x = sampled(inputs, (2, *shape), generator(here))
             examined = examine(where, network, x[0])
-        make = partial(space.construct, member)
-        together = why_not_together(make, here) is None
-        found.append((examined, Draws(together, together and answer_together([network, other], x))))
+        whole = why_whole(one, other, x[1])
+        together = whole is None and why_not_together(make, here) is None
+        answering = together and answer_together([network, one], x)
+        found.append((examined, Draws(together, answering, whole)))
     return found
+
+
+def _passed_over(spaces: Spaces, sides: Iterable[str]) -> list[str]:
+    """A note for each space whose constructor would seed the generators."""
+    notes = []
+    for side in sides:
+        with forked(stream(0, Stage.CHECK, side, side, 0, 0, 0)), unseeded() as calls:
+            spaces[side].construct(0)
+        if calls:
+            notes.append(
+                f"{spaces[side].name}: its constructor calls {calls[0]}, which is passed over: networks are drawn from "
+                "the run's seed"
+            )
+    return notes
 
 
 def _compare_sizes(spaces: Spaces, sizes: dict[str, list[float]], tolerance: float) -> list[str]:

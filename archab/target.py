@@ -105,7 +105,7 @@ class Source:
     def _attempt(self, tile: int, attempt: int, positions: Tensor) -> tuple[Targets, Tensor]:
         """One draw of these positions of a tile: those whose outputs vary, and which of the positions they are."""
         make, here = partial(self.space.construct, self.index), self._stream(Stage.TARGET, tile, attempt)
-        networks = draw(make, self.draws.together, self.tile, int(positions[-1]) + 1, here).take(positions)
+        networks = draw(make, self.draws, self.tile, int(positions[-1]) + 1, here).take(positions)
         inputs, heldout = self._inputs(tile, attempt, positions)
         together = self.draws.answering
         answer = self.draws.answer or (lambda networks, x: answers(networks, x, together))

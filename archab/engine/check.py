@@ -31,7 +31,11 @@ STUDENTS = 3
 
 @dataclass(frozen=True)
 class Sample:
-    """Students and data to check an engine with: one member of one space, on one device."""
+    """Students and data to check an engine with: one member of one space, on one device.
+
+    Attributes:
+        whole: why each of its networks must be kept as it was constructed, if it must.
+    """
 
     space: ArchitecturalSpace
     member: int
@@ -39,6 +43,7 @@ class Sample:
     inputs: Inputs
     output: tuple[int, ...]
     device: torch.device
+    whole: str | None = None
 
     @cached_property
     def networks(self) -> list[nn.Module]:
@@ -52,9 +57,11 @@ class Sample:
         return self.space.routine_of(self.member)
 
     @property
-    def alike(self) -> bool:
-        """Whether they differ in their tensors alone."""
-        return len({signature(network) for network in self.networks}) == 1
+    def why_not_alike(self) -> str | None:
+        """Why they are more than their tensors, None where they are not."""
+        if self.whole is None and len({signature(network) for network in self.networks}) > 1:
+            return "two constructions differ in more than their parameters"
+        return self.whole
 
     @cached_property
     def draws_elsewhere(self) -> bool:
@@ -99,8 +106,8 @@ def why_not_batched(sample: Sample) -> str | None:
     with outputs a hundred times larger, and one that knows its target: norms over all parameters, stops and plateaus
     couple students only late.
     """
-    if not sample.alike:
-        return "two constructions differ in more than their parameters"
+    if (why := sample.why_not_alike) is not None:
+        return why
     if sample.draws_elsewhere:
         return "it draws from numpy or from random as it trains"
     cohort = sample.cohort(STEPS)
@@ -231,6 +238,8 @@ def _difference(cohort: Cohort, networks: list[nn.Module], tolerance: float) -> 
     except RuntimeError as error:
         return explain(error)
     one_by_one = [_found_alone(network, losses[i].total, cohort, i) for i, network in enumerate(alone)]
+    if len({signature(network, values=False) for network in (*alone, stack.one[0])}) > 1:
+        return "its attributes change as it trains, and not alike in all students"
     for name, values in together.items():
         wanted = torch.stack([found[name] for found in one_by_one])
         scale = wanted.abs().nan_to_num(0).max().clamp(min=1.0) if wanted.numel() else 1.0

@@ -104,7 +104,7 @@ class MeanSquaredError:
     def __call__(self, predictions: Tensor, outputs: Tensor) -> Tensor:
         """Predictions and outputs of one mini-batch to a scalar to call `backward` on."""
         each = (predictions - outputs).square().flatten(self._axis).mean(self._axis)
-        self.total = self.total + each.detach()
+        self.total = self.total + each.detach().double()  # half precision could not hold a sum
         self.calls += 1
         return each.sum()
 

@@ -203,7 +203,7 @@ def _source(candidate: Candidate) -> tuple[Source | None, bool]:
     """The source of a family's program, and whether it is known to have passed its check."""
     sample = candidate.sample
     cpu = sample.device.type == "cpu"
-    if not (isinstance(sample.routine, Descent) and cpu and sample.alike) or sample.draws_elsewhere:
+    if not (isinstance(sample.routine, Descent) and cpu) or sample.why_not_alike or sample.draws_elsewhere:
         return None, False
     held = kept.recall(*_shaping(candidate))
     return (_written(candidate), False) if held is None else (held, True)

@@ -16,8 +16,9 @@ from torch.overrides import TorchFunctionMode
 from archab.engine.batching import batching
 from archab.engine.noise import Counter
 from archab.engine.randomness import EVALUATION_SAMPLES, forked
-from archab.engine.signature import signature
-from archab.space.examine import fitting
+from archab.engine.signature import not_in_tensors, signature
+from archab.space.examine import fitting, nearly
+from archab.space.measure import registered
 from archab.space.space import explain
 
 Make = Callable[[], nn.Module]
@@ -53,7 +54,7 @@ class Population:
             yield from self.modules
             return
         for i in range(len(self)):
-            network = copy.deepcopy(self.network)
+            network = copied(self.network)
             with torch.no_grad():
                 for name, tensor in _state(network).items():
                     tensor.copy_(self.tensors[name][i])
@@ -67,11 +68,13 @@ class Draws:
     Attributes:
         together: whether one call of the constructor draws many: see `why_not_together`.
         answering: whether `vmap` runs many in evaluation mode.
+        whole: why each must be kept as it was constructed, if it must: see `why_whole`.
         answer: a program that runs them, if there is one.
     """
 
     together: bool
     answering: bool
+    whole: str | None = None
     answer: Callable[[Population, Tensor], Tensor] | None = None
 
 
@@ -101,21 +104,66 @@ def interleaved(populations: Sequence[Population]) -> Population:
     return whole if len(populations) == 1 else whole.take(order)
 
 
-def draw(make: Make, together: bool, count: int, needed: int, sequence: SeedSequence) -> Population:
+def draw(make: Make, how: Draws, count: int, needed: int, sequence: SeedSequence) -> Population:
     """The first `needed` networks of a tile of `count`, from the start of a stream.
 
     Args:
         make: the constructor and the prior.
-        together: whether one call of them may draw the whole tile: see `why_not_together`.
+        how: whether one call of them may draw the whole tile, and whether they are kept as they were constructed.
     """
-    if not together:
+    if not how.together:
         with forked(sequence):
-            return of([make() for _ in range(needed)])
+            networks = [make() for _ in range(needed)]
+        return of(networks) if how.whole is None else Population(networks[0], {}, tuple(networks))
     with forked(sequence):
         network = make()
     with forked(sequence):
         tensors = _at_once(make, count)
     return Population(network, {name: t[:needed] for name, t in tensors.items()})
+
+
+def copied(network: nn.Module) -> nn.Module:
+    """A deep copy whose parameters keep what was written on them, such as a learning rate of their own."""
+    copy_ = copy.deepcopy(network)
+    for parameter, original in zip(copy_.parameters(), network.parameters(), strict=True):
+        vars(parameter).update(vars(original))
+    return copy_
+
+
+def why_whole(one: nn.Module, other: nn.Module, inputs: Tensor) -> str | None:
+    """Why networks of a family must be kept as they were constructed; None where tensors tell all about each.
+
+    What is constructed is compared with what is made of its tensors: outputs in evaluation mode and in training, and
+    the gradients of these. Both networks are used up.
+
+    Args:
+        one, other: two constructions.
+        inputs: shape (n, *input_shape).
+    """
+    if (why := not_in_tensors(one)) is not None:
+        return why
+    if signature(one) != signature(other):
+        return "two constructions differ in more than their parameters"
+    _, made = of([one, other]).networks()
+    inputs = fitting(other, inputs)
+    found, wanted = _behaviour(made, inputs), _behaviour(other, inputs)
+    for name, values in wanted.items():
+        if name not in found or not nearly(found[name], values):
+            return f"a copy of it is another network: {name} differs"
+    return None
+
+
+def _behaviour(network: nn.Module, inputs: Tensor) -> dict[str, Tensor]:
+    """Outputs in evaluation mode and in training, gradients and buffers after a step."""
+    with forked(SeedSequence(0)), Counter(torch.tensor(0)):
+        with torch.no_grad():
+            evaluated = network.eval()(inputs)
+        trained = network.train()(inputs)
+        trained.square().mean().backward()
+    slopes = {f"the gradient of {n}": p.grad for n, p in network.named_parameters() if p.grad is not None}
+    outputs = {"its output in evaluation": evaluated, "its output in training": trained.detach()}
+    found = {**outputs, **slopes, **dict(network.named_buffers())}
+    return {name: t.to_dense() if t.layout != torch.strided else t for name, t in found.items()}
 
 
 def why_not_together(make: Make, sequence: SeedSequence) -> str | None:
@@ -129,8 +177,6 @@ def why_not_together(make: Make, sequence: SeedSequence) -> str | None:
         one, other = make(), make()
         if other_generators() != before:
             return "it draws from numpy or from `random`"
-    if signature(one) != signature(other):
-        return "two constructions differ in more than their parameters"
     try:
         with forked(sequence):
             drawn = _at_once(make, 2)
@@ -141,7 +187,7 @@ def why_not_together(make: Make, sequence: SeedSequence) -> str | None:
         if found.shape[1:] != tensor.shape or found.dtype != tensor.dtype:
             return f"{name} has another shape or type when it is constructed once for all"
         same = torch.equal(found[0], found[1])
-        if torch.equal(tensor, _state(other)[name]) != same or (same and not torch.equal(found[0], tensor)):
+        if torch.equal(tensor, _state(other)[name]) != same or (same and not nearly(found[0], tensor)):
             return f"{name} would be {'the same in' if same else 'different in'} all networks"
     return None
 
@@ -176,7 +222,7 @@ def answer_together(networks: Sequence[nn.Module], inputs: Tensor) -> bool:
 
 
 def _state(network: nn.Module) -> dict[str, Tensor]:
-    return {name: t.detach() for name, t in (*network.named_parameters(), *network.named_buffers())}
+    return {name: t.detach() for name, t in registered(network).items()}
 
 
 def other_generators() -> tuple[Any, ...]:

@@ -1,16 +1,20 @@
 """What one run of a member tells before anything is trained: shapes, memory, and what is wrong."""
 
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from archab.errors import ArchabError
-from archab.space.measure import learnable
+from archab.space.measure import learnable, registered
 from archab.space.space import explain
 
 
@@ -67,19 +71,95 @@ def examine(where: str, network: nn.Module, inputs: Tensor) -> Shape:
     return _shape(network, first, kept)
 
 
-def check_reproducible(where: str, network: nn.Module, again: nn.Module) -> None:
-    """Compare two networks that were drawn from one state of the global generators.
+def check_drawn(where: str, make: Callable[[], nn.Module], stream: Callable[[], AbstractContextManager[None]]) -> None:
+    """Construct networks from one stream, and see that it alone determines each, and makes each another.
+
+    Args:
+        where: what messages call them.
+        make: the constructor and the prior.
+        stream: sets the global generators to the start of one stream.
 
     Raises:
-        ArchabError: if a parameter differs, so that no seed would determine it.
+        ArchabError: if a tensor hangs on a source that no seed sets, is drawn from a seed of the constructor's own, or
+            is one and the same in two networks.
     """
-    others = dict(again.named_parameters())
-    for name, parameter in network.named_parameters():
-        if not torch.equal(parameter, others[name]) and not parameter.isnan().any():
+    with stream():
+        again = make()
+    with stream():
+        before = _states()
+        network = make()
+        between = _states()
+        other = make()
+        after = _states()
+    first, second = registered(network), registered(other)
+    for name, tensor in registered(again).items():
+        if not nearly(tensor, first[name]):
             raise ArchabError(
                 f"{where}: {name} is drawn from a source that no seed sets; draw from torch's, numpy's or Python's "
                 "global generator, or from one with a fixed seed"
             )
+    elsewhere = set[StorageWeakRef]().union(*map(_memory, second.values()))
+    for name, tensor in first.items():
+        if _memory(tensor) & elsewhere:
+            raise ArchabError(
+                f"{where}: {name} is one and the same tensor in two networks, so that they would train each other's; "
+                "make it in the constructor (in a configuration, by a nested _target_), or copy it there"
+            )
+    own = [
+        name for name, *seen in zip(_GENERATORS, before, between, after, strict=True) if seen[0] != seen[1] == seen[2]
+    ]
+    equal = [
+        name for name, t in first.items() if nearly(t, second[name]) and t.numel() and bool((t != t.flatten()[0]).any())
+    ]
+    if equal and not own:
+        with stream(), _Reseeding():
+            redrawn = registered(make())
+        own = [name for name in equal if not nearly(redrawn[name], first[name])]
+    if own:
+        raise ArchabError(
+            f"{where}: its constructor sets the seed of a generator ({own[0]}) by a function imported by its name, so "
+            "that all networks would be one; leave the seed to archab"
+        )
+
+
+_GENERATORS = ("torch's", "numpy's", "Python's")
+
+
+def _states() -> tuple[bytes, bytes, object]:
+    """Of the global generators of torch, numpy and Python."""
+    numpy_state: Any = np.random.get_state()  # noqa: NPY002 (constructors may use it)
+    numbers = numpy_state[1].tobytes() + repr(numpy_state[2:]).encode()
+    return torch.get_rng_state().numpy().tobytes(), numbers, random.getstate()
+
+
+def _memory(tensor: Tensor) -> set[StorageWeakRef]:
+    if tensor.layout != torch.strided or not tensor.numel():
+        return set()
+    return {StorageWeakRef(tensor.untyped_storage())}
+
+
+class _Reseeding(TorchDispatchMode):
+    """Sets torch's global generator anew before each random operation: no seed of a constructor's own survives."""
+
+    calls = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if torch.Tag.nondeterministic_seeded in function.tags and (kwargs or {}).get("generator") is None:
+            self.calls += 1
+            torch.default_generator.manual_seed(0xA5C3 + self.calls)
+        return function(*args, **(kwargs or {}))
+
+
+def nearly(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors are equal up to rounding, relative to the largest value of the other; NaN equals NaN."""
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    one, other = (t.detach().to_dense() if t.layout != torch.strided else t.detach() for t in (one, other))
+    if not (one.is_floating_point() or one.is_complex()) or not one.numel():
+        return torch.equal(one, other)
+    tolerance = 64 * torch.finfo(one.dtype).eps * float(other.abs().nan_to_num(0, 0, 0).max())
+    wide = torch.complex128 if one.is_complex() else torch.float64
+    return torch.allclose(one.to(wide), other.to(wide), rtol=0, atol=tolerance, equal_nan=True)
 
 
 def fitting(network: nn.Module, inputs: Tensor) -> Tensor:

@@ -1,8 +1,11 @@
 """The size of a network: what is counted, and what must not be overlooked."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
+import torch
 from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn.parameter import UninitializedParameter
 
 from archab.errors import ArchabError
@@ -21,13 +24,53 @@ def learnable(network: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def parameter(network: nn.Module) -> float:
-    """The number of learnable parameters."""
-    return float(sum(p.numel() for p in learnable(network).values()))
+    """The number of learnable parameters: real numbers, of which a complex one is two; shared memory counts once."""
+    kept = _distinct(learnable(network).values())
+    return float(sum(count * (2 if dtype.is_complex else 1) for dtype, count in kept))
 
 
 def information(network: nn.Module) -> float:
-    """The size in bits: learnable parameters times the bits of their dtype."""
-    return float(sum(p.numel() * p.element_size() * 8 for p in learnable(network).values()))
+    """The size in bits: learnable parameters times the bits of their dtype; shared memory counts once."""
+    return float(sum(count * dtype.itemsize * 8 for dtype, count in _distinct(learnable(network).values())))
+
+
+def registered(network: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by name, a shared one once."""
+    return {**dict(network.named_parameters()), **dict(network.named_buffers())}
+
+
+def shared_storage(named: Mapping[str, Tensor]) -> list[list[str]]:
+    """The names of different tensors that lie in one memory, as a layer's weight and another's view of it do."""
+    held: dict[StorageWeakRef, list[str]] = defaultdict(list)
+    for name, tensor in named.items():
+        if tensor.layout == torch.strided and tensor.numel():
+            held[StorageWeakRef(tensor.untyped_storage())].append(name)
+    return [names for names in held.values() if len(names) > 1]
+
+
+def _distinct(tensors: Iterable[Tensor]) -> Iterator[tuple[torch.dtype, int]]:
+    """How many elements there are of each type in each memory, those of several tensors once."""
+    held: dict[tuple[StorageWeakRef, torch.dtype], list[Tensor]] = defaultdict(list)
+    for tensor in tensors:
+        if tensor.layout == torch.strided:
+            held[StorageWeakRef(tensor.untyped_storage()), tensor.dtype].append(tensor)
+        else:
+            yield tensor.dtype, tensor.numel()
+    for (_, dtype), views in held.items():
+        yield dtype, views[0].numel() if len(views) == 1 else _places(views)
+
+
+def _places(views: list[Tensor]) -> int:
+    """How many elements of one memory these tensors hold together."""
+    reach = max(
+        1 + t.storage_offset() + sum((n - 1) * s for n, s in zip(t.shape, t.stride(), strict=True)) for t in views
+    )
+    memory = torch.arange(int(reach), device="cpu")
+    return (
+        torch.cat([memory.as_strided(t.shape, t.stride(), t.storage_offset()).flatten() for t in views])
+        .unique()
+        .numel()
+    )
 
 
 MEASURES: Mapping[str, Callable[[nn.Module], float]] = {"information": information, "parameter": parameter}

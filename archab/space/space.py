@@ -13,6 +13,7 @@ from archab.space import measure as sizes
 from archab.space import routine as routines
 from archab.space.prior import Init
 from archab.space.routine import AdamW, Routine
+from archab.space.seeding import unseeded
 
 
 @dataclass(frozen=True)
@@ -98,11 +99,15 @@ class ArchitecturalSpace:
         return routines.of_member(self.routine, member, len(self))
 
     def construct(self, member: int) -> nn.Module:
-        """Draw one network of this member from its prior, from torch's global generator.
+        """Draw one network of this member from its prior, from torch's global generator, which neither may seed.
 
         Raises:
             ArchabError: with the user's own exception as its cause, where the constructor or the prior fails.
         """
+        with unseeded():
+            return self._construct(member)
+
+    def _construct(self, member: int) -> nn.Module:
         arguments = self.arguments[member]
         try:
             network = self.architecture(**arguments)
