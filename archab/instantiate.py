@@ -30,12 +30,20 @@ class Anew:
 
     def __call__(self, *given: Any, **named: Any) -> Any:
         """What the node gives; `named` goes over its own arguments, mapping by mapping."""
+        from hydra.errors import InstantiationException
         from hydra.utils import instantiate
         from omegaconf import OmegaConf
 
-        own, here = {**self.node, "_partial_": False}, [*given, *self.node.get("_args_", ())]
-        merged = OmegaConf.merge(OmegaConf.create(own, flags={"allow_objects": True}), named)
-        return instantiate(merged, *here, _convert_="all")
+        own, places = dict(self.node), self.node.get("_args_", [])
+        own.pop("_partial_", None)
+        try:
+            if given and places:  # Hydra would let those of the call take the place of the node's
+                own.pop("_args_")
+                given = (*given, *instantiate(places, _convert_="all"))
+            merged = OmegaConf.merge(OmegaConf.create(own, flags={"allow_objects": True}), named)
+            return instantiate(merged, *given, _convert_="all")
+        except InstantiationException as error:
+            raise error.__cause__ or error from None
 
     @cached_property
     def __signature__(self) -> inspect.Signature:
@@ -58,7 +66,7 @@ def bound(key: str, node: object, anew: bool = False) -> Callable[..., Any]:
     assert isinstance(node, dict)
     arguments = {name: value for name, value in node.items() if name not in ITSELF}
     _check_arguments(key, function, arguments)
-    _check_nodes(key, arguments)
+    _check_nodes(key, {name: value for name, value in node.items() if name != "_target_"})
     if anew or "_args_" in node or any(map(holds_nodes, arguments.values())):
         return Anew(function, node)
     return partial(function, **arguments)

@@ -18,7 +18,7 @@ Side = Literal["a", "b"]  # a row of the control, which is kept apart, has the s
 Source = Literal["a", "b", "reference"]
 Status = Literal["ok", "diverged"]
 
-RESULT_VERSION = 2  # goes up whenever the same configuration would give other rows
+RESULT_VERSION = 3  # goes up whenever the same configuration would give other rows
 
 
 @dataclass(frozen=True, slots=True)

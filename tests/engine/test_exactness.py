@@ -116,7 +116,7 @@ BATCHED = [
     "Remembering",
 ]
 ALONE = {
-    "Boxed": "batching changes the loss",
+    "Boxed": "differ in more than their parameters",
     "Shared": "differ in more than their parameters",
     "Chosen": "differ in more than their parameters",
     "Branching": "data-dependent control flow",

@@ -43,7 +43,28 @@ def test_information_counts_the_bits_of_each_dtype_a_shared_parameter_once_and_f
             self.frozen = nn.Parameter(torch.randn(9), requires_grad=False)
 
     assert ArchitecturalSpace(Mixed).size(0) == 3 * 16 + 2 * 64 + 64
-    assert ArchitecturalSpace(Mixed, measure="parameter").size(0) == 6
+    assert ArchitecturalSpace(Mixed, measure="parameter").size(0) == 3 + 2 + 2  # a complex number is two
+
+
+@pytest.mark.parametrize(
+    ("view", "distinct"),
+    [
+        (lambda w: w.data, 12),
+        (lambda w: w.data.t(), 12),
+        (lambda w: w.data[1:], 12),
+        (lambda w: w.data.clone(), 24),
+        (lambda w: w.data[:1].expand(4, 3), 12),
+    ],
+)
+def test_memory_that_parameters_share_counts_once(view, distinct):
+    class Viewing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(4, 3))
+            self.other = nn.Parameter(view(self.weight))
+
+    assert ArchitecturalSpace(Viewing, measure="parameter").size(0) == distinct
+    assert ArchitecturalSpace(Viewing).size(0) == 32 * distinct
 
 
 def test_the_user_gives_one_number_a_member():
