@@ -200,6 +200,13 @@ class Comparison:
             outcome = method.train(self._cohort(lesson, part, "reference", targets, 1, lambda _: None))
         return list(self._rows(part, "reference", targets, 1, outcome))
 
+    def tile(self, member: int, source: str) -> int:
+        """How many targets of one member and source are drawn from one stream."""
+        known = self.survey
+        networks = known.shapes[source][index_of(self.spaces[source], member)].network_bytes
+        networks += sum(known.shapes[side][member].network_bytes for side in known.learners[member, source])
+        return tile_size(self._bytes_of_samples(member, source) + networks)
+
     @property
     def _memory(self) -> int:
         return getattr(self.engine, "memory", 1024)
@@ -299,11 +306,8 @@ class Comparison:
         known, space, methods = self.survey, self.spaces[source], self._methods
         index = index_of(space, member)
         samples, sides = known.samples[member, source], known.learners[member, source]
-        shape = known.shapes[source][index]
-        values = math.prod(space.input_shape) + math.prod(shape.output)
-        networks = shape.network_bytes + sum(known.shapes[side][member].network_bytes for side in sides)
-        data = (samples + self.heldout_samples) * values * 4
-        tile = tile_size(data + networks)
+        data = self._bytes_of_samples(member, source)
+        tile = self.tile(member, source)
         fitting = self._memory * 2**20 // (2 * data)  # beside its samples, what is made of them
         chunk = max(1, min(fitting, min(methods[side, member].chunk for side in sides) // self.restarts))
         edges = range(0, self._draws, chunk)
@@ -311,6 +315,13 @@ class Comparison:
         drawn = replace(known.draws[source][index], answer=methods[source, index].answer)
         where = Source(space, index, member, source, self.inputs, samples, self.heldout_samples, tile, self.seed, drawn)
         return Lesson(where, {side: methods[side, member] for side in sides}, parts)
+
+    def _bytes_of_samples(self, member: int, source: str) -> int:
+        """The inputs and outputs of one target."""
+        space, known = self.spaces[source], self.survey
+        output = known.shapes[source][index_of(space, member)].output
+        values = math.prod(space.input_shape) + math.prod(output)
+        return (known.samples[member, source] + self.heldout_samples) * values * 4
 
 
 _STUDENTS: tuple[Side, ...] = ("a", "b")

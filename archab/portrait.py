@@ -18,7 +18,7 @@ from archab.space.routine import Batches, Loss
 from archab.space.space import ArchitecturalSpace
 from archab.survey import minibatch
 
-POINTS, LINES = 161, 24  # of a line, and how many there are to choose from
+POINTS, LINES = 161, 40  # of a line, and how many there are to choose from
 SHOWN = 16  # targets
 _SEED = 20193
 
@@ -75,6 +75,9 @@ def portray(comparison: Comparison, typical: Typical) -> Functions | None:
         reference=comparison.spaces.get("reference"),
     )
     lesson = few.plan.lessons[typical.member, typical.source]
+    # Targets are drawn in tiles, whose size depends on how many samples there are.
+    lesson = replace(lesson, source=replace(lesson.source, tile=comparison.tile(typical.member, typical.source)))
+    few.plan.lessons[typical.member, typical.source] = lesson
     last = max(typical.draw + 1, min(SHOWN, lesson.parts[-1].last))
     targets = _by_line(lesson.source.draw(max(0, last - SHOWN), last).heldout_outputs)
     chosen = typical.draw - max(0, last - SHOWN)
@@ -102,15 +105,18 @@ def _by_line(answers: Tensor) -> Tensor:
 
 
 def _telling(target: Tensor, a: Tensor, b: Tensor, typical: Typical) -> int:
-    """Of the tenth of the curves on which the errors and their ratio are nearest to the rows', the liveliest."""
+    """Of the tenth of the curves on which the errors and their ratio are nearest to the rows', the one of longest way.
+
+    A target of variance 1 along a flat piece of it looks like nothing, whatever the students make of it.
+    """
     # Outputs have variance 1, so that a squared error is about an NMSE.
     off_a, off_b = (
         (curve - target).square().mean(1).clamp_min(1e-12).log() - y for curve, y in ((a, typical.a), (b, typical.b))
     )
     mismatch = (off_a - off_b).abs() + (off_a + off_b).abs() / 2
-    near = mismatch <= mismatch.sort().values[len(mismatch) // 10]
-    way, extent = target.diff(dim=1).abs().sum(1), target.amax(1) - target.amin(1)
-    return int((near * (extent > 0.25 * extent.max()) * way / extent.clamp_min(1e-12) + 1e-3 * near).argmax())
+    near = (mismatch <= mismatch.sort().values[len(mismatch) // 10]).nonzero().flatten()
+    way = target[near].diff(dim=1).abs().sum(1)
+    return int(near[way.argmax()])
 
 
 def _watching(space: ArchitecturalSpace, member: int, points: Tensor, answers: list[Tensor]) -> Any:

@@ -45,6 +45,19 @@ def test_students_asked_at_the_heldout_inputs_score_what_the_rows_say(protocol, 
         assert nmse == pytest.approx(rows["nmse"][side], rel=1e-4)
 
 
+def test_a_target_is_the_runs_own_where_its_line_has_more_points_than_it_had_samples(monkeypatch):
+    """Inputs so wide that the number of points changes how many targets a tile holds."""
+    a, b = (ArchitecturalSpace(torch.nn.Linear, [{"in_features": 600, "out_features": 1}], [600],
+                               routine=AdamW(epochs=1, minibatch=8)) for _ in range(2))  # fmt: skip
+    comparison = Comparison(a, b, protocol="crossed", targets=6, samples=16, heldout_samples=portrait.POINTS)
+    drawn = comparison.plan.lessons[0, "a"].source.draw(1, 2)
+    lines = drawn.heldout_inputs[0].repeat(portrait.LINES, 1)
+    monkeypatch.setattr(portrait, "_lines", lambda _: lines)
+    found = portrait.portray(comparison, Typical(0, 0, 1, "a", 0.0, 0.0))
+    assert found is not None
+    assert np.allclose(found.targets[found.chosen], drawn.heldout_outputs[0, :, 0], atol=1e-4)
+
+
 def test_a_line_has_distinct_points_and_every_target_is_asked_along_it():
     found = portrait.portray(compared(), Typical(3, 0, 1, "reference", -3.0, -3.0))
     assert found is not None
@@ -59,6 +72,15 @@ def test_the_line_shows_the_sides_as_the_rows_have_them():
     rows = Typical(3, 0, 1, "reference", float(np.log(0.25)), 0.0)
     chosen = portrait._telling(lines, lines + off, lines + 1.0, rows)
     assert off[chosen].item() == pytest.approx(0.5, abs=0.11)  # a squared error of a quarter, B's of 1
+
+
+def test_of_lines_that_show_the_sides_alike_the_one_on_which_the_target_moves_most_is_taken():
+    x = torch.linspace(0, 6, 50).double()
+    ways = [0.01 * x, 0.0 * x, x.sin(), (3 * x).sin(), 5.0 + 0.001 * x]
+    targets = torch.stack(ways).repeat(6, 1)
+    rows = Typical(3, 0, 1, "reference", float(np.log(0.25)), 0.0)
+    chosen = portrait._telling(targets, targets + 0.5, targets + 1.0, rows)
+    assert torch.equal(targets[chosen], ways[3])
 
 
 def test_inputs_that_are_no_numbers_have_no_line():

@@ -45,7 +45,7 @@ class Typical:
 
 
 def typical(verdict: Verdict, among: int) -> Typical | None:
-    """Of the first targets of the first seed, the one whose difference is nearest its member's mean.
+    """Of the first targets of the first seed, the one whose difference and errors are nearest its member's means.
 
     The member is the one whose own mean is nearest to that of all. None where no target has both sides.
     """
@@ -57,6 +57,8 @@ def typical(verdict: Verdict, among: int) -> Typical | None:
     here = students[(students["seed"] == seed) & (students["member"] == member.member) & (students["draw"] < among)]
     sides = here.groupby(["draw", "source", "side"])["y"].mean().unstack()
     a, b = (sides[side].to_numpy(dtype=float) for side in ("a", "b"))
-    at = int(np.abs(a - b - member.theta).argmin())
+    level = np.log([member.typical_a, member.typical_b]).sum()
+    # Where nothing is between the sides, so are the targets that neither learnt: errors have a say, too.
+    at = int((np.abs(a - b - member.theta) + np.abs(a + b - level) / 2).argmin())
     nearest = sides.index.to_frame(index=False).iloc[at]
     return Typical(seed, member.member, int(nearest["draw"]), str(nearest["source"]), float(a[at]), float(b[at]))

@@ -57,6 +57,12 @@ def error(value: float) -> str:
     return f"{value:#.2g}"
 
 
+def errors(values: Sequence[float]) -> str:
+    """A range of errors: "0.021 to 0.10", or one where they agree."""
+    low, high = error(min(values)), error(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
 def counted(number: int, what: str) -> str:
     """ "1 target", "1,200 targets"."""
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

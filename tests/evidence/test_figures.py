@@ -20,7 +20,7 @@ from archab.errors import ArchabError
 from archab.evidence import figures
 from archab.evidence.family import Configuration, judge_family
 from archab.evidence.figures import DARK, LIGHT, Absent, Picture, differences, rounds, scales, share, size, training
-from archab.evidence.figures.names import IN_TITLES, LONGEST, named, short
+from archab.evidence.figures.names import IN_TITLES, LONGEST, LONGEST_MEMBER, named, short
 from archab.evidence.figures.sheet import STYLE, TITLE, WIDTH, inches, wrapped
 from archab.evidence.outcome import Verdict
 from archab.evidence.replays import replay
@@ -196,7 +196,7 @@ def test_the_crossed_figure_shows_both_sides_at_home_and_away():
     home = verdict.home_advantage
     assert home is not None
     assert home.ci_low > 1
-    assert "at home the error is" in picture.title
+    assert "At home the error is" in picture.title
     ends = [
         line.get_xdata() for axes in picture.figure().axes[1:] for line in axes.lines if "interval" in line.get_label()
     ]
@@ -361,6 +361,42 @@ def test_all_text_is_inside_the_sheet_and_no_two_touch(kind, bare):
         assert outside == [], name
         over = [(s, t) for (s, a), (t, b) in combinations(found, 2) if a.padded(-1).overlaps(b.padded(-1))]
         assert over == [], name
+
+
+@pytest.mark.parametrize("kind", verdicts())
+def test_no_two_figures_have_one_title(kind):
+    verdict = verdicts()[kind]
+    found = [p.title.lower() for p in figures.pictures(verdict, curves=curves(len(verdict.members)))]
+    assert [(s, t) for s, t in combinations(found, 2) if s in t or t in s] == []
+
+
+def test_members_whose_short_names_would_be_one_are_told_apart():
+    names = [f"a_long_family_name heads={h} hidden=64" for h in (1, 2, 4)]
+    shown = named(judge(many(60, members=3), member_names=names)).member_names
+    assert len(set(shown)) == 3
+    assert max(map(len, shown)) <= LONGEST_MEMBER
+    assert named(judge(many(60, members=2), member_names=["rank 1", "rank 2"])).member_names == ("rank 1", "rank 2")
+
+
+@pytest.mark.parametrize("fall", [0.1, 5.0])
+def test_the_sides_of_training_curves_are_named_within_their_panel(fall):
+    table = curves(5)
+    columns = ["q25", "q50", "q75"]
+    falling = np.exp(-fall * table["step"] / 100) + 0.01
+    table[columns] = (table[columns] * 0 + 1).mul(falling, axis=0) * [0.8, 1, 1.2]
+    table.loc[table["side"] == "a", columns] *= 1.3
+    picture = next(p for p in figures.pictures(judge(many(100)), curves=table) if p.name == "training")
+    assert isinstance(picture, Picture)
+    figure = picture.figure()
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    first = figure.axes[0]
+    assert [t.get_text() for t in first.texts] == ["A", "B"]
+    for text in first.texts:
+        box = text.get_window_extent(renderer)
+        assert first.bbox.y0 <= box.y0
+        assert box.y1 <= first.bbox.y1
+        assert not box.overlaps(first.title.get_window_extent(renderer))
 
 
 def test_of_very_many_members_some_are_shown_and_rows_without_dots_claim_none():

@@ -56,6 +56,17 @@ def test_every_part_is_drawn_from_the_verdict_and_the_functions():
     assert np.allclose(sorted(bars), sorted(size / 450 for size in (100, 200, 300, 150, 300, 450)))
 
 
+def test_what_is_said_is_never_cut():
+    question = "Does tanh on queries and keys, just before their product, make a transformer learn better than without?"
+    names = ("a_quite_long_name_of_a_side_v2", "softmax_attention_layer_with_bias")
+    verdict = judge(decided().data.students, names=names)
+    reference = "fully connected networks of rather many layers with a very long description"
+    said = " ".join(texts(hero(verdict, Context(question=question, reference=reference), waves(), LIGHT)).split())
+    for whole in (verdict.sentence().rstrip("."), verdict.size_sentence(), question, reference,
+                  "a typical one, along a line"):  # fmt: skip
+        assert whole in said
+
+
 def test_without_functions_it_has_three_parts():
     said = texts(hero(decided(), Context(), None, LIGHT))
     assert "two architectures" in said
@@ -96,6 +107,13 @@ def test_the_typical_target_is_the_one_nearest_its_members_mean():
         assert found is not None
         assert (found.seed, found.member, found.draw, found.source) == (0, 0, draw, "reference")
         assert (found.a, found.b) == pytest.approx((-2 + d[draw], -2.0))
+
+
+def test_where_nothing_is_between_the_sides_the_typical_target_is_not_one_that_neither_learnt():
+    pairs = [(0.0, 0.0), (-3.0, -2.8), (-3.1, -3.05), (-2.8, -3.0), (-3.0, -3.2), (0.0, 0.0), (-6.0, -5.9)]
+    found = typical(judge(paired_rows({0: pairs})), 16)
+    assert found is not None
+    assert found.draw in (1, 2, 3, 4)
 
 
 def test_an_unpaired_verdict_has_no_typical_target():

@@ -106,6 +106,36 @@ def test_no_name_widens_the_page(kind, viewport, effect, browser, tmp_path):
         page.close()
 
 
+@pytest.mark.parametrize("width", [390, 600])
+def test_no_word_of_a_table_is_stacked_letter_by_letter(width, browser, tmp_path):
+    rows = random_rows(0, targets=60, effect=0.6)
+    rows["measure"] = [
+        123_456.0 * (m + 1) * (1.5 if s == "b" else 1) for m, s in zip(rows.member, rows.side, strict=True)
+    ]
+    members = [f"attention layer width={w}, hidden={2 * w}" for w in (16, 32)]
+    verdict = judge(rows, names=("gate", "plain"), member_names=members)
+    families = judge_family([Configuration(f"space.b.routine.lr={lr}, routine.epochs=4", rows) for lr in (0.1, 0.2)])
+    for verdicts in ([verdict], families):
+        report.write(verdicts, tmp_path / "page.html")
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        page.goto((tmp_path / "page.html").as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(BROKEN_WORDS) == []
+        page.close()
+
+
+# Words of tables that stand on more than one line.
+BROKEN_WORDS = """() => [...document.querySelectorAll("table *")].flatMap(e => [...e.childNodes])
+  .filter(n => n.nodeType === 3 && n.parentElement.getClientRects().length).flatMap(n => {
+    const range = document.createRange();
+    return [...n.data.matchAll(/[^\\s=,.-]+/g)].filter(word => {
+      range.setStart(n, word.index);
+      range.setEnd(n, word.index + word[0].length);
+      return new Set([...range.getClientRects()].map(box => Math.round(box.top))).size > 1;
+    }).map(word => word[0]);
+  })"""
+
+
 def test_numbers_stay_behind_a_name_from_right_to_left(browser, tmp_path):
     verdict = judge(random_rows(0, targets=60, effect=0.6), names=HARD["right to left"])
     report.write([verdict], tmp_path / "page.html")

@@ -14,7 +14,7 @@ from archab.evidence.figures.palette import Palette
 from archab.evidence.figures.picture import Picture
 from archab.evidence.figures.scores import per_target
 from archab.evidence.figures.sheet import SMALL, WIDTH, Sheet, inches
-from archab.evidence.finding import better, effect, finding, level, measured, replicates
+from archab.evidence.finding import better, effect, level, measured, replicates
 from archab.evidence.outcome import Ratio, Verdict
 
 HEIGHT, RIGHT = 1.72, 1.95  # inches
@@ -36,10 +36,14 @@ def picture(verdict: Verdict) -> Picture:
         f"{a} {cells['a', 'b']:.2g}, {b} {cells['b', 'b']:.2g}. Student effect: {effect(verdict.gmr)}. "
         f"{home_words(home)}."
     )
-    found = better(verdict)
-    first = f"{found.name} learns better" if found else finding(verdict)
-    title = f"{first}; {_lower_first(home_words(home))}" if measured(verdict) else first
-    return Picture("crossed", title, caption, alt, partial(_draw, named(verdict), cells))
+    return Picture("crossed", _title(verdict, home), caption, alt, partial(_draw, named(verdict), cells))
+
+
+def _title(verdict: Verdict, home: Ratio) -> str:
+    if not measured(verdict):
+        return "Too few pairs of targets to tell a side's skill from its home advantage"
+    said, found = home_words(home), better(verdict)
+    return f"{found.name} learns better; {said[0].lower()}{said[1:]}" if found else said
 
 
 def _drawn(verdict: Verdict, ratio: Ratio) -> bool:
@@ -89,10 +93,6 @@ def home_words(home: Ratio) -> str:
     if home.ci_high < 1:
         return f"Away from home the error is {words.percent(1 - home.gmr)} lower"
     return "No home advantage is established"
-
-
-def _lower_first(text: str) -> str:
-    return text[0].lower() + text[1:]
 
 
 def _draw(verdict: Verdict, cells: dict[tuple[str, str], float], palette: Palette, title: str, caption: str) -> Figure:

@@ -25,8 +25,8 @@ from archab.evidence.functions import Functions
 from archab.evidence.outcome import Verdict
 from archab.evidence.series import by_round
 
-WIDTH, HEIGHT = 10.0, 3.95  # inches
-TITLE, SUBTITLE, BIG, TEXT, SMALL = 17.0, 10.5, 18.0, 9.6, 8.4  # points
+WIDTH, ROOM = 10.0, 9.5  # inches, of the sheet and of a line of its head
+TITLE, LEAST_TITLE, SUBTITLE, BIG, TEXT, SMALL, SMALLEST = 17.0, 13.0, 10.5, 18.0, 9.6, 8.4, 6.5  # points
 BOTTOM, TALL = 0.92, 1.95  # of the panels, inches
 MOST_BARS, MOST_DOTS, MOST_CURVES = 5, 100, 16
 PIXELS = 200
@@ -58,9 +58,9 @@ def write(verdict: Verdict, file: Path, context: Context | None = None, function
 def hero(verdict: Verdict, context: Context, functions: Functions | None, palette: Palette) -> Figure:
     """The picture: the verdict's sentence over its parts from left to right."""
     with mpl.rc_context(STYLE):
-        board = _Board(palette)
-        v = named(verdict)
-        _head(board, named(verdict, 40), context)
+        v, head = named(verdict), _head(named(verdict, 40), context)
+        board = _Board(palette, BOTTOM + TALL + 0.32 + sum(line.pitch for line in head))
+        board.head(head)
         edges = [(0.22, 1.45), (2.2, 1.45), (4.12, 1.62), (6.15, 1.9), (8.42, 1.36)]
         if functions is None:
             edges = [(0.5, 1.9), (3.6, 2.9), (7.6, 1.6)]
@@ -86,25 +86,43 @@ class _Place(NamedTuple):
     room: float
 
 
+class _Line(NamedTuple):
+    """A line over the parts: its text, its size in points, its colour's name and weight, and its height in inches."""
+
+    text: str
+    size: float
+    colour: str
+    weight: str
+    pitch: float
+
+
 class _Board:
     """The wide sheet; places and sizes are inches from its lower left corner."""
 
-    def __init__(self, palette: Palette) -> None:
-        self.palette = palette
-        self.figure = Figure(figsize=(WIDTH, HEIGHT), facecolor=palette.bg)
+    def __init__(self, palette: Palette, height: float) -> None:
+        self.palette, self.height = palette, height
+        self.figure = Figure(figsize=(WIDTH, height), facecolor=palette.bg)
+
+    def head(self, lines: list[_Line]) -> None:
+        """Lines from the top on."""
+        y = self.height - 0.1
+        for line in lines:
+            colour = getattr(self.palette, line.colour)
+            self.text(0.22, y - line.pitch / 2, line.text, line.size, weight=line.weight, color=colour)
+            y -= line.pitch
 
     def axes(self, left: float, bottom: float, width: float, height: float) -> Axes:
-        place = (left / WIDTH, bottom / HEIGHT, width / WIDTH, height / HEIGHT)
+        place = (left / WIDTH, bottom / self.height, width / WIDTH, height / self.height)
         axes = self.figure.add_axes(place, facecolor="none")
         axes.set_axis_off()
         return axes
 
     def text(self, x: float, y: float, text: str, size: float = TEXT, **style: Any) -> None:
         given = {"color": self.palette.ink, "va": "center", **style}
-        self.figure.text(x / WIDTH, y / HEIGHT, text, size=size, **given)
+        self.figure.text(x / WIDTH, y / self.height, text, size=size, **given)
 
     def arrow(self, start: float, end: float) -> None:
-        middle, y = (start + end) / 2, (BOTTOM + TALL / 2) / HEIGHT
+        middle, y = (start + end) / 2, (BOTTOM + TALL / 2) / self.height
         ends = [((middle + side) / WIDTH, y) for side in (-0.07, 0.07)]
         patch = FancyArrowPatch(*ends, arrowstyle="->", mutation_scale=9, color=self.palette.soft, lw=1.1)
         self.figure.add_artist(patch)
@@ -113,16 +131,20 @@ class _Board:
         """The number of a part, what it is called, and what is said of it in so many inches from its left edge."""
         self.text(left, 0.5, str(step), color=self.palette.ref, weight="bold")
         self.text(left + 0.17, 0.5, head, weight="bold")
-        for i, line in enumerate(balanced(text, room - 0.17, SMALL)[:2]):
-            self.text(left + 0.17, 0.29 - 0.16 * i, line, SMALL, color=self.palette.soft)
+        size = next((s for s in np.arange(SMALL, SMALLEST, -0.3) if len(wrapped(text, room - 0.17, s)) < 3), SMALLEST)
+        for i, line in enumerate(balanced(text, room - 0.17, size)):
+            self.text(left + 0.17, 0.29 - 0.16 * i, line, size, color=self.palette.soft)
 
 
-def _head(board: _Board, verdict: Verdict, context: Context) -> None:
+def _head(verdict: Verdict, context: Context) -> list[_Line]:
+    """The sentence, in as large letters as one line allows, the question, and what limits the sentence."""
     title = drawable(verdict.sentence().rstrip("."))
-    size = fitting(title, WIDTH - 0.5, TITLE, "bold")
-    board.text(0.22, HEIGHT - 0.34, title, size, weight="bold")
-    said = drawable(" ".join(text for text in (context.question, verdict.size_sentence()) if text))
-    board.text(0.22, HEIGHT - 0.68, wrapped(said, WIDTH - 0.5, SUBTITLE)[0], SUBTITLE, color=board.palette.soft)
+    size = max(LEAST_TITLE, fitting(title, ROOM, TITLE, "bold"))
+    lines = [_Line(line, size, "ink", "bold", 0.023 * size) for line in balanced(title, ROOM, size, "bold")]
+    for text, colour in ((context.question, "soft"), (verdict.size_sentence(), "ink")):
+        wide = balanced(drawable(text), ROOM, SUBTITLE) if text else []
+        lines += [_Line(line, SUBTITLE, colour, "normal", 0.24) for line in wide]
+    return lines
 
 
 def _sizes(board: _Board, verdict: Verdict, context: Context, step: int, place: _Place) -> None:
@@ -198,8 +220,8 @@ def _students(board: _Board, verdict: Verdict, functions: Functions, step: int, 
     axes.plot(functions.x, functions.a, color=palette.a, lw=1.6, label="a")
     every = np.concatenate([target, functions.a, functions.b])
     low, high = float(every.min()), float(every.max())
-    room = (high - low) or 1.0
-    axes.set_ylim(low - 0.08 * room, high + 0.56 * room)
+    reach = (high - low) or 1.0
+    axes.set_ylim(low - 0.08 * reach, high + 0.56 * reach)
     axes.set_xlim(float(functions.x[0]) - 0.03, float(functions.x[-1]) + 0.03)
     names = ((verdict.names[0], palette.a), (verdict.names[1], palette.b), ("target", palette.ref))
     for i, (name, colour) in enumerate(names):

@@ -1,4 +1,4 @@
-"""Where the name of a line goes: the first spot at which it covers no line, mark or other name."""
+"""Where the name of a line goes: the first spot within the axes at which it covers no line, mark or other name."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -68,6 +68,7 @@ class Labels:
                 color=color,
                 size=size,
                 weight=weight,
+                bbox={"fc": self.axes.figure.get_facecolor(), "alpha": 0.75, "lw": 0, "pad": 0.5},
                 annotation_clip=False,
             )
             box = text_.get_window_extent(renderer).padded(1.5)
@@ -86,8 +87,8 @@ class Labels:
     def _cost(self, box: Bbox, drawn: np.ndarray, figure: Figure) -> float:
         covered = np.count_nonzero((drawn > [box.x0, box.y0]).all(1) & (drawn < [box.x1, box.y1]).all(1))
         others = sum(bool(box.overlaps(other)) for other in self.taken)
-        right = figure.bbox.x1 if self.right is None else self.right
-        outside = not (self.axes.bbox.x0 - 2 <= box.x0 and box.x1 <= right and box.y1 <= figure.bbox.y1)
+        right, frame = figure.bbox.x1 if self.right is None else self.right, self.axes.bbox
+        outside = not (frame.x0 - 2 <= box.x0 and box.x1 <= right and frame.y0 <= box.y0 and box.y1 <= frame.y1)
         return covered + WRONG * others + WRONG * outside
 
     def _pixels(self) -> np.ndarray:

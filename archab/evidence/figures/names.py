@@ -1,10 +1,12 @@
 """What sides and members are called in a figure: short, in glyphs that its font has, and told apart."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
+from archab.evidence.figures.sheet import inches
 from archab.evidence.outcome import Verdict
 
 LONGEST, LONGEST_MEMBER = 20, 14
@@ -15,11 +17,17 @@ def named(verdict: Verdict, longest: int = LONGEST) -> Verdict:
     """The verdict with names of sides and members as they stand in a figure, those of sides at most so long."""
     first, second = (short(name, longest) or letter for name, letter in zip(verdict.names, "AB", strict=True))
     sides = (first, second) if first != second else ("A", "B")
-    members = tuple(
-        short(verdict.member_name(index), LONGEST_MEMBER) or f"member {index}"
-        for index in range(max((m.member for m in verdict.members), default=-1) + 1)
+    members = [verdict.member_name(index) for index in range(max((m.member for m in verdict.members), default=-1) + 1)]
+    return replace(verdict, names=sides, member_names=_apart(members))
+
+
+def _apart(members: Sequence[str]) -> tuple[str, ...]:
+    """Short names of members; those that would be one have their index in front."""
+    names = [short(name, LONGEST_MEMBER) or f"member {i}" for i, name in enumerate(members)]
+    return tuple(
+        name if names.count(name) == 1 else short(f"{i}: {members[i]}", LONGEST_MEMBER) or f"member {i}"
+        for i, name in enumerate(names)
     )
-    return replace(verdict, names=sides, member_names=members)
 
 
 def short(name: str, longest: int) -> str:
@@ -31,6 +39,11 @@ def short(name: str, longest: int) -> str:
         return name
     end = (longest - 1) // 3
     return f"{name[: longest - 1 - end]}…{name[len(name) - end :]}"
+
+
+def fitted(name: str, room: float, size: float) -> str:
+    """A name that fits into so many inches at this size, with an ellipsis in its middle where it is longer."""
+    return next((cut for n in range(len(name), 1, -1) if inches(cut := short(name, n), size) <= room), "…")
 
 
 def letters(verdict: Verdict) -> str:

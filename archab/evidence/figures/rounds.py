@@ -15,7 +15,7 @@ from archab.evidence.figures.names import named
 from archab.evidence.figures.palette import Palette
 from archab.evidence.figures.picture import Picture
 from archab.evidence.figures.sheet import SMALL, TICK, Sheet
-from archab.evidence.finding import better, finding, measured
+from archab.evidence.finding import better, measured
 from archab.evidence.outcome import Verdict
 from archab.evidence.replays import LONGEST, Replays, replay
 from archab.evidence.sequential import EARLY
@@ -68,8 +68,6 @@ def in_family(verdict: Verdict) -> bool:
 def _title(verdict: Verdict) -> str:
     if better(verdict) and verdict.rule == "anytime" and not in_family(verdict):
         return f"Decided after {verdict.stop_at:,} of {len(verdict.log_e):,} rounds; looking early was allowed"
-    if not measured(verdict):
-        return finding(verdict)
     return crossing(verdict).rstrip(".")
 
 

@@ -17,7 +17,7 @@ from archab.evidence.figures.palette import Palette
 from archab.evidence.figures.picture import Picture
 from archab.evidence.figures.scores import per_target
 from archab.evidence.figures.sheet import LABEL, Sheet, fitting
-from archab.evidence.finding import finding, level, measured, replicates
+from archab.evidence.finding import level, measured, replicates
 from archab.evidence.outcome import Verdict
 from archab.evidence.statistics import Array
 
@@ -54,7 +54,7 @@ def picture(verdict: Verdict) -> Picture:
         f"{words.percent(least)}"
     )
     if not measured(verdict):
-        title = finding(verdict)
+        title = "Share of targets learnt to within each error"
     members = " (members weighted alike)" if len(verdict.members) > 1 else ""
     caption = (
         f"Share of targets learnt to within each error{members}; band: pointwise {level(verdict)} interval (Wilson). "

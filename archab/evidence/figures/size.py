@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from archab.evidence import wording as words
 from archab.evidence.figures import scales
 from archab.evidence.figures.labels import Labels, Spot
 from archab.evidence.figures.names import LONGEST, named, short
@@ -17,7 +18,7 @@ from archab.evidence.figures.palette import Palette
 from archab.evidence.figures.picture import Picture
 from archab.evidence.figures.scores import mean_and_interval, per_target, spread_out
 from archab.evidence.figures.sheet import MOST_MARKS, RASTERISED, SMALL, TICK, WIDTH, Sheet, inches
-from archab.evidence.finding import better, finding, level, measured, replicates
+from archab.evidence.finding import better, level, measured, replicates
 from archab.evidence.outcome import Member, Verdict
 
 HEIGHT = 2.2  # inches
@@ -54,13 +55,20 @@ def _title(verdict: Verdict) -> str:
     ratios = [m.size_ratio if found and found.side == "b" else 1 / m.size_ratio for m in verdict.members]
     if found is None or not _sized(verdict):
         same = verdict.verdict == "equivalent" and _sized(verdict)
-        return f"The same error, within {verdict.margin_percent}, at the sizes compared" if same else finding(verdict)
+        return f"The same error, within {verdict.margin_percent}, at the sizes compared" if same else _errors(verdict)
     if max(ratios) < 0.95:
         return f"{found.name} reaches a lower error at a smaller size"
     if min(ratios) > 1.05:
         return f"{found.name} reaches a lower error, at a larger size"
     equal = max(abs(ratio - 1) for ratio in ratios) <= 0.05
     return f"{found.name} reaches a lower error {'at equal size' if equal else 'on average over the sizes'}"
+
+
+def _errors(verdict: Verdict) -> str:
+    """Both sides' errors, where there is no more to say of them."""
+    sides = zip(verdict.names, ("typical_a", "typical_b"), strict=True)
+    said = [(name, [getattr(m, field) for m in verdict.members]) for name, field in sides]
+    return "Typical error: " + ", ".join(f"{name} {words.errors(values)}" for name, values in said)
 
 
 def _sized(verdict: Verdict) -> bool:

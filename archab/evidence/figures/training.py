@@ -13,14 +13,14 @@ from archab.evidence import wording as words
 from archab.evidence.curves import latest_change
 from archab.evidence.figures import scales
 from archab.evidence.figures.labels import Labels, Spot
-from archab.evidence.figures.names import letters, named
+from archab.evidence.figures.names import fitted, letters, named
 from archab.evidence.figures.palette import Palette
 from archab.evidence.figures.picture import Absent, Picture
 from archab.evidence.figures.scores import spread_out
 from archab.evidence.figures.sheet import SMALL, WIDTH, Sheet, fitting, inches
 from archab.evidence.outcome import Verdict
 
-MOST_PANELS, PER_ROW = 10, 5
+MOST_PANELS, PER_ROW, SMALLEST = 10, 5, 5.2  # the last one in points
 HEIGHT, PITCH, LEFT, GAP = 1.2, 1.54, 0.42, 0.07  # inches
 TITLE = "Training curves"
 
@@ -83,7 +83,7 @@ def _draw(
         own = drawn[drawn["member"] == member]
         _scales(axes, drawn, first=column == 0)
         _curves(axes, own, palette)
-        name = verdict.member_name(member)
+        name = fitted(verdict.member_name(member), width, SMALLEST)
         axes.set_title(name, size=fitting(name, width, SMALL), color=palette.ink, pad=3)
         if i == 0:
             labels = Labels(axes, right=axes.bbox.x1)
