@@ -7,28 +7,30 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from numpy.random import SeedSequence
 
-from archab import valid
-from archab.engine import population
+from archab import linear, valid
+from archab.engine import control, population
 from archab.engine.check import Sample
 from archab.engine.cohort import Cohort, Outcome
 from archab.engine.curve import Curve, quartiles
 from archab.engine.plan import Auto, Candidate, Engine, Method, device_named, threads
 from archab.engine.population import Population, interleaved, joined
-from archab.engine.randomness import Stage, stream, tile_size, tiles, words
+from archab.engine.randomness import Stage, forked, stream, tile_size, tiles, words
 from archab.engine.recorded import Recorded
+from archab.engine.signature import signature
 from archab.protocol import PROTOCOLS, Protocol
-from archab.results import Row, Side, frame
+from archab.results import CONTROLS, Row, Side, frame
 from archab.schedule import Finished, Lesson, Part, Plan
 from archab.space.inputs import Inputs, Normal
 from archab.space.space import ArchitecturalSpace
 from archab.survey import Survey, index_of, minibatch, survey
 from archab.target import Source, Targets
 
-CONTROL_STUDENTS = 8
+CONTROL_STUDENTS = 8  # a member at least
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,7 @@ class Comparison:
         lesson = self.plan.lessons[part.member, part.source]
         with threads(1):
             targets = lesson.source.draw(part.first, part.last)
+        beaten = linear.errors(targets)
         rows: list[Row] = []
         curves: dict[str, list[tuple[int, float, float, float]]] = {}
         for side, method in lesson.methods.items():
@@ -181,24 +184,50 @@ class Comparison:
             cohort = self._cohort(lesson, part, side, targets, self.restarts, advance)
             with threads(method.threads):
                 outcome = method.train(replace(cohort, curves=watched))
-            rows += self._rows(part, side, targets, self.restarts, outcome)
+            rows += self._rows(part, side, targets, self.restarts, outcome, beaten)
             curves[side] = quartiles(watched or [])
         return Finished(sorted(rows, key=lambda row: (row.draw, row.side, row.restart)), targets.redrawn, curves)
 
     def control(self, member: int) -> list[Row]:
-        """Train students of the reference's own family on the first 8 targets of a member, by their own routine.
+        """Train students of the reference's own family on the first targets of a member, by their own routine.
 
-        They show whether size or training limits the sides. Empty where the protocol has no reference.
+        They show whether size or training limits the sides: 8 a member, or more where members are few, 32 in all. What
+        they answer passes through each target's own location and scale, see `archab.engine.control.Standardised`.
+        Empty where they could show nothing: where the protocol has no reference, all draws of the reference are one
+        function, or the member of a side is of the reference's own family and size.
         """
-        if not self.rules.reference or self.rules.twins:
+        if member not in self.controlled:
             return []
         lesson = self.plan.lessons[member, "reference"]
-        part = Part(member, "reference", 0, min(CONTROL_STUDENTS, self._draws))
-        targets = lesson.source.draw(part.first, part.last)
+        each = max(CONTROL_STUDENTS, -(-CONTROLS // len(self.controlled)))
+        part = Part(member, "reference", 0, min(each, self._draws))
+        with threads(1):
+            targets = lesson.source.draw(part.first, part.last)
         method = self._methods["reference", index_of(self.spaces["reference"], member)]
+        cohort = self._cohort(lesson, part, "reference", targets, 1, lambda _: None)
+
+        def students() -> Population:
+            return control.of_targets(cohort.students(), targets.location, targets.scale)
+
         with threads(method.threads):
-            outcome = method.train(self._cohort(lesson, part, "reference", targets, 1, lambda _: None))
-        return list(self._rows(part, "reference", targets, 1, outcome))
+            outcome = method.train(replace(cohort, students=students))
+        return list(self._rows(part, "reference", targets, 1, outcome, linear.errors(targets)))
+
+    @cached_property
+    def controlled(self) -> list[int]:
+        """The members that a control tells something about."""
+        if not self.rules.reference or self.rules.twins:
+            return []
+        return [m for m in range(len(self.a)) if self._control_tells(m)]
+
+    def _control_tells(self, member: int) -> bool:
+        third = self.spaces["reference"]
+        index = index_of(third, member)
+        if self.candidates["reference", index].sample.one_function:
+            return False
+        with forked(stream(self.seed, Stage.CHECK, "reference", "reference", member, 0, 0)):
+            own = signature(third.construct(index))
+        return all(signature(self.candidates[side, member].sample.networks[0]) != own for side in _STUDENTS)
 
     def tile(self, member: int, source: str) -> int:
         """How many targets of one member and source are drawn from one stream."""
@@ -232,8 +261,8 @@ class Comparison:
         restarts: int,
         advance: Callable[[float], None],
     ) -> Cohort:
-        space = self.spaces[side]
-        index = index_of(space, part.member)
+        index = index_of(self.spaces[side], part.member)
+        space = self._trained(side, index)
         size = lesson.source.tile
         here = list(tiles(part.first, part.last, size))
         make, how = partial(space.construct, index), self.survey.draws[side][index]
@@ -273,7 +302,16 @@ class Comparison:
             advance=advance,
         )
 
-    def _rows(self, part: Part, side: str, targets: Targets, restarts: int, outcome: Outcome) -> Iterator[Row]:
+    def _trained(self, side: str, index: int) -> ArchitecturalSpace:
+        """The space of a side's students: those of the reference answer on the scale of the targets."""
+        space = self.spaces[side]
+        if side != "reference":
+            return space
+        return replace(space, prior=control.Standardised(space.prior, self.survey.shapes[side][index].output))
+
+    def _rows(
+        self, part: Part, side: str, targets: Targets, restarts: int, outcome: Outcome, beaten: np.ndarray
+    ) -> Iterator[Row]:
         size = self.plan.sizes[side][index_of(self.spaces[side], part.member)]
         for student, diverged in enumerate(outcome.diverged):
             target, restart = divmod(student, restarts)
@@ -290,11 +328,12 @@ class Comparison:
                 train_nmse=float(outcome.train_nmse[student]),
                 measure=size,
                 status="diverged" if diverged else "ok",
+                linear=float(beaten[target]),
             )
 
     def _candidate(self, side: str, index: int) -> Candidate:
         """What the engine decides on one family of networks by."""
-        space, known = self.spaces[side], self.survey
+        space, known = self._trained(side, index), self.survey
         routine, cut, shape = space.routine_of(index), minibatch(space, index), known.shapes[side][index]
         whole = known.draws[side][index].whole
         sample = Sample(space, index, cut, self.inputs, shape.output, device_named(self.device), whole)
@@ -312,7 +351,10 @@ class Comparison:
         chunk = max(1, min(fitting, min(methods[side, member].chunk for side in sides) // self.restarts))
         edges = range(0, self._draws, chunk)
         parts = tuple(Part(member, source, first, min(first + chunk, self._draws)) for first in edges)
-        drawn = replace(known.draws[source][index], answer=methods[source, index].answer)
+        answer = methods[source, index].answer
+        if answer is not None and source == "reference":
+            answer = control.as_targets(answer)
+        drawn = replace(known.draws[source][index], answer=answer)
         where = Source(space, index, member, source, self.inputs, samples, self.heldout_samples, tile, self.seed, drawn)
         return Lesson(where, {side: methods[side, member] for side in sides}, parts)
 

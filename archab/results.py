@@ -39,6 +39,7 @@ class Row:
         train_nmse: the same on the training inputs.
         measure: the student's size.
         status: `diverged` where the loss or a parameter became NaN or infinite.
+        linear: held-out NMSE on the target of the least-squares affine map of the inputs; NaN where it is not known.
     """
 
     fingerprint: str
@@ -53,6 +54,7 @@ class Row:
     train_nmse: float
     measure: float
     status: Status
+    linear: float
 
 
 COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Row))
@@ -61,6 +63,7 @@ KEY = ["seed", "member", "source", "draw", "side", "restart"]
 _TYPES: dict[Any, str] = {int: "int64", float: "float64"}
 _DTYPES = {field.name: _TYPES.get(field.type, "str") for field in fields(Row)}
 _FEW = {"source": get_args(Source), "side": get_args(Source), "status": get_args(Status)}
+CONTROLS = 32  # students of the control, of all members together, below which it tells nothing of what limits the sides
 JOINED_ROWS = 100_000  # that `join` has in memory
 
 
@@ -120,6 +123,8 @@ def read(path: Path) -> pd.DataFrame:
         table = pd.read_parquet(path, read_dictionary=["fingerprint", *_FEW])
     except Exception as error:  # pyarrow raises many kinds
         raise ArchabError(f"{path}: not a readable table of rows ({str(error).splitlines()[0]})") from error
+    if "linear" not in table:  # made by a version that did not fit it
+        table["linear"] = float("nan")
     if missing := [name for name in COLUMNS if name not in table]:
         raise ArchabError(f"{path}: columns {', '.join(missing)} are missing from the table of rows")
     # As categories of which each row has a byte: a million rows are held in 80 MB.

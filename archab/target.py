@@ -27,18 +27,21 @@ class Targets:
 
     Attributes:
         names: identity of each, a hash of its weights and inputs.
+        redrawn: how many draws were refused since their outputs were constant or not finite.
         inputs, outputs: training samples, shape (T, n, …); outputs have mean 0 in every coordinate and, over all
             coordinates together, variance 1.
         heldout_inputs, heldout_outputs: fresh samples, shape (T, h, …), standardised by the same map.
-        redrawn: how many draws were refused since their outputs were constant or not finite.
+        location, scale: that map, (y − location) / scale, shapes (T, …) and (T,).
     """
 
     names: tuple[str, ...]
+    redrawn: int
     inputs: Tensor
     outputs: Tensor
     heldout_inputs: Tensor
     heldout_outputs: Tensor
-    redrawn: int
+    location: Tensor
+    scale: Tensor
 
 
 @dataclass(frozen=True)
@@ -117,12 +120,12 @@ class Source:
             fitting(networks.network, (y - mean) / scale.view(-1, *[1] * (y.dim() - 1)))
             for y in (outputs, heldout_outputs)
         )
-        samples = inputs, outputs, heldout, heldout_outputs
+        made = [inputs, outputs, heldout, heldout_outputs, mean.squeeze(1), scale]
         if not whole.all():
             networks = networks.take(whole.nonzero().flatten())
-            inputs, outputs, heldout, heldout_outputs = (t[whole] for t in samples)
-        names = tuple(_identities(networks, inputs, heldout))
-        return Targets(names, inputs, outputs, heldout, heldout_outputs, int((~whole).sum())), whole
+            made = [t[whole] for t in made]
+        names = tuple(_identities(networks, made[0], made[2]))
+        return Targets(names, int((~whole).sum()), *made), whole
 
     def _inputs(self, tile: int, attempt: int, positions: Tensor) -> tuple[Tensor, Tensor]:
         stream, shape = self._stream(Stage.INPUTS, tile, attempt), tuple(self.space.input_shape)
@@ -155,15 +158,13 @@ def _hashes(tensors: list[Tensor]) -> Iterator[str]:
 def _joined(parts: list[Targets], order: Tensor | None = None) -> Targets:
     """Several runs of targets as one, rearranged."""
     names = [name for part in parts for name in part.names]
-    inputs, outputs, heldout, heldout_outputs = (
-        torch.cat([getattr(part, key) for part in parts])
-        for key in ("inputs", "outputs", "heldout_inputs", "heldout_outputs")
-    )
-    whole = Targets(tuple(names), inputs, outputs, heldout, heldout_outputs, sum(part.redrawn for part in parts))
-    if order is None:
-        return whole
-    samples = (whole.inputs[order], whole.outputs[order], whole.heldout_inputs[order], whole.heldout_outputs[order])
-    return Targets(tuple(names[i] for i in order.tolist()), *samples, whole.redrawn)
+    whole = [torch.cat([getattr(part, key) for part in parts]) for key in _TENSORS]
+    if order is not None:
+        names, whole = [names[i] for i in order.tolist()], [tensor[order] for tensor in whole]
+    return Targets(tuple(names), sum(part.redrawn for part in parts), *whole)
+
+
+_TENSORS = ("inputs", "outputs", "heldout_inputs", "heldout_outputs", "location", "scale")
 
 
 def sampled(inputs: Inputs, shape: Sequence[int], generator: torch.Generator) -> Tensor:

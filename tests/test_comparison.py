@@ -12,10 +12,11 @@ from conftest import family, in_double
 from torch import nn
 
 from archab import ArchitecturalSpace, Comparison
-from archab.engine.plan import Auto, Loop, Vmap
+from archab.engine.plan import Auto, Compiled, Loop, Vmap
 from archab.errors import ArchabError
 from archab.results import COLUMNS
 from archab.space.architectures import deep
+from archab.space.inputs import Normal, Tokens
 from archab.space.routine import SGD, AdamW
 
 DIM = 4
@@ -333,16 +334,102 @@ def test_against_itself_a_has_the_same_targets_and_other_initialisations():
 
 
 def test_the_control_learns_the_first_targets_of_each_member_and_no_row_of_a_side_changes():
-    members = [{"rank": 1}, {"rank": 2}]
+    members = [{"rank": 1}, {"rank": 2}, {"rank": 3}, {"rank": 4}, {"rank": 5}]
     a = ArchitecturalSpace(partial(deep.n_diagonal, dim=5, depth=2), members, [5])
     comparison = Comparison(a, a, family("dense"), targets=10, samples=32)
     before = comparison.table()
-    control = [row for member in (0, 1) for row in comparison.control(member)]
-    assert len(control) == 16
+    control = [row for member in range(5) for row in comparison.control(member)]
+    assert len(control) == 40
     assert {row.side for row in control} == {"reference"}
     first = before[before["draw"] < 8]
     assert {row.target for row in control} == set(first["target"])
     pd.testing.assert_frame_equal(before, comparison.table())
+
+
+class Bounded(nn.Module):
+    """No free output layer: answers between 2 and 4, or those times ten."""
+
+    def __init__(self, louder=1):
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+        self.louder = louder
+
+    def forward(self, x):
+        return (torch.tanh(self.linear(x)) + 3) * self.louder
+
+
+@pytest.mark.parametrize("engine", [Loop(), Vmap(), Compiled()])
+def test_a_reference_that_cannot_give_standardised_outputs_is_a_control_on_the_scale_of_its_own(engine):
+    routine = SGD(lr=0.1, epochs=30, clip=None)
+
+    def errors(**arguments):
+        reference = ArchitecturalSpace(Bounded, arguments, [3], routine=routine)
+        return [row.nmse for row in Comparison(space(), space(), reference, targets=4, engine=engine).control(0)]
+
+    own = errors()
+    assert len(own) == 4
+    assert max(own) < 0.01, "a student that equals the target has an error of 0"
+    assert errors(louder=10) == pytest.approx(own, rel=1e-2, abs=1e-5), "the scale of the outputs is no matter to SGD"
+
+
+def test_where_a_control_shows_nothing_there_is_none():
+    fixed = ArchitecturalSpace(Fixed, {}, [DIM])
+    side = ArchitecturalSpace(nn.Linear, {"in_features": DIM, "out_features": DIM}, [DIM])
+    assert Comparison(side, side, fixed, targets=4, samples=16).control(0) == [], "all draws are one function"
+    wide = {"in_features": 3, "out_features": 3}
+    members = ArchitecturalSpace(nn.Linear, [{**wide, "bias": False}, wide], [3])
+    own_size = Comparison(members, members, space(), targets=40, samples=16)
+    assert [len(own_size.control(member)) for member in (0, 1)] == [32, 0]
+
+
+def constant_coordinate(shape, generator):
+    inputs = torch.randn(*shape, generator=generator)
+    inputs[..., 0] = 2
+    return inputs
+
+
+def as_numbers(x, seen):
+    return x.reshape(len(x), -1).astype(float)
+
+
+def as_places(x, seen):
+    return np.concatenate([x == value for value in range(seen.min(), seen.max() + 1)], axis=1).astype(float)
+
+
+class Embedded(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.linear = nn.Embedding(9, 2), nn.Linear(2, 3)
+
+    def forward(self, tokens):
+        return self.linear(torch.tanh(self.embedding(tokens)).prod(1))
+
+
+@pytest.mark.parametrize(
+    ("made", "inputs", "features"),
+    [
+        ({"architecture": Bounded, "members": {}}, Normal(), as_numbers),
+        ({"architecture": Bounded, "members": {}}, constant_coordinate, as_numbers),
+        ({"architecture": Embedded, "members": {}, "input_shape": [2]}, Tokens(9), as_places),
+    ],
+)
+def test_the_linear_fit_of_a_target_is_what_lstsq_finds_on_its_training_samples(made, inputs, features):
+    side = space(**made)
+    comparison = Comparison(side, side, side, protocol="reference", targets=5, samples=64, inputs=inputs)
+    rows = comparison.table()
+    targets = comparison.plan.lessons[0, "reference"].source.draw(0, 5)
+    for k, (x, y, fresh, wanted) in enumerate(
+        zip(*(t.numpy() for t in (targets.inputs, targets.outputs, targets.heldout_inputs, targets.heldout_outputs)),
+            strict=True)
+    ):  # fmt: skip
+        train, new = (np.insert(features(given, x), 0, 1, axis=1) for given in (x, fresh))
+        off = new @ np.linalg.lstsq(train, y.astype(float), rcond=None)[0] - wanted
+        assert rows[rows["draw"] == k]["linear"].unique() == pytest.approx(np.mean(off**2) / wanted.var(0).mean())
+
+
+def test_a_linear_fit_to_more_than_256_features_is_not_known():
+    wide = ArchitecturalSpace(nn.Linear, {"in_features": 257, "out_features": 1}, [257])
+    assert Comparison(wide, wide, targets=1, samples=16).table()["linear"].isna().all()
 
 
 def test_a_target_whose_outputs_are_ten_times_larger_gives_the_same_errors():

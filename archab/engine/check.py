@@ -64,6 +64,13 @@ class Sample:
         return self.whole
 
     @cached_property
+    def one_function(self) -> bool:
+        """Whether all of them answer the same."""
+        inputs = self.cohort(1).inputs[:1]
+        answers = _answers(self.networks, inputs.expand(CONSTRUCTIONS, *inputs.shape[1:]))
+        return bool((answers == answers[:1]).all())
+
+    @cached_property
     def draws_elsewhere(self) -> bool:
         """Whether a training step draws from numpy or `random`: a batch, or a trace, would draw once for all."""
         network, inputs = copy.deepcopy(self.networks[0]).train(), self.cohort(1).inputs[0]

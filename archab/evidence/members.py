@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from archab.evidence.fixed import NAN, fixed, groups_of, member_column
 from archab.evidence.notes import Note
 from archab.evidence.outcome import Member
 from archab.evidence.wording import called, listed
+from archab.results import CONTROLS
 
 HALF, FEWEST = 0.5, 2
 
@@ -37,12 +39,13 @@ def describe(design: Design, gate: float, alpha: float, control: pd.DataFrame | 
     adjusted = np.maximum(gate, st.holm([f.p for f in figures]))
     sizes = _sizes(design)
     lost = design.students.groupby(["member", "side"])["diverged"].sum()
-    errors = _control_errors(design, control)
+    reached = _controls(design, control, alpha)
+    enough = sum(found.targets for found in reached.values()) >= CONTROLS
     described = []
     for member, f, p_holm, (size_a, size_b) in zip(design.members, figures, adjusted, sizes, strict=True):
         low, high = st.t_interval(f.estimate, alpha)
         scores = {side: _block_scores(design.students, member, side) for side in ("a", "b")}
-        reached, better = errors.get(member, (NAN, NAN))
+        own = reached.get(member, _Control(0, NAN, NAN))
         described.append(
             Member(
                 member=member,
@@ -66,8 +69,8 @@ def describe(design: Design, gate: float, alpha: float, control: pd.DataFrame | 
                 size_ratio=size_b / size_a,
                 diverged_a=int(lost[member, "a"]),
                 diverged_b=int(lost[member, "b"]),
-                control=reached,
-                limited_by_training=reached > HALF * better,
+                control=own.error,
+                limited_by_training=enough and own.low > HALF,
             )
         )
     return tuple(described)
@@ -126,8 +129,23 @@ def _best_of(students: pd.DataFrame, member: int, side: str) -> tuple[float, ...
     return tuple(np.exp(np.mean([np.log(st.expected_best(errors)[:most]) for errors in blocks], axis=0)).tolist())
 
 
-def _control_errors(design: Design, control: pd.DataFrame | None) -> dict[int, tuple[float, float]]:
-    """Typical error of the control and of the better side on the same targets, by member."""
+@dataclass(frozen=True, slots=True)
+class _Control:
+    """What the control's students of one member reached.
+
+    Attributes:
+        targets: how many they learnt that the sides learnt, too.
+        error: typical error.
+        low: of that over the better side's on the same targets, the lower end of the interval.
+    """
+
+    targets: int
+    error: float
+    low: float
+
+
+def _controls(design: Design, control: pd.DataFrame | None, alpha: float) -> dict[int, _Control]:
+    """The control by member."""
     if control is None or control.empty:
         return {}
     key = ["seed", "member", "target"]
@@ -135,7 +153,13 @@ def _control_errors(design: Design, control: pd.DataFrame | None) -> dict[int, t
         raise ArchabError(f"no column {', '.join(missing)} in the control: {', '.join(key)}, nmse are needed")
     reached = control.assign(y=st.score(control["nmse"]), target=control["target"].astype(str)).groupby(key)["y"].mean()
     sides = design.students.groupby([*key, "side"])["y"].mean().unstack()
-    both = sides.join(reached.rename("control"), how="inner")
-    typical = both.groupby("member").mean().apply(np.exp)
-    better = typical[["a", "b"]].min(axis=1)
-    return {int(str(m)): (float(typical["control"][m]), float(better[m])) for m in typical.index}
+    both = sides.join(reached.rename("control"), how="inner").dropna()
+    return {int(str(member)): _control(own, alpha) for member, own in both.groupby("member")}
+
+
+def _control(scores: pd.DataFrame, alpha: float) -> _Control:
+    """From a target's scores a row: columns a, b and control."""
+    better = scores[["a", "b"]].mean().idxmin()
+    estimate = st.paired_estimate((scores["control"] - scores[better]) / len(scores))
+    low = estimate.theta if estimate.se == 0 else st.t_interval(estimate, alpha)[0]
+    return _Control(len(scores), math.exp(scores["control"].mean()), math.exp(low))

@@ -67,7 +67,8 @@ class Member:
         best_of_a, best_of_b: expected best of 1, 2, … restarts; None with one restart.
         size_ratio: B's measure over A's.
         control: typical error of the reference's own family on its targets.
-        limited_by_training: whether that is above half of the better side's on the same targets.
+        limited_by_training: whether that is above half of the better side's on the same targets, with all of its
+            interval, and there are 32 students of the control in all.
     """
 
     member: int

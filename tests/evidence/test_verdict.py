@@ -350,17 +350,28 @@ def test_sizes_are_printed_and_named_where_they_differ_by_over_five_percent():
     assert mirrored.size_sentence() == larger.size_sentence()
 
 
+def controlled(reached: dict[int, float], spread: float, targets: int):
+    """Two members on 20 targets each, and a control on the first of them: its ratio to A, the better side, spreads."""
+    rows = paired_rows({m: [(math.log(0.2), math.log(0.3))] * 20 for m in reached})
+    first = rows[(rows["side"] == "a") & (rows["draw"] < targets)]
+    wave = np.exp(spread * np.where(first["draw"] % 2, 1, -1))
+    control = first.assign(nmse=first["member"].map(reached) * wave)
+    return rows, judge(rows, control=control, control_name="full matrices")
+
+
 def test_the_control_says_where_training_is_the_limit():
-    rows = paired_rows({0: [(math.log(0.2), math.log(0.3))] * 8, 1: [(math.log(0.2), math.log(0.3))] * 8})
-    reached = {0: 0.15, 1: 0.05}
-    first = rows[(rows["side"] == "a") & (rows["draw"] < 4)]
-    v = judge(rows, control=first.assign(nmse=first["member"].map(reached)), control_name="full matrices")
+    _, v = controlled({0: 0.15, 1: 0.05}, 0.1, 16)
     assert [m.limited_by_training for m in v.members] == [True, False]
+    assert [m.control for m in v.members] == pytest.approx([0.15, 0.05])
     note = "the control (full matrices) reaches only 0.15 on the same targets (member 0)."
-    assert Note("limited by training", f"Limited by training, not by size: {note}") in v.notes
-    assert v.caveats == ("limited by training",)
+    assert f"Limited by training, not by size: {note}" in [n.text for n in v.notes if n.kind == "limited by training"]
+    rows, few = controlled({0: 0.15, 1: 0.05}, 0.1, 15)
+    assert not few.members[0].limited_by_training, "30 students of the control"
+    # Its ratio is .75 on average, and se of its log 2/√16 · √(16/15): t_.975(15) = 2.131 of it reaches to .25.
+    _, wide = controlled({0: 0.15, 1: 0.05}, 2.0, 16)
+    assert not wide.members[0].limited_by_training
     with pytest.raises(ArchabError, match="no column target in the control"):
-        judge(rows, control=first.drop(columns="target"))
+        judge(rows, control=rows.drop(columns="target"))
 
 
 def test_restarts_give_the_expected_best_of_k():
