@@ -94,3 +94,8 @@ def replicate(verdict: Verdict) -> str:
 def decided(verdict: Verdict, p_holm: float) -> bool:
     """Whether a member on its own differs: behind the pooled gate, and its p after Holm passes."""
     return measured(verdict) and p_holm <= verdict.settings.alpha
+
+
+def caveat_line(verdict: Verdict) -> str:
+    """What limits a verdict, for the line right under it: "Mind: limited by training; not tuned."; else empty."""
+    return f"Mind: {'; '.join(verdict.caveats)}." if verdict.caveats else ""

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from archab.evidence import wording as words
-from archab.evidence.finding import SCORED, between, effect, level
+from archab.evidence.finding import SCORED, between, caveat_line, effect, level
 from archab.evidence.outcome import Verdict
 
 
@@ -35,7 +35,8 @@ def _one(verdict: Verdict) -> str:
     rule = f"Rule: {s.name}, error rate {s.alpha:g}, margin {verdict.margin_percent}."
     said = f"A is {a}, B is {b}; in brackets {level(verdict)} intervals."
     table = head + "\n".join([*lines, whole])
-    return "\n\n".join((f"**{verdict.sentence()}**", rest, table, f"{said} {SCORED[0].upper()}{SCORED[1:]}. {rule}"))
+    head_lines = [f"**{verdict.sentence()}**", caveat_line(verdict), rest]
+    return "\n\n".join((*filter(None, head_lines), table, f"{said} {SCORED[0].upper()}{SCORED[1:]}. {rule}"))
 
 
 def _effect(gmr: float, low: float, high: float) -> str:

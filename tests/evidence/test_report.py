@@ -1,5 +1,6 @@
 """A report says what the verdict says, escapes what users write, asks nobody for anything, names what is missing."""
 
+import io
 import re
 import time
 import tracemalloc
@@ -11,13 +12,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from pages import Page, page
+from rich.console import Console
 from tables import crossed_rows, paired_rows, random_rows, unpaired_rows
 
 from archab.errors import ArchabError
-from archab.evidence import report
+from archab.evidence import report, terminal
 from archab.evidence import wording as words
 from archab.evidence.context import Context
 from archab.evidence.family import Configuration, judge_family
+from archab.evidence.figures import LIGHT
+from archab.evidence.figures.hero import hero
+from archab.evidence.markdown import described
+from archab.evidence.notes import Note
 from archab.evidence.outcome import Verdict
 from archab.evidence.report.strip import strip
 from archab.evidence.verdict import judge
@@ -55,6 +61,31 @@ def test_the_answer_comes_first_then_the_evidence_then_how_to_do_it_again(tmp_pa
     assert places == sorted(places)
     for said in ("Does a gate learn better?", *CONTEXT.commands, "a: gate", "0.1.0", "Not tuned.", "512 inputs"):
         assert said in found.outside("style")
+
+
+def test_caveats_are_one_line_right_under_the_headline_wherever_a_verdict_is_shown(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = unpaired_rows({0: (rng.normal(-3, 0.4, 30).tolist(), rng.normal(-2, 0.4, 30).tolist())})
+    notes = [
+        Note("not tuned", "Shared learning rate, not tuned."),
+        Note("still falling", "It fell by 14%."),
+        "By hand.",
+    ]
+    verdict = judge(rows, names=("gate", "plain"), notes=notes)
+    line = f"Mind: {'; '.join(verdict.caveats)}."
+    assert len(verdict.caveats) == 3
+    _, found = written(tmp_path, verdict)
+    console = Console(file=io.StringIO(), width=200, force_terminal=True, color_system=None)
+    terminal.show(console, verdict)
+    shown = " ".join(console.file.getvalue().replace("│", " ").split())
+    fragment = page(report.fragment(verdict))
+    for text in (found.within("body"), fragment.outside("style"), described([verdict]), shown):
+        places = [text.index(said) for said in (verdict.sentence(), line, verdict.range_sentence())]
+        assert places == sorted(places)
+        between = text[places[0] + len(verdict.sentence()) : places[1]]
+        assert not re.search(r"\w", between)
+    assert line in "\n".join(t.get_text() for t in hero(verdict, Context(), None, LIGHT).texts)
+    assert 'class="caveats"' not in written(tmp_path, judge(random_rows(0, targets=60, effect=0.6)))[0]
 
 
 def test_no_address_no_script_and_no_id_twice(tmp_path):

@@ -50,6 +50,20 @@ def test_no_line_is_wider_and_no_number_is_cut(width, terminal):
     assert verdict.sentence() in " ".join(said.split())
 
 
+@pytest.mark.parametrize("width", [60, 80])
+@pytest.mark.parametrize("terminal", [True, False])
+def test_names_that_are_cut_say_so_and_stay_apart(width, terminal):
+    rows = random_rows(0, members=4, targets=60, effect=0.5)
+    sides, members = ("split transformer " * 3, "transformer " * 4), [f"encoder_of_many_layers_{m}" for m in range(4)]
+    text = plain(shown(judge(rows, names=sides, member_names=members), width, terminal))
+    found = re.findall(r"(?m)^(?:\W )?(enc\S+)", text)
+    assert len(found) == 8
+    assert len(set(found[:4])) == len(set(found[4:])) == 4  # in the table, in the plot
+    assert all(("…" if terminal else "...") in name for name in found[4:])
+    assert "A lower" in text
+    assert "split transfor lower" not in text
+
+
 def test_columns_go_the_least_needed_first():
     heads = {width: plain(shown(wide(), width)).splitlines()[1] for width in (60, 80, 120)}
     assert "size A/B" in heads[120]

@@ -20,7 +20,7 @@ from archab.evidence.figures.palette import DARK, LIGHT, Palette
 from archab.evidence.figures.rounds import in_family
 from archab.evidence.figures.scales import number
 from archab.evidence.figures.sheet import STYLE, balanced, fitting, inches, wrapped
-from archab.evidence.finding import better, between, level, measured
+from archab.evidence.finding import better, between, caveat_line, level, measured
 from archab.evidence.functions import Functions
 from archab.evidence.outcome import Verdict
 from archab.evidence.series import by_round
@@ -141,7 +141,8 @@ def _head(verdict: Verdict, context: Context) -> list[_Line]:
     title = drawable(verdict.sentence().rstrip("."))
     size = max(LEAST_TITLE, fitting(title, ROOM, TITLE, "bold"))
     lines = [_Line(line, size, "ink", "bold", 0.023 * size) for line in balanced(title, ROOM, size, "bold")]
-    for text, colour in ((context.question, "soft"), (verdict.size_sentence(), "ink")):
+    limits = " ".join(text for text in (verdict.size_sentence(), caveat_line(verdict)) if text)
+    for text, colour in ((context.question, "soft"), (limits, "ink")):
         wide = balanced(drawable(text), ROOM, SUBTITLE) if text else []
         lines += [_Line(line, SUBTITLE, colour, "normal", 0.24) for line in wide]
     return lines

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from rich.console import Console, Group, RenderableType
@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from archab.evidence import wording as words
-from archab.evidence.finding import SCORED, better, between, decided, effect, level, measured, replicates
+from archab.evidence.finding import SCORED, better, between, caveat_line, decided, effect, level, measured, replicates
 from archab.evidence.notes import Note
 from archab.evidence.outcome import Member, Verdict
 from archab.evidence.terminal.glyphs import BLOCKS, BLUE, ORANGE, Glyphs, glyphs
@@ -41,14 +41,15 @@ def panel(verdict: Verdict, width: int, drawn: Glyphs) -> Panel:
     found = better(verdict)
     colour = "" if found is None else BLUE if found.side == "a" else ORANGE
     lead = (verdict.range_sentence(), verdict.margin_sentence(), verdict.size_sentence(), verdict.home_sentence())
-    parts: list[RenderableType] = [Text(drawn.text(verdict.sentence()), style="bold")]
+    said = (verdict.sentence(), caveat_line(verdict))
+    parts: list[RenderableType] = [Text(drawn.text(text), style="bold") for text in said if text]
     parts += [Text(drawn.text(" ".join(text for text in lead if text)))] if any(lead) else []
     if width >= NARROWEST_PLOT:
         parts += [Text(""), *plot(verdict, inside, drawn), Text("")]
     parts.append(_facts(verdict, inside, drawn, colour))
-    said = {"a_better": "A better", "b_better": "B better"}.get(verdict.verdict, verdict.verdict)
-    title = drawn.text(f"{verdict.label}: {said}" if verdict.label else f"verdict: {said}")
-    shown = Text(title[: width - 6], style=f"bold {colour}")
+    word = {"a_better": "A better", "b_better": "B better"}.get(verdict.verdict, verdict.verdict)
+    label = drawn.fitting(drawn.text(verdict.label or "verdict"), width - 8 - len(word))
+    shown = Text(f"{label}: {word}", style=f"bold {colour}")
     return Panel(Group(*parts), title=shown, title_align="left", box=drawn.frame, width=width)
 
 
@@ -113,10 +114,10 @@ def table(verdict: Verdict, width: int, drawn: Glyphs) -> Table:
     columns = [c for c in _columns(verdict, drawn) if any(c.cells)]
     while len(columns) > 2 and _wide(columns) > width:
         columns.remove(min(columns, key=lambda c: c.keep))
-    names = columns[0]
     room = max(6, width - _wide(columns[1:]) - 1)
+    columns[0] = replace(columns[0], cells=[drawn.fitting(name, room) for name in columns[0].cells])
     made = Table(box=drawn.rule, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
-    made.add_column(names.head, no_wrap=True, max_width=room, overflow="crop" if drawn.plain else "ellipsis")
+    made.add_column(columns[0].head, no_wrap=True)
     for column in columns[1:]:
         made.add_column(column.head, justify="right", no_wrap=True)
     *members, last = range(len(verdict.members) + 1)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from rich import box
 from rich.box import Box
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 
 BLUE, ORANGE = "#3f8fd2", "#d9752b"  # seen on black and on white
@@ -41,6 +42,15 @@ class Glyphs:
     rule: Box
     plain: bool
     encoding: str = "utf-8"
+
+    def fitting(self, text: str, width: int) -> str:
+        """A text in at most so many cells, whatever the width of its characters; a longer one is cut in its middle."""
+        mark = self.text("…")
+        tail = (width - len(mark)) // 3
+        if cell_len(text) <= width or tail < 1:
+            return set_cell_size(text, min(cell_len(text), max(1, width))).rstrip()
+        end = next(text[i:] for i in range(len(text) + 1) if cell_len(text[i:]) <= tail)
+        return f"{set_cell_size(text, width - len(mark) - tail)}{mark}{end}"
 
     def text(self, text: str) -> str:
         """A text in these characters; of a user's own, those that the encoding lacks become question marks."""

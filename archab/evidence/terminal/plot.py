@@ -85,7 +85,9 @@ def _heading(verdict: Verdict, scale: Scale, label: int, width: int, glyphs: Gly
     """Which side is which, on either side of the middle."""
     middle = label + scale.half
     rooms = (middle - 12, width - middle - 12)
-    a, b = (_fitting(glyphs.text(name), room) for name, room in zip(verdict.names, rooms, strict=True))
+    a, b = (glyphs.text(name) for name in verdict.names)
+    if any(Text(name).cell_len > room for name, room in zip((a, b), rooms, strict=True)):
+        a, b = "A", "B"
     left = f"{glyphs.to_a} {a} lower"
     line = Text(" " * max(0, middle - 1 - Text(left).cell_len))
     line.append(left, style=BLUE)
@@ -138,7 +140,7 @@ def _interval(
         cells[first], cells[last] = glyphs.left, glyphs.right
     cells[scale.column(math.log(gmr))] = glyphs.point
     colour = (BLUE if gmr < 1 else ORANGE) if passed else ""
-    line = Text(_padded(_fitting(name, label - 2), label))
+    line = Text(_padded(glyphs.fitting(name, label - 2), label))
     for cell in cells:
         line.append(cell, style="dim" if cell in (glyphs.band, glyphs.middle) else colour)
     line.append(f" {effect(gmr)}", style=f"bold {colour}")
@@ -161,13 +163,6 @@ def _axis(scale: Scale, label: int, width: int, glyphs: Glyphs) -> Text:
 
 def _ends(words: dict[float, str]) -> tuple[float, float]:
     return min(words), max(words)
-
-
-def _fitting(text: str, width: int) -> str:
-    """A text cut to so many cells, whatever the width of its characters."""
-    cut = Text(text)
-    cut.truncate(max(1, width))
-    return cut.plain
 
 
 def _padded(text: str, width: int) -> str:
