@@ -142,8 +142,8 @@ def _identities(networks: Population, *inputs: Tensor) -> Iterator[str]:
     """A hash of each target's weights and inputs."""
     if networks.modules:
         for network, *given in zip(networks.modules, *inputs, strict=True):
-            tensors = [t.unsqueeze(0) for t in (*network.parameters(), *network.buffers(), *given)]
-            yield from _hashes(tensors)
+            held = (*network.parameters(), *network.buffers(), *given)
+            yield from _hashes([(t if t.layout == torch.strided else t.to_dense()).unsqueeze(0) for t in held])
     elif len(inputs[0]):
         yield from _hashes([*networks.tensors.values(), *inputs])
 

@@ -51,6 +51,8 @@ def fit(cohort: Cohort, student: int, network: nn.Module, order: Callable[[int],
         network.train()
         try:
             cohort.routine(network, batches, loss)
+        except ArchabError:
+            raise
         except Exception as error:
             raise ArchabError(f"the routine failed on a {type(network).__name__}: {explain(error)}") from error
     return loss

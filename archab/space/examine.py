@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -138,15 +139,14 @@ def _memory(tensor: Tensor) -> set[StorageWeakRef]:
     return {StorageWeakRef(tensor.untyped_storage())}
 
 
-class _Reseeding(TorchDispatchMode):
-    """Sets torch's global generator anew before each random operation: no seed of a constructor's own survives."""
+class _Reseeding(TorchFunctionMode):
+    """Sets torch's global generator anew before each operation: no seed of a constructor's own survives."""
 
     calls = 0
 
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if torch.Tag.nondeterministic_seeded in function.tags and (kwargs or {}).get("generator") is None:
-            self.calls += 1
-            torch.default_generator.manual_seed(0xA5C3 + self.calls)
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.calls += 1
+        torch.default_generator.manual_seed(0xA5C3 + self.calls)
         return function(*args, **(kwargs or {}))
 
 

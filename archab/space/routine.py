@@ -191,6 +191,12 @@ class SGD(Descent):
 
 
 def _clip(network: nn.Module, value: float | None, norm: float | None) -> None:
+    for name, parameter in network.named_parameters():
+        if parameter.grad is not None and parameter.grad.layout != torch.strided:
+            raise ArchabError(
+                f"{type(network).__name__}: the gradient of {name} is sparse, which this routine does not take; "
+                "sparse=False gives the same numbers"
+            )
     # A complex number is a pair of reals, as for torch's optimisers.
     gradients = [
         torch.view_as_real(p.grad) if p.is_complex() else p.grad for p in network.parameters() if p.grad is not None

@@ -13,9 +13,10 @@ from torch import manual_seed as seed_by_name
 from torch import nn
 
 from archab import ArchitecturalSpace, Comparison
-from archab.engine.plan import Loop
+from archab.engine.plan import Loop, Vmap
 from archab.errors import ArchabError
 from archab.instantiate import bound, made
+from archab.space.inputs import Tokens
 from archab.space.prior import Init
 from archab.space.routine import SGD
 
@@ -252,3 +253,54 @@ def test_a_copy_keeps_what_is_written_on_a_parameter():
     )
     assert seen
     assert all(seen)
+
+
+class Adjacent(Net):
+    """A graph's sparse matrix."""
+
+    def __init__(self, sparse):
+        super().__init__()
+        matrix = torch.from_numpy(np.random.rand(3, 3)).float()  # noqa: NPY002 (each network by a call of its own)
+        self.register_buffer("graph", matrix.to_sparse() if sparse else matrix)
+
+    def forward(self, x):
+        return super().forward((self.graph @ x.T).T)
+
+
+def test_a_sparse_buffer_gives_what_a_dense_one_gives():
+    sparse, dense = (rows(small(ArchitecturalSpace(Adjacent, {"sparse": s}, [3])))["nmse"] for s in (True, False))
+    np.testing.assert_allclose(sparse, dense, rtol=1e-4)
+
+
+class Looked(nn.Module):
+    """An embedding with sparse gradients."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(4, 2, sparse=True)
+
+    def forward(self, x):
+        return self.table(x).mean(1)
+
+
+def test_sparse_gradients_are_refused_in_one_line():
+    with pytest.raises(
+        ArchabError, match=r"Looked: the gradient of table\.weight is sparse.*sparse=False gives the same"
+    ):
+        rows(small(ArchitecturalSpace(Looked, {}, [3]), inputs=Tokens(4)))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("engine", [Loop, Vmap])
+def test_half_precision_trains_as_whole_precision_does_to_its_rounding(dtype, engine):
+    def as_(dtype, network):
+        np.random.rand()  # noqa: NPY002 (each network by a call of its own)
+        network.to(dtype)
+
+    def space(dtype):
+        return ArchitecturalSpace(Net, {}, [3], prior=partial(as_, dtype), routine=SGD(lr=0.1))
+
+    half, whole = space(dtype), space(torch.float32)
+    given = {"reference": ArchitecturalSpace(Net, {}, [3]), "protocol": "reference", "samples": 128, "engine": engine()}
+    np.testing.assert_allclose(*(rows(small(side, **given))["nmse"] for side in (half, whole)), rtol=0.1)
+    assert half.size(0) * 2 == whole.size(0)
