@@ -37,6 +37,9 @@ class Stack(nn.Module):
         network = population.network.to(device)
         self.names = [name for name, p in network.named_parameters() if p.requires_grad]
         self.learnable = nn.ParameterList(stacked.pop(name) for name in self.names)
+        originals = dict(network.named_parameters())
+        for name, parameter in zip(self.names, self.learnable, strict=True):
+            vars(parameter).update(vars(originals[name]))  # such as a learning rate of its own
         self.fixed = stacked
         self.noise, self.counter = torch.tensor(noise, device=device), counter
         self.one = [network]  # in a list, so that its own parameters are not registered here

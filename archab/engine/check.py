@@ -1,6 +1,5 @@
 """Does an engine change this network? A few students against the plain loop, from a stream that is no run's."""
 
-import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,7 +14,7 @@ from archab.engine.batching import batching
 from archab.engine.cohort import Cohort
 from archab.engine.compiled import Block, Compiled
 from archab.engine.noise import Counter
-from archab.engine.population import other_generators
+from archab.engine.population import copied, other_generators
 from archab.engine.randomness import Stage, forked, generator, stream
 from archab.engine.signature import signature
 from archab.errors import ArchabError
@@ -73,7 +72,7 @@ class Sample:
     @cached_property
     def draws_elsewhere(self) -> bool:
         """Whether a training step draws from numpy or `random`: a batch, or a trace, would draw once for all."""
-        network, inputs = copy.deepcopy(self.networks[0]).train(), self.cohort(1).inputs[0]
+        network, inputs = copied(self.networks[0]).train(), self.cohort(1).inputs[0]
         with forked(self._stream), Counter(torch.tensor(0)):
             before = other_generators()
             network(fitting(network, inputs))
@@ -124,9 +123,9 @@ def why_not_batched(sample: Sample) -> str | None:
         cohort = replace(cohort, outputs=_extreme(sample, cohort))
     students = sample.networks[:STUDENTS]
     try:
-        why = _difference(cohort, [_in_double(copy.deepcopy(n)) for n in students], 1e-9)
+        why = _difference(cohort, [_in_double(copied(n)) for n in students], 1e-9)
     except (ArchabError, RuntimeError, TypeError):
-        why = _difference(cohort, [copy.deepcopy(n) for n in students], 1e-4)
+        why = _difference(cohort, [copied(n) for n in students], 1e-4)
     if why is None or isinstance(cohort.routine, Descent):
         return why
     return f"its routine does not train students together as it does alone ({why})"
@@ -169,7 +168,7 @@ def _wrong(found: "Found", tolerance: float, least: float = 0.0) -> str | None:
 def _wrong_later(sample: Sample, program: Compiled, tolerance: float) -> str | None:
     """The sum of the losses of four steps, and whether training changes more than tensors."""
     cohort = _one_epoch(sample.cohort(4))
-    networks = [copy.deepcopy(n) for n in sample.networks[:STUDENTS]]
+    networks = [copied(n) for n in sample.networks[:STUDENTS]]
     before = [signature(n) for n in networks]
     losses = [torch.as_tensor(loop.fit(cohort, i, n, cohort.order).total) for i, n in enumerate(networks)]
     if [signature(n) for n in networks] != before:
@@ -193,7 +192,7 @@ def _predictions(sample: Sample, program: Compiled) -> Found:
 def _first_step(sample: Sample, program: Compiled) -> tuple[Found, Found]:
     """The gradients of the first step, before they are clipped; buffers after it: later ones hang on rounding."""
     cohort = _one_epoch(sample.cohort(1))
-    networks = [copy.deepcopy(n).train() for n in sample.networks[:STUDENTS]]
+    networks = [copied(n).train() for n in sample.networks[:STUDENTS]]
     for network, noise, x, y in zip(networks, cohort.noise, cohort.inputs, cohort.outputs, strict=True):
         counter = Counter(torch.tensor(noise))
         counter.next_step()
@@ -225,14 +224,14 @@ def _one_epoch(cohort: Cohort) -> Cohort:
 def _answers(networks: list[nn.Module], inputs: Tensor) -> Tensor:
     """What each answers in evaluation mode to inputs of its own."""
     with torch.no_grad(), Counter(torch.tensor(0)):
-        alone = [copy.deepcopy(n).eval() for n in networks]
+        alone = [copied(n).eval() for n in networks]
         return torch.stack(
             [n(fitting(n, x.to(next(n.parameters()).device))) for n, x in zip(alone, inputs, strict=True)]
         )
 
 
 def _difference(cohort: Cohort, networks: list[nn.Module], tolerance: float) -> str | None:
-    alone = [copy.deepcopy(n).to(cohort.device) for n in networks]
+    alone = [copied(n).to(cohort.device) for n in networks]
     with _Random() as random:
         losses = [loop.fit(cohort, i, network, cohort.order) for i, network in enumerate(alone)]
     if random.operations:

@@ -236,23 +236,21 @@ def test_what_tensors_do_not_tell_is_kept_as_it_was_constructed(network, why):
     assert why in notes
 
 
-def test_a_copy_keeps_what_is_written_on_a_parameter():
-    reference = ArchitecturalSpace(Net, {}, [3])
-    seen = []
+@pytest.mark.parametrize("engine", [Loop, Vmap])
+def test_a_copy_keeps_what_is_written_on_a_parameter(engine):
+    def errors(network, learns, routine):
+        def prior(network):
+            np.random.rand()  # noqa: NPY002 (each network by a call of its own)
+            network.first.weight.requires_grad_(learns)
 
-    def watched(network, batches, loss):
-        before = network.first.weight.detach().clone()
-        by_marks(network, batches, loss)
-        seen.append(torch.equal(before, network.first.weight))
+        space = ArchitecturalSpace(network, {}, [3], prior=prior, routine=routine)
+        reference = ArchitecturalSpace(Net, {}, [3])
+        comparison = small(space, reference=reference, protocol="reference", samples=128, engine=engine())
+        assert comparison.plan.methods["a", 0].engine == engine.__name__.lower(), comparison.plan.notes
+        return rows(comparison)["nmse"]
 
-    space = ArchitecturalSpace(Marked, {}, [3], routine=watched)
-    rows(
-        Comparison(
-            space, ArchitecturalSpace(Net, {}, [3], routine=SGD()), reference, targets=2, samples=32, engine=Loop()
-        )
-    )
-    assert seen
-    assert all(seen)
+    plain = SGD(lr=0.1, epochs=1, clip=None)
+    np.testing.assert_allclose(errors(Marked, True, by_marks), errors(Net, False, plain), rtol=1e-5)
 
 
 class Adjacent(Net):
