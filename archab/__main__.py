@@ -121,7 +121,8 @@ def _described(cfg: DictConfig) -> job.Job:
     folders = [source.path for source in hydras.runtime.config_sources if source.provider == "command-line"]
     typed = [override for override in hydras.overrides.task if override.split("=")[0] not in ("seed", "shard", "rerun")]
     again = [*(f"--config-dir={folder}" for folder in folders), *typed]
-    return job.Job(resolved(cfg), hydras.runtime.choices.get("space") or "space", again)
+    own = [side for side in ("a", "b") if cfg.space[side].routine is not None]
+    return job.Job(resolved(cfg), hydras.runtime.choices.get("space") or "space", again, own)
 
 
 def _with_space(arguments: list[str]) -> list[str]:

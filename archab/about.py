@@ -5,14 +5,17 @@ import json
 import re
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archab.evidence.notes import Note, kept
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from archab.comparison import Comparison
+    from archab.evidence.study import Study
     from archab.job import Job
 
 
@@ -44,6 +47,52 @@ def member_names(comparison: "Comparison") -> list[str]:
     return [name or f"member {i}" for i, name in enumerate(plain)]
 
 
+def longer(comparison: "Comparison", own: Collection[str] = ()) -> str:
+    """The overrides that double the epochs of both sides, such as `routine.epochs=20`; empty where they have none.
+
+    Args:
+        comparison: whose routines they are.
+        own: the sides that have a routine of their own, where that is known.
+    """
+    from archab.space.routine import settings
+
+    epochs: dict[str, list[Any]] = {
+        side: [settings(comparison.spaces[side].routine_of(m)).get("epochs") for m in range(len(comparison.a))]
+        for side in ("a", "b")
+    }
+    known = {side: [2 * n for n in values] for side, values in epochs.items() if all(type(n) is int for n in values)}
+    apart = len({tuple(values) for values in known.values()}) > 1 and not own
+    keys = {side: f"space.{side}.routine.epochs" if apart or side in own else "routine.epochs" for side in known}
+    shown = {side: str(v[0]) if len(set(v)) == 1 else str(v).replace(" ", "") for side, v in known.items()}
+    return " ".join(dict.fromkeys(f"{keys[side]}={shown[side]}" for side in known))
+
+
+def study_of(
+    comparison: "Comparison",
+    rows: "pd.DataFrame",
+    control: "pd.DataFrame | None",
+    curves: "pd.DataFrame | None",
+    own: Collection[str] = (),
+    command: str = "",
+) -> "Study":
+    """The study of a comparison that has been trained; for `own` see `longer`."""
+    from archab.evidence.study import Study
+
+    spaces = comparison.spaces
+    return Study(
+        rows,
+        names=(spaces["a"].name, spaces["b"].name),
+        member_names=member_names(comparison),
+        order=[comparison.seed],
+        control=control,
+        control_name=spaces["reference"].name if "reference" in spaces else "",
+        curves=curves,
+        longer=longer(comparison, own),
+        notes=notes_of(comparison),
+        command=command,
+    )
+
+
 def tags_of(comparison: "Comparison", job: "Job", identity: str, notes: Sequence[Note]) -> dict[str, str]:
     """The tags of its run: what the analysis reads besides the rows."""
     from archab import __version__
@@ -63,6 +112,7 @@ def tags_of(comparison: "Comparison", job: "Job", identity: str, notes: Sequence
         "archab.notes": json.dumps([note.text for note in notes]),
         "archab.note_kinds": json.dumps(kept(notes)),
         "archab.again": job.again,
+        "archab.longer": longer(comparison, job.own),
         "mlflow.source.git.commit": _commit(),
     }
 

@@ -2,9 +2,8 @@
 
 import platform
 import shlex
-import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pandas as pd
 import yaml
 
 from archab import __version__
-from archab.errors import ArchabError
+from archab.evidence import wording as words
 from archab.evidence.context import Context
 from archab.evidence.functions import Functions, typical
 from archab.evidence.outcome import Verdict
@@ -22,31 +21,27 @@ from archab.tracking import Logged, Store
 
 UNITS = {"information": "bits", "parameter": "parameters"}  # as the measures call them, which import torch
 LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib")
-CURVES = "curves.parquet"
 FEW_TARGETS = 16
 
 
-def of_runs(one: Recorded, store: Store, space: str, arguments: Sequence[str]) -> Context:
+def of_runs(one: Recorded, curves: pd.DataFrame | None, store: Store, space: str, arguments: Sequence[str]) -> Context:
     """The context of a configuration in the store.
 
     Args:
         one: its runs.
+        curves: their training curves.
         space: the name of their experiment.
         arguments: the command line that asked for the verdict.
-
-    Raises:
-        ArchabError: if a table of training curves cannot be read.
     """
     last = one.runs[-1]
     config = configuration_of(last, store)
-    curves = list(_curves(one.runs, store))
     seeds = list(dict.fromkeys(run.seed for run in one.runs))  # shards of a run share one
     return of_configuration(
         config | {"seed": seeds[0] if len(seeds) == 1 else seeds} if config else {},
         heading=space,
         protocol=last.tags.get("archab.protocol", ""),
-        curves=pd.concat(curves, ignore_index=True) if curves else None,
-        commands=(f"{last.tags['archab.again']} {shlex.quote(_seeds(seeds))}", _typed(arguments)),
+        curves=curves,
+        commands=(f"{last.tags['archab.again']} {shlex.quote(words.seeds(seeds))}", _typed(arguments)),
         versions=_trained(one) | _versions(),
     )
 
@@ -104,14 +99,9 @@ def functions_of(one: Recorded, verdict: Verdict, store: Store) -> Functions | N
     return portray(comparison(config), chosen)
 
 
-def of_table(table: Path, curves: Path | None, arguments: Sequence[str]) -> Context:
-    """The context of a table without a store.
-
-    Raises:
-        ArchabError: if the table of training curves cannot be read.
-    """
-    read = _read(curves) if curves else None
-    return Context(heading=table.name, curves=read, commands=(_typed(arguments),), versions=_versions())
+def of_table(table: Path, curves: pd.DataFrame | None, arguments: Sequence[str]) -> Context:
+    """The context of a table without a store, with training curves where there are any."""
+    return Context(heading=table.name, curves=curves, commands=(_typed(arguments),), versions=_versions())
 
 
 def configuration_of(run: Logged, store: Store) -> dict[str, Any]:
@@ -120,34 +110,6 @@ def configuration_of(run: Logged, store: Store) -> dict[str, Any]:
         file = store.fetch(run, "config.yaml", Path(folder))
         config = yaml.safe_load(file.read_text()) if file else None
     return config if isinstance(config, dict) else {}
-
-
-def _curves(runs: Sequence[Logged], store: Store) -> Iterator[pd.DataFrame]:
-    with tempfile.TemporaryDirectory(prefix="archab-") as folder:
-        # Hundreds of runs are not asked one by one for what neither the first nor the last has.
-        if not any(store.fetch(run, CURVES, Path(folder)) for run in (runs[-1], runs[0])):
-            return
-        for run in runs:
-            if file := store.fetch(run, CURVES, Path(folder)):
-                try:
-                    yield _read(file).assign(seed=run.seed)
-                except ArchabError as error:
-                    print(f"archab-compare: left out: {error}", file=sys.stderr)
-
-
-def _read(file: Path) -> pd.DataFrame:
-    try:
-        return pd.read_csv(file) if file.suffix == ".csv" else pd.read_parquet(file)
-    except Exception as error:  # pandas and pyarrow raise many kinds
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ArchabError(f"{file}: no readable table of training curves ({said})") from error
-
-
-def _seeds(seeds: Sequence[int]) -> str:
-    ordered = sorted(seeds)
-    if len(ordered) > 2 and ordered == list(range(ordered[0], ordered[-1] + 1)):
-        return f"seed=range({ordered[0]},{ordered[-1] + 1})"
-    return f"seed={','.join(map(str, ordered))}"
 
 
 def _typed(arguments: Sequence[str]) -> str:

@@ -21,9 +21,9 @@ from archab.tracking import TRAINING, Store, first_line, of_store
 
 if TYPE_CHECKING:
     from archab.evidence.context import Context
-    from archab.evidence.family import Configuration
     from archab.evidence.functions import Functions
     from archab.evidence.outcome import Verdict
+    from archab.evidence.study import Study
     from archab.history import Recorded
     from archab.tracking import Tracker
 
@@ -44,7 +44,7 @@ class Asked:
         functions: draws targets and students of the first one that is shown, as curves, where that can be.
     """
 
-    judged: "list[Configuration]"
+    judged: "list[Study]"
     shown: list[str]
     of: int
     contexts: "Callable[[], list[Context]]"
@@ -171,8 +171,9 @@ def _asked(found: "list[Recorded]", given: argparse.Namespace, store: Store) -> 
     def contexts() -> "list[Context]":
         from archab.background import of_runs
 
-        shown = [one for name, one in zip(names, found, strict=True) if name in chosen]
-        return [of_runs(one, store, given.space, given.typed) for one in shown]
+        shown = [(name, one) for name, one in zip(names, found, strict=True) if name in chosen]
+        curves = {study.label: study.curves for study in judged}
+        return [of_runs(one, curves[name], store, given.space, given.typed) for name, one in shown]
 
     def functions(verdict: "Verdict") -> "Functions | None":
         from archab.background import functions_of
@@ -194,7 +195,8 @@ def _from_table(given: argparse.Namespace) -> Asked:
     """A table of rows without a store; what it may hold is checked by the evidence."""
     import pandas as pd
 
-    from archab.evidence.family import Configuration
+    from archab.evidence.study import Study
+    from archab.results import read_curves
 
     file = Path(given.table)
     try:
@@ -206,9 +208,13 @@ def _from_table(given: argparse.Namespace) -> Asked:
     def contexts() -> "list[Context]":
         from archab.background import of_table
 
-        return [of_table(file, Path(given.curves) if given.curves else None, given.typed)]
+        return [of_table(file, judged.curves, given.typed)]
 
-    judged = Configuration(str(file), rows, names=tuple(given.names or ("A", "B")))
+    judged = Study.of(rows).with_(
+        label=str(file),
+        names=tuple(given.names) if given.names else None,
+        curves=read_curves(Path(given.curves)) if given.curves else None,
+    )
     return Asked([judged], [str(file)], 1, contexts, lambda verdict: None)
 
 

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ import torch
 from numpy.random import SeedSequence
 
 from archab import linear, valid
+from archab.about import study_of
 from archab.engine import control, population
 from archab.engine.check import Sample
 from archab.engine.cohort import Cohort, Outcome
@@ -23,12 +24,15 @@ from archab.engine.randomness import Stage, forked, stream, tile_size, tiles, wo
 from archab.engine.recorded import Recorded
 from archab.engine.signature import signature
 from archab.protocol import PROTOCOLS, Protocol
-from archab.results import CONTROLS, Row, Side, frame
+from archab.results import CONTROLS, Row, Side, curve_frame, frame
 from archab.schedule import Finished, Lesson, Part, Plan
 from archab.space.inputs import Inputs, Normal
 from archab.space.space import ArchitecturalSpace
 from archab.survey import Survey, index_of, minibatch, survey
 from archab.target import Source, Targets
+
+if TYPE_CHECKING:
+    from archab.evidence.study import Study
 
 CONTROL_STUDENTS = 8  # a member at least
 
@@ -37,7 +41,8 @@ CONTROL_STUDENTS = 8  # a member at least
 class Comparison:
     """Two architectural spaces, optionally a third, compared on targets drawn from a prior.
 
-    Iterating gives one `Row` per trained student, chunk by chunk; `table()` gives all as a DataFrame.
+    Iterating gives one `Row` per trained student, chunk by chunk; `table()` gives all as a DataFrame, and `study()` all
+    that must be known to judge them.
 
     Attributes:
         a, b: the sides. Networks are paired at equal index.
@@ -154,9 +159,25 @@ class Comparison:
         return self._all()
 
     def table(self) -> pd.DataFrame:
-        """Train everything; one row a student, in key order."""
+        """Train everything; one row a student, in key order. Its `attrs` hold the rest of what `study` gives."""
         self._warn()
-        return frame(self._all())
+        return self._study().table()
+
+    def study(self) -> "Study":
+        """Train everything, the control too: the rows with all that must be known to judge them."""
+        self._warn()
+        return self._study()
+
+    def _study(self) -> "Study":
+        finished = {part: self.run(part) for part in self.plan.parts}
+        curves = [
+            curve_frame(self.seed, part.member, part.source, one.curves)
+            for part, one in finished.items()
+            if part.first == 0
+        ]
+        control = [row for member in range(len(self.a)) for row in self.control(member)]
+        rows = frame(row for one in finished.values() for row in one.rows)
+        return study_of(self, rows, frame(control) if control else None, pd.concat(curves, ignore_index=True))
 
     def _warn(self) -> None:
         for note in self.plan.notes:

@@ -16,7 +16,7 @@ from archab.shard import Shard
 from archab.tracking import Logged, Store
 
 if TYPE_CHECKING:
-    from archab.evidence.family import Configuration
+    from archab.evidence.study import Study
 
 SHARED = ("prior", "routine", "measure", "input_shape")
 PLACE = ("seed", "shard", "device", "engine", "tracking", "spool", "control", "rerun", "report")
@@ -75,17 +75,18 @@ def recorded(store: Store, experiment: str) -> list[Recorded]:
     return finished
 
 
-def configuration(one: Recorded, label: str, store: Store) -> "Configuration":
+def configuration(one: Recorded, label: str, store: Store) -> "Study":
     """The rows of a configuration and what must be known to judge them.
 
     Raises:
         ArchabError: if the rows of a finished run are gone.
     """
-    from archab.evidence.family import Configuration
     from archab.evidence.notes import Note, restored
+    from archab.evidence.study import Study
 
     damaged: list[str] = []
     tables = {name: pd.concat(list(_tables(one.runs, name, store, damaged)) or [pd.DataFrame()]) for name in _FILES}
+    curves = list(_curves(one.runs, store, damaged))
     tags = one.runs[-1].tags
     names = json.loads(tags["archab.names"])
     known = restored(json.loads(tags["archab.notes"]), json.loads(tags.get("archab.note_kinds", "[]")))
@@ -94,7 +95,7 @@ def configuration(one: Recorded, label: str, store: Store) -> "Configuration":
         about.append(f"Runs of this configuration that were deleted from the store: {one.deleted}.")
     for seed, (there, of) in one.shards.items():
         about.append(f"Of seed {seed}, {there} of {of} shards are finished by one plan.")
-    return Configuration(
+    return Study(
         label=label,
         rows=tables["results.parquet"],
         names=(names["a"], names["b"]),
@@ -103,6 +104,8 @@ def configuration(one: Recorded, label: str, store: Store) -> "Configuration":
         holes=one.holes,
         control=None if tables["control.parquet"].empty else tables["control.parquet"],
         control_name=names.get("reference", ""),
+        curves=pd.concat(curves, ignore_index=True) if curves else None,
+        longer=tags.get("archab.longer", ""),
         notes=[*known, *(Note("store", text) for text in about)],
         command=tags["archab.again"],
     )
@@ -121,6 +124,7 @@ def labels(found: Sequence[Recorded]) -> list[str]:
 
 
 _FILES = (ROWS, "control.parquet")
+CURVES = "curves.parquet"
 
 
 def _recorded(fingerprint: str, runs: Sequence[Logged]) -> Recorded:
@@ -181,3 +185,16 @@ def _tables(runs: Sequence[Logged], name: str, store: Store, damaged: list[str])
                 if name == ROWS:
                     raise
                 damaged.append(f"Left out, since it cannot be read: {name} of seed {run.seed}.")
+
+
+def _curves(runs: Sequence[Logged], store: Store, damaged: list[str]) -> Iterator[pd.DataFrame]:
+    """The training curves of each run that has some; where neither the first nor the last has, no other is asked."""
+    with tempfile.TemporaryDirectory(prefix="archab-") as folder:
+        if not any(store.fetch(run, CURVES, Path(folder)) for run in (runs[-1], runs[0])):
+            return
+        for run in runs:
+            if file := store.fetch(run, CURVES, Path(folder)):
+                try:
+                    yield results.read_curves(file).assign(seed=run.seed)
+                except ArchabError:
+                    damaged.append(f"Left out, since it cannot be read: {CURVES} of seed {run.seed}.")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archab import config as configuration
-from archab.about import flat, here, member_names, notes_of, tags_of
+from archab.about import flat, here, notes_of, study_of, tags_of
 from archab.address import hidden
 from archab.delivery import Live, delivered, tracked
 from archab.errors import ArchabError
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from archab.comparison import Comparison
-    from archab.evidence.notes import Note
     from archab.evidence.outcome import Verdict
     from archab.schedule import Part
 
@@ -38,11 +37,13 @@ class Job:
         config: the resolved configuration.
         space: the chosen option of the group `space`.
         overrides: what was typed, without the seed, and with the user's own configuration folder first.
+        own: the sides that have a routine of their own.
     """
 
     config: dict[str, Any]
     space: str
     overrides: Sequence[str]
+    own: Sequence[str] = ()
 
     @property
     def experiment(self) -> str:
@@ -165,6 +166,7 @@ def _trained(job: Job, identity: str, spool: Spool) -> None:
 
 def _tracked(out: "Console", comparison: "Comparison", job: Job, identity: str, spool: Spool, hosts: set[str]) -> None:
     from archab import console
+    from archab.evidence.verdict import judge
     from archab.pool import why_alone, workers
 
     parts = job.shard.take(comparison.plan.parts) if job.shard else comparison.plan.parts
@@ -200,7 +202,7 @@ def _tracked(out: "Console", comparison: "Comparison", job: Job, identity: str, 
         if job.shard:
             show = partial(console.share, shard=job.shard, students=len(table), compare=job.compare)
         else:
-            verdict = _judge(comparison, table, control, notes, job.again)
+            verdict = judge(study_of(comparison, table, control, spool.curves(), job.own, job.again))
             _log(record, verdict)
             show = partial(console.verdict, found=verdict, redrawn=redrawn)
             if job.config["report"]:
@@ -231,7 +233,7 @@ def _train(
     import pandas as pd
 
     from archab.pool import trained
-    from archab.results import frame
+    from archab.results import curve_frame, frame
 
     done: list[pd.DataFrame] = []
     last = {part.member: part for part in parts}
@@ -245,7 +247,7 @@ def _train(
                 rows = frame(one.rows).assign(fingerprint=identity)
                 rows.attrs["redrawn"] = one.redrawn
                 if part.first == 0:
-                    spool.write_curves(part.name, _curves(comparison.seed, part, one.curves))
+                    spool.write_curves(part.name, curve_frame(comparison.seed, part.member, part.source, one.curves))
                 spool.write(part.name, rows)
             else:
                 rows = spool.read(part.name)
@@ -256,15 +258,6 @@ def _train(
                 live.send()
                 done = []
     return redrawn
-
-
-def _curves(seed: int, part: "Part", curves: dict[str, list[tuple[int, float, float, float]]]) -> Any:
-    import pandas as pd
-
-    from archab.results import CURVE_COLUMNS
-
-    points = [(seed, part.member, part.source, side, *point) for side, own in curves.items() for point in own]
-    return pd.DataFrame(points, columns=list(CURVE_COLUMNS))
 
 
 def _metrics(comparison: "Comparison", rows: Any) -> dict[str, float]:
@@ -281,22 +274,6 @@ def _control(comparison: "Comparison", parts: "Sequence[Part]", identity: str) -
 
     rows = [row for part in parts if part.first == 0 for row in comparison.control(part.member)]
     return frame(rows).assign(fingerprint=identity) if rows else None
-
-
-def _judge(comparison: "Comparison", table: Any, control: Any, notes: "Sequence[Note]", again: str) -> "Verdict":
-    from archab.evidence.verdict import judge
-
-    spaces = comparison.spaces
-    return judge(
-        table,
-        names=(spaces["a"].name, spaces["b"].name),
-        member_names=member_names(comparison),
-        order=[comparison.seed],
-        control=control,
-        control_name=spaces["reference"].name if "reference" in spaces else "",
-        notes=notes,
-        command=again,
-    )
 
 
 def _log(record: Record, verdict: "Verdict") -> None:

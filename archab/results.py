@@ -1,7 +1,7 @@
 """One row per trained student: the schema that the experiment writes and the evidence reads."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from operator import attrgetter
@@ -58,6 +58,7 @@ class Row:
 
 
 COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Row))
+CONTROL_COLUMNS = ("seed", "member", "target", "nmse")
 CURVE_COLUMNS = ("seed", "member", "source", "side", "step", "q25", "q50", "q75")
 KEY = ["seed", "member", "source", "draw", "side", "restart"]
 _TYPES: dict[Any, str] = {int: "int64", float: "float64"}
@@ -129,3 +130,24 @@ def read(path: Path) -> pd.DataFrame:
         raise ArchabError(f"{path}: columns {', '.join(missing)} are missing from the table of rows")
     # As categories of which each row has a byte: a million rows are held in 80 MB.
     return table.astype({name: pd.CategoricalDtype(list(words)) for name, words in _FEW.items()})
+
+
+def read_curves(path: Path) -> pd.DataFrame:
+    """A table of training curves, CSV or Parquet.
+
+    Raises:
+        ArchabError: if it cannot be read.
+    """
+    try:
+        return pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    except Exception as error:  # pandas and pyarrow raise many kinds
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ArchabError(f"{path}: no readable table of training curves ({said})") from error
+
+
+def curve_frame(
+    seed: int, member: int, source: str, curves: Mapping[str, Sequence[tuple[int, float, float, float]]]
+) -> pd.DataFrame:
+    """The training curves of a part, by side: the step and the quartiles."""
+    points = [(seed, member, source, side, *point) for side, own in curves.items() for point in own]
+    return pd.DataFrame(points, columns=list(CURVE_COLUMNS))

@@ -1,5 +1,7 @@
 """The command line as a user types it: what runs, what is refused and how, and what is kept."""
 
+import io
+import json
 import os
 import shutil
 import signal
@@ -8,13 +10,15 @@ import sys
 import textwrap
 import time
 import zipfile
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from logged import QUICK, SLOW, artifacts, client, runs, started
 
-from archab import compare, sync
+from archab import compare, config, sync
+from archab.evidence.verdict import judge
 from archab.results import COLUMNS
 
 
@@ -48,6 +52,25 @@ def test_a_run_ends_in_a_table_a_finished_mlflow_run_and_a_link_to_it(command, t
     assert (curves["q25"] <= curves["q75"]).all()
     spooled = tmp_path / ".archab" / run["tags.archab.fingerprint"] / "0" / "results.parquet"
     pd.testing.assert_frame_equal(rows, pd.read_parquet(spooled))
+
+
+def test_python_says_what_the_command_says(command, tmp_path):
+    asked = ("+space=n_diagonal", "targets=7", "samples=64", "heldout_samples=32", "seed=3")
+    assert command(*asked).code == 0
+    with redirect_stdout(io.StringIO()) as printed:
+        assert compare.main(["--space", "n_diagonal", "--json"]) == 0
+    told = json.loads(printed.getvalue())
+    comparison = config.comparison(config.resolved(config.composed(asked)))
+    with pytest.warns(match=".") if comparison.plan.notes else nullcontext():
+        table = comparison.table()
+    table.to_parquet(tmp_path / "rows.parquet")
+    for rows in (table, table[table["member"] >= 0], pd.read_parquet(tmp_path / "rows.parquet")):
+        said = judge(rows).to_dict()
+        assert said.pop("next_step") != told["next_step"], "there is no command to type in Python"
+        assert said == {key: value for key, value in told.items() if key != "next_step"}
+    assert "training had not ended" in told["caveats"]
+    assert "routine.epochs=20 seed=3" in told["next_step"] or "(routine.epochs=20)" in told["next_step"]
+    assert all(member["control"] for member in told["members"])
 
 
 def test_the_same_command_gives_the_same_rows_to_the_bit_and_another_engine_the_same_fingerprint(command, tmp_path):

@@ -49,6 +49,8 @@ ROOMS = {
     "schedule": {"engine", "results", "target"},
     "valid": {"errors", "space", "engine", "protocol", "comparison"},
     "comparison": {
+        "about",
+        "evidence",
         "errors",
         "valid",
         "space",
@@ -73,7 +75,7 @@ ROOMS = {
     "delivery": {"errors", "record", "tracking"},
     "sync": {"errors", "record", "tracking", "delivery"},
     "history": {"errors", "record", "results", "shard", "tracking", "evidence"},
-    "background": {"__version__", "errors", "history", "tracking", "evidence", "config", "portrait"},
+    "background": {"__version__", "history", "tracking", "evidence", "config", "portrait"},
     "pages": {"compare", "errors", "evidence"},
     "portrait": {"space", "engine", "survey", "schedule", "comparison", "evidence"},
 }

@@ -1,9 +1,13 @@
 """The table of training curves: quartiles of the students' training error by optimiser step, several runs as one."""
 
+import math
+
 import numpy as np
 import pandas as pd
 
 from archab.errors import ArchabError
+from archab.evidence.notes import Note
+from archab.evidence.wording import listed, signed
 
 COLUMNS = ("member", "side", "step", "q25", "q50", "q75")
 
@@ -45,3 +49,34 @@ def latest_change(curves: pd.DataFrame, side: str) -> float:
             before = np.interp(0.8 * steps[-1], steps, np.log(q50))
             ratios.append(np.log(q50[-1]) - before)
     return float(np.exp(np.mean(ratios))) if ratios else float("nan")
+
+
+def training_notes(curves: pd.DataFrame | None, names: tuple[str, str], margin: float, longer: str) -> list[Note]:
+    """What curves tell of the training: that it had not ended, or that the sides took different numbers of steps.
+
+    Training had not ended where a side's error fell over the last fifth of its steps by more than the margin: to go on
+    for a quarter longer would move it by more than a difference that was said to matter.
+
+    Args:
+        curves: as `checked` gives them; None where there are none.
+        names: what the sides are called.
+        margin: ratio of typical errors from which a difference matters, above 1.
+        longer: the overrides that double the epochs; empty where none would.
+    """
+    if curves is None:
+        return []
+    moved = {name: latest_change(curves, side) for name, side in zip(names, "ab", strict=True)}
+    notes = []
+    if any(ratio < 1 / margin for ratio in moved.values()):
+        said = ", ".join(f"{name} {signed(ratio)}" for name, ratio in moved.items() if math.isfinite(ratio))
+        text = f"Training had not ended: the error over the last fifth of the steps moved by {said}."
+        notes.append(Note("still falling", text, longer))
+    steps = curves.groupby(["member", "side"])["step"].max().unstack().reindex(columns=["a", "b"]).dropna()
+    unequal = steps[(steps.max(axis=1) > 1.05 * steps.min(axis=1))]
+    if not unequal.empty:
+        taken = [
+            f"{name} {'to '.join(f'{n:,.0f} ' for n in sorted({own.min(), own.max()})).strip()}"
+            for name, own in zip(names, (unequal["a"], unequal["b"]), strict=True)
+        ]
+        notes.append(Note("unequal training", f"Unequal training: optimiser steps of {listed(taken)}."))
+    return notes

@@ -1,36 +1,18 @@
 """Several configurations judged together: Holm over the p of the rule in force."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-
-import pandas as pd
+from dataclasses import replace
 
 from archab.errors import ArchabError
-from archab.evidence.design import arrange
 from archab.evidence.notes import Note
 from archab.evidence.outcome import RuleName, Verdict
 from archab.evidence.statistics import holm
+from archab.evidence.study import Study
 from archab.evidence.verdict import assess, checked_rule, decide
 
 
-@dataclass(frozen=True)
-class Configuration:
-    """One configuration of a family; the attributes are those of `archab.evidence.verdict.judge`."""
-
-    label: str
-    rows: pd.DataFrame
-    names: tuple[str, str] = ("A", "B")
-    member_names: Sequence[str] = ()
-    order: Sequence[int] | None = None
-    holes: Sequence[int] = ()
-    control: pd.DataFrame | None = None
-    control_name: str = "the reference's own family"
-    notes: Sequence[Note | str] = ()
-    command: str = ""
-
-
 def judge_family(
-    configurations: Sequence[Configuration],
+    configurations: Sequence[Study],
     *,
     rule: RuleName = "anytime",
     alpha: float = 0.05,
@@ -51,8 +33,7 @@ def judge_family(
     assessed = []
     for c in configurations:
         try:
-            design = arrange(c.rows, c.order, c.holes)
-            assessed.append(assess(design, settings, c.names, c.member_names, c.control, c.control_name, c.notes))
+            assessed.append(assess(c, settings))
         except ArchabError as error:
             raise ArchabError(f"{c.label}: {error}") from error
     adjusted = holm([v.p_rule for v in assessed])

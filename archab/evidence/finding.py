@@ -50,6 +50,11 @@ def measured(verdict: Verdict) -> bool:
     return verdict.status != "too_few"
 
 
+def fitted(verdict: Verdict) -> bool:
+    """Whether the linear fit of a member's targets is known."""
+    return any(math.isfinite(m.linear) for m in verdict.members)
+
+
 def effect(gmr: float, names: tuple[str, str] = ("A", "B")) -> str:
     """A ratio of A's to B's error as who is lower: "A 21% lower", "equal"."""
     if not math.isfinite(gmr):

@@ -11,6 +11,7 @@ from archab.errors import ArchabError
 from archab.evidence import statistics as st
 from archab.evidence.design import Design
 from archab.evidence.fixed import NAN, fixed, groups_of, member_column
+from archab.evidence.linear import fit_of
 from archab.evidence.notes import Note
 from archab.evidence.outcome import Member
 from archab.evidence.wording import called, listed
@@ -29,6 +30,7 @@ def at_a_glance(design: Design) -> dict[str, float]:
     for side in ("a", "b"):
         figures[f"{side}/nmse"] = float(np.exp(_block_scores(design.students, member, side).mean()))
         figures[f"{side}/diverged"] = float(lost[side])
+    figures["member/linear"] = fit_of(design, member).error
     better = float((values < 0).mean()) if is_a is None else st.probability_lower(groups_of(values, is_a))
     return {**figures, "member/prob_a_better": better}
 
@@ -40,6 +42,7 @@ def describe(design: Design, gate: float, alpha: float, control: pd.DataFrame | 
     sizes = _sizes(design)
     lost = design.students.groupby(["member", "side"])["diverged"].sum()
     reached = _controls(design, control, alpha)
+    linear = {member: fit_of(design, member) for member in design.members}
     enough = sum(found.targets for found in reached.values()) >= CONTROLS
     described = []
     for member, f, p_holm, (size_a, size_b) in zip(design.members, figures, adjusted, sizes, strict=True):
@@ -71,6 +74,8 @@ def describe(design: Design, gate: float, alpha: float, control: pd.DataFrame | 
                 diverged_b=int(lost[member, "b"]),
                 control=own.error,
                 limited_by_training=enough and own.low > HALF,
+                linear=linear[member].error,
+                below_linear=linear[member].beaten is False,
             )
         )
     return tuple(described)

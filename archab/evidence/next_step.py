@@ -1,6 +1,7 @@
-"""What an undecided verdict tells the user to do: how many more targets, and the seeds to type."""
+"""What a verdict tells the user to do: how many more targets, and the seeds to type, or to train for longer."""
 
 import math
+import shlex
 
 from archab.evidence import wording as words
 from archab.evidence.design import Design
@@ -48,6 +49,32 @@ def next_step(verdict: Verdict, ahead: Forecast, have_need: tuple[int, int], com
     more = words.counted(rounds * targets_a_block(design), "more target")
     step = f"About {more} a member {why}"
     return f"{step}: {_seeds(design, rounds, command)}" if command else f"{step}."
+
+
+def train_longer(verdict: Verdict, command: str = "") -> str:
+    """The sentence for students that had not learnt all that they would; empty where nothing says so.
+
+    Args:
+        verdict: with its notes.
+        command: what the overrides and the same seeds are appended to; where it is empty, the overrides alone are said.
+    """
+    said = {note.kind: note.command for note in verdict.notes if note.kind in _LEARNING}
+    if not said:
+        return ""
+    kind = next(kind for kind in _LEARNING if kind in said)
+    longer = said[kind]
+    if not (command and longer):
+        return f"{_LEARNING[kind]}{f': {longer}' if longer else ''}."
+    keys = [override.split("=")[0] for override in longer.split()]
+    kept = [word for word in shlex.split(command) if word.split("=")[0] not in keys]
+    seeds = words.seeds(verdict.data.students["seed"].unique().tolist())
+    return f"{_LEARNING[kind]}: {shlex.join([*kept, *longer.split(), seeds])}"
+
+
+_LEARNING = {
+    "linear fit": "Neither side beats a linear fit: train longer (routine.epochs, routine.lr), or on more samples",
+    "still falling": "Training had not ended: train longer",
+}
 
 
 def _seeds(design: Design, rounds: int, command: str) -> str:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 Decision = Literal["a_better", "b_better", "equivalent", "undecided"]
 RuleName = Literal["anytime", "fixed", "hybrid"]
 # Why there is no winner and no equivalence, beyond evidence that does not reach; empty where there is none of these.
-Status = Literal["", "too_few", "members_disagree", "opposed", "learnt_nothing", "few_learnt", "nothing_measured"]
+Status = Literal[
+    "", "too_few", "members_disagree", "opposed", "learnt_nothing", "few_learnt", "nothing_measured", "below_linear"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class Member:
         best_of_a, best_of_b: expected best of 1, 2, … restarts; None with one restart.
         size_ratio: B's measure over A's.
         control: typical error of the reference's own family on its targets.
+        linear: typical error of the least-squares affine map of the inputs on the same targets; NaN where not known.
+        below_linear: whether neither side's typical error is lower than that, by 1% at least.
         limited_by_training: whether that is above half of the better side's on the same targets, with all of its
             interval, and there are 32 students of the control in all.
     """
@@ -94,6 +98,8 @@ class Member:
     diverged_b: int
     control: float
     limited_by_training: bool
+    linear: float
+    below_linear: bool
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ def students(rows: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         rows: one trained student a row, in any order. Columns seed, member, target, side (in either case), restart and
-            nmse are needed; draw, source, status, measure, order and fingerprint are used where they are there.
+            nmse are needed; draw, source, status, measure, linear, order and fingerprint are used where they are there.
 
     Returns:
         A new table of those columns, with `nmse` NaN where the student diverged and, new, `diverged`, `capped` (scored
@@ -49,6 +49,8 @@ def students(rows: pd.DataFrame) -> pd.DataFrame:
             table[name] = _numbers(rows[name])
     if "measure" in table and ((table["measure"] <= 0) | np.isinf(table["measure"])).any():
         raise ArchabError("measure: a size is a positive number, or empty where it is not known")
+    if "linear" in rows:
+        table["linear"] = _errors(rows["linear"])
     table["nmse"] = _errors(rows["nmse"])
     if "status" in table:
         table.loc[table["status"] == "diverged", "nmse"] = np.nan
@@ -101,7 +103,7 @@ def _names(column: pd.Series) -> pd.Series:
 def _errors(column: pd.Series) -> pd.Series:
     values = _numbers(column)
     if (wrong := values < 0).any():
-        raise ArchabError(f"nmse: {values[wrong].iloc[0]:g} in row {wrong.argmax()}: an error is 0 or more")
+        raise ArchabError(f"{column.name}: {values[wrong].iloc[0]:g} in row {wrong.argmax()}: an error is 0 or more")
     return values.where(np.isfinite(values))
 
 

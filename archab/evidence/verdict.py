@@ -8,13 +8,15 @@ import numpy as np
 import pandas as pd
 
 from archab.errors import ArchabError
-from archab.evidence import sequential, statistics
+from archab.evidence import linear, sequential, statistics
+from archab.evidence.curves import checked, training_notes
 from archab.evidence.design import Design, arrange
 from archab.evidence.fixed import NAN, Fixed, estimate_of, fixed
 from archab.evidence.members import describe, disagreeing, limited, size_ratios
-from archab.evidence.next_step import more_targets, next_step
+from archab.evidence.next_step import more_targets, next_step, train_longer
 from archab.evidence.notes import Note, noted
 from archab.evidence.outcome import Counts, Decision, Ratio, Rule, RuleName, Status, Verdict
+from archab.evidence.study import Study
 from archab.evidence.wording import counted, listed, percent
 
 FEWEST_BLOCKS = 6
@@ -22,45 +24,51 @@ MOST_CAPPED = 0.2
 
 
 def judge(
-    rows: pd.DataFrame,
+    rows: Study | pd.DataFrame,
     *,
     rule: RuleName = "anytime",
     alpha: float = 0.05,
     margin: float = 1.10,
     planned: int | None = None,
-    names: tuple[str, str] = ("A", "B"),
-    member_names: Sequence[str] = (),
+    names: tuple[str, str] | None = None,
+    member_names: Sequence[str] | None = None,
     order: Sequence[int] | None = None,
-    holes: Sequence[int] = (),
+    holes: Sequence[int] | None = None,
     control: pd.DataFrame | None = None,
-    control_name: str = "the reference's own family",
+    control_name: str | None = None,
+    curves: pd.DataFrame | None = None,
     notes: Sequence[Note | str] = (),
-    command: str = "",
+    command: str | None = None,
 ) -> Verdict:
     """The verdict on one configuration.
 
     Args:
-        rows: one trained student a row; see `archab.evidence.table.students` for the columns.
+        rows: a study, the table of a `Comparison`, which holds all of its study, or any table with one trained student
+            a row; see `archab.evidence.table.students` for the columns.
         rule: `anytime` (valid however often one looks), `fixed` (one look), `hybrid` (early stop, else at `planned`).
         alpha: error rate of the rule.
         margin: ratio of typical errors from which a difference matters, above 1.
         planned: the hybrid's maximum number of rounds, fixed before the data.
-        names: what the sides are called in the text.
-        member_names: what the members are called, by index.
-        order: the seeds in the order in which they were first started.
-        holes: seeds that were started and have not finished.
-        control: students of the reference's own family on the same targets: columns seed, member, target and nmse.
-        control_name: what that family is called in the text.
-        notes: what else must stand with the verdict, such as "shared learning rate, not tuned".
-        command: what the further seeds are appended to in the next command; empty where there is none.
+        names, member_names, order, holes, control, control_name, curves, command: in the place of the study's own, see
+            `archab.evidence.study.Study`.
+        notes: what must stand with the verdict, beside the study's own.
 
     Raises:
         ArchabError: if the rows or a setting are refused; the message says what would be right.
     """
     settings = checked_rule(rule, alpha, margin, planned)
-    design = arrange(rows, order, holes)
-    assessed = assess(design, settings, names, member_names, control, control_name, notes)
-    return decide(assessed, command=command)
+    study = (rows if isinstance(rows, Study) else Study.of(rows)).with_(
+        notes,
+        names=names,
+        member_names=member_names,
+        order=order,
+        holes=holes,
+        control=control,
+        control_name=control_name,
+        curves=curves,
+        command=command,
+    )
+    return decide(assess(study, settings), command=study.command)
 
 
 def checked_rule(rule: RuleName, alpha: float, margin: float, planned: int | None) -> Rule:
@@ -82,16 +90,9 @@ def checked_rule(rule: RuleName, alpha: float, margin: float, planned: int | Non
     return Rule(rule, alpha, margin, planned)
 
 
-def assess(
-    design: Design,
-    settings: Rule,
-    names: tuple[str, str] = ("A", "B"),
-    member_names: Sequence[str] = (),
-    control: pd.DataFrame | None = None,
-    control_name: str = "the reference's own family",
-    notes: Sequence[Note | str] = (),
-) -> Verdict:
+def assess(study: Study, settings: Rule) -> Verdict:
     """Every figure of a verdict that does not depend on the other configurations of its family; not yet decided."""
+    design, names = arrange(study.rows, study.order, study.holes), study.names
     if names[0] == names[1]:
         names = (f"{names[0]} (A)", f"{names[1]} (B)")
     whole = fixed(design.values, design.is_a, settings.alpha)
@@ -100,7 +101,7 @@ def assess(
     p_rule = {"anytime": p_anytime, "fixed": whole.p}.get(settings.name, NAN)
     if settings.name == "hybrid" and settings.planned:
         p_rule = sequential.hybrid_p(design.rounds, settings.planned)
-    members = describe(design, whole.p, settings.alpha, control)
+    members = describe(design, whole.p, settings.alpha, study.control)
     students = design.students
     low, high = _ratios(*statistics.t_interval(whole.estimate, settings.alpha))
     anytime_low, anytime_high = _ratios(*sequential.anytime_interval(design.rounds, settings.alpha))
@@ -137,15 +138,24 @@ def assess(
         more_targets=more_targets(design, whole, settings.alpha),
         notes=(
             *_notes(design, whole, settings),
-            *disagreeing(members, settings.alpha, names, member_names),
-            *limited(members, control_name, member_names),
-            *noted(notes),
+            *disagreeing(members, settings.alpha, names, study.member_names),
+            *linear.note(members, names, study.member_names, study.longer),
+            *limited(members, study.control_name, study.member_names),
+            *_said(study, names, settings.margin),
         ),
         settings=settings,
         names=names,
-        member_names=tuple(member_names),
+        member_names=tuple(study.member_names),
         data=design,
     )
+
+
+def _said(study: Study, names: tuple[str, str], margin: float) -> list[Note]:
+    """The study's own notes, and those on its training; of unequal training what the configuration says of it."""
+    own = noted(study.notes)
+    unequal = any(note.kind == "unequal training" for note in own)
+    seen = training_notes(checked(study.curves), names, margin, study.longer)
+    return [*own, *(note for note in seen if not (unequal and note.kind == "unequal training"))]
 
 
 def decide(verdict: Verdict, *, p_adjusted: float | None = None, family: int = 1, command: str = "") -> Verdict:
@@ -160,10 +170,11 @@ def decide(verdict: Verdict, *, p_adjusted: float | None = None, family: int = 1
     p = verdict.p_rule if p_adjusted is None else p_adjusted
     decision, status, reason = _decision(verdict, p, family)
     decided = replace(verdict, verdict=decision, status=status, reason=reason, p_adjusted=p)
-    if decision != "undecided":
-        return decided
+    if decision != "undecided" or status == "below_linear":
+        return replace(decided, next_step=train_longer(decided, command))
     ahead = sequential.forecast(verdict.data.rounds, verdict.settings.alpha / family)
-    return replace(decided, forecast=ahead, next_step=next_step(verdict, ahead, fewest(verdict), command))
+    step = next_step(verdict, ahead, fewest(verdict), command)
+    return replace(decided, forecast=ahead, next_step=" ".join(filter(None, (train_longer(decided), step))))
 
 
 def fewest(verdict: Verdict) -> tuple[int, int]:
@@ -233,6 +244,12 @@ def _refusal(verdict: Verdict) -> tuple[Status, str]:
         return "few_learnt", f"Undecided: {learnt}."
     if _nothing_measured(design):
         return "nothing_measured", "Undecided: all differences are equal, so nothing was measured."
+    if any(m.below_linear for m in verdict.members):
+        where = linear.unbeaten(verdict.members, verdict.member_names)
+        return (
+            "below_linear",
+            f"Undecided: neither side beats a linear fit{where}, and what was not learnt is not equal.",
+        )
     return "", ""
 
 

@@ -68,6 +68,14 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
+def seeds(numbers: Sequence[int]) -> str:
+    """Seeds as an override: "seed=3", "seed=1,5", "seed=range(0,8)"."""
+    ordered = sorted(numbers)
+    if len(ordered) > 2 and ordered == list(range(ordered[0], ordered[-1] + 1)):
+        return f"seed=range({ordered[0]},{ordered[-1] + 1})"
+    return f"seed={','.join(map(str, ordered))}"
+
+
 def evidence(log_e: float) -> str:
     """E in words: "7.9", "1,200", "7.9 million", "10^15"."""
     if log_e < math.log(1000):

@@ -3,14 +3,15 @@ import pytest
 from tables import paired_rows, random_rows
 
 from archab.errors import ArchabError
-from archab.evidence.family import Configuration, judge_family
+from archab.evidence.family import judge_family
 from archab.evidence.statistics import holm
+from archab.evidence.study import Study
 from archab.evidence.verdict import judge
 
 
-def configuration(label: str, mean: float, sd: float = 0.4, n: int = 30) -> Configuration:
+def configuration(label: str, mean: float, sd: float = 0.4, n: int = 30) -> Study:
     d = np.random.default_rng(len(label)).normal(mean, sd, n)
-    return Configuration(label, paired_rows({0: [(-3 + x, -3.0) for x in d]}))
+    return Study(paired_rows({0: [(-3 + x, -3.0) for x in d]}), label=label)
 
 
 @pytest.mark.parametrize("rule", ["anytime", "fixed"])
@@ -47,12 +48,12 @@ def test_equivalence_in_a_family_uses_the_interval_at_alpha_over_k():
 
 def test_one_configuration_is_its_own_family():
     rows = random_rows(0)
-    (v,) = judge_family([Configuration("only", rows)])
+    (v,) = judge_family([Study(rows, label="only")])
     assert v.to_dict() == judge(rows).to_dict()
 
 
 def test_a_narrowed_family_says_so_and_a_refused_one_is_named():
-    (v,) = judge_family([Configuration("only", random_rows(0))], family_size=4)
+    (v,) = judge_family([Study(random_rows(0), label="only")], family_size=4)
     assert v.notes[-1].text == "Corrected for the 1 configurations that are shown of 4."
     with pytest.raises(ArchabError, match="second: the table is empty"):
-        judge_family([configuration("first", 0.0), Configuration("second", random_rows(0).iloc[:0])])
+        judge_family([configuration("first", 0.0), Study(random_rows(0).iloc[:0], label="second")])

@@ -18,13 +18,14 @@ from tables import crossed_rows, paired_rows, random_rows, unpaired_rows
 
 from archab.errors import ArchabError
 from archab.evidence import figures
-from archab.evidence.family import Configuration, judge_family
+from archab.evidence.family import judge_family
 from archab.evidence.figures import DARK, LIGHT, Absent, Picture, differences, rounds, scales, share, size, training
 from archab.evidence.figures.names import IN_TITLES, LONGEST, LONGEST_MEMBER, named, short
 from archab.evidence.figures.sheet import STYLE, TITLE, WIDTH, inches, wrapped
 from archab.evidence.outcome import Verdict
 from archab.evidence.replays import replay
 from archab.evidence.sequential import log_e_path
+from archab.evidence.study import Study
 from archab.evidence.verdict import judge
 
 
@@ -330,7 +331,7 @@ def verdicts() -> dict[str, Verdict]:
 
 def one_of_a_family() -> Verdict:
     tables = [random_rows(i, targets=60, effect=3.0) for i in range(2)]
-    return judge_family([Configuration(f"lr={i}", rows, names=WORKED) for i, rows in enumerate(tables)])[0]
+    return judge_family([Study(rows, WORKED, label=f"lr={i}") for i, rows in enumerate(tables)])[0]
 
 
 def all_drawn(verdict: Verdict, bare: bool = False) -> Iterator[tuple[str, Figure, RendererAgg]]:

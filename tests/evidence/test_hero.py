@@ -12,11 +12,12 @@ from tables import crossed_rows, paired_rows, random_rows, unpaired_rows
 
 from archab.errors import ArchabError
 from archab.evidence.context import Context
-from archab.evidence.family import Configuration, judge_family
+from archab.evidence.family import judge_family
 from archab.evidence.figures.hero import hero, write
 from archab.evidence.figures.palette import DARK, LIGHT
 from archab.evidence.figures.sheet import STYLE
 from archab.evidence.functions import Functions, typical
+from archab.evidence.study import Study
 from archab.evidence.verdict import judge
 
 
@@ -153,7 +154,7 @@ def test_the_names_of_the_worked_example_stand_whole_in_every_part():
 
 def test_one_of_a_family_is_not_said_to_be_decided_by_its_line():
     tables = [random_rows(i, targets=60, effect=0.9) for i in range(2)]
-    verdict = judge_family([Configuration(f"lr={i}", rows) for i, rows in enumerate(tables)])[0]
+    verdict = judge_family([Study(rows, label=f"lr={i}") for i, rows in enumerate(tables)])[0]
     assert verdict.verdict == "a_better"
     said = texts(hero(verdict, Context(), waves(), LIGHT))
     assert "decided" not in said

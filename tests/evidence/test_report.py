@@ -19,13 +19,14 @@ from archab.errors import ArchabError
 from archab.evidence import report, terminal
 from archab.evidence import wording as words
 from archab.evidence.context import Context
-from archab.evidence.family import Configuration, judge_family
+from archab.evidence.family import judge_family
 from archab.evidence.figures import LIGHT
 from archab.evidence.figures.hero import hero
 from archab.evidence.markdown import described
 from archab.evidence.notes import Note
 from archab.evidence.outcome import Verdict
 from archab.evidence.report.strip import strip
+from archab.evidence.study import Study
 from archab.evidence.verdict import judge
 
 CONTEXT = Context(
@@ -236,7 +237,7 @@ def test_right_to_left_words_in_a_drawing_leave_the_numbers_where_they_are(tmp_p
 
 def family(k: int) -> list[Verdict]:
     rows = [random_rows(i, members=1, targets=30, effect=0.5) for i in range(k)]
-    return judge_family([Configuration(f"lr={i}", table) for i, table in enumerate(rows)])
+    return judge_family([Study(table, label=f"lr={i}") for i, table in enumerate(rows)])
 
 
 def test_several_configurations_stand_in_one_table_with_a_section_each(tmp_path):

@@ -10,7 +10,8 @@ from tables import crossed_rows, random_rows
 
 from archab.evidence import report
 from archab.evidence.context import Context
-from archab.evidence.family import Configuration, judge_family
+from archab.evidence.family import judge_family
+from archab.evidence.study import Study
 from archab.evidence.verdict import judge
 
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
@@ -93,7 +94,7 @@ def test_no_name_widens_the_page(kind, viewport, effect, browser, tmp_path):
     rows = random_rows(0, targets=60, effect=effect).assign(measure=lambda t: 80.0 * (t["member"] + 1))
     rows.loc[rows["side"] == "b", "measure"] *= 1.5
     verdict = judge(rows, names=names, member_names=names, notes=[f"{names[0]} was not tuned."])
-    families = judge_family([Configuration(f"name={name}", rows, names=names) for name in names])
+    families = judge_family([Study(rows, names, label=f"name={name}") for name in names])
     for verdicts in ([verdict], families):
         context = Context(heading=names[0], question=names[1], commands=names, config=names[0], unit=names[0])
         report.write(verdicts, tmp_path / "page.html", [context] * len(verdicts))
@@ -114,7 +115,7 @@ def test_no_word_of_a_table_is_stacked_letter_by_letter(width, browser, tmp_path
     ]
     members = [f"attention layer width={w}, hidden={2 * w}" for w in (16, 32)]
     verdict = judge(rows, names=("gate", "plain"), member_names=members)
-    families = judge_family([Configuration(f"space.b.routine.lr={lr}, routine.epochs=4", rows) for lr in (0.1, 0.2)])
+    families = judge_family([Study(rows, label=f"space.b.routine.lr={lr}, routine.epochs=4") for lr in (0.1, 0.2)])
     for verdicts in ([verdict], families):
         report.write(verdicts, tmp_path / "page.html")
         page = browser.new_page(viewport={"width": width, "height": 800})

@@ -14,8 +14,10 @@ from statsmodels.stats.power import TTestIndPower, TTestPower
 from tables import crossed_rows, paired_rows, random_rows, swapped, unpaired_rows
 
 from archab.errors import ArchabError
+from archab.evidence import terminal
 from archab.evidence.notes import Note, kept, restored
 from archab.evidence.report.plain import minded
+from archab.evidence.study import Study
 from archab.evidence.verdict import judge
 
 NAMES = (
@@ -372,6 +374,65 @@ def test_the_control_says_where_training_is_the_limit():
     assert not wide.members[0].limited_by_training
     with pytest.raises(ArchabError, match="no column target in the control"):
         judge(rows, control=rows.drop(columns="target"))
+
+
+def alike(linear: dict[int, float] | None) -> pd.DataFrame:
+    """Two members of 40 targets on which both sides err by .3, to 5%."""
+    log = math.log(0.3)
+    rng = np.random.default_rng(1)
+    rows = paired_rows({m: [(log + x, log) for x in rng.normal(0, 0.05, 40)] for m in (0, 1)})
+    return (
+        rows if linear is None else rows.assign(linear=rows["member"].map(linear) * 2.0 ** (1 - 2 * (rows["draw"] % 2)))
+    )
+
+
+def test_two_sides_of_which_neither_beats_a_linear_fit_are_not_equivalent():
+    assert judge(alike(None)).verdict == judge(alike({0: 0.4, 1: 0.4})).verdict == "equivalent"
+    assert judge(alike(None)).to_dict()["members"][0]["linear"] is None
+    v = judge(alike({0: 0.2, 1: 0.2}))
+    assert (v.verdict, v.status) == ("undecided", "below_linear")
+    assert v.sentence().startswith("Undecided: neither side beats a linear fit, ")
+    assert [m.linear for m in v.members] == pytest.approx([0.2, 0.2]), "geometric mean of .4 and .1"
+    assert "neither side beats a linear fit" in v.caveats
+    assert "train longer (routine.epochs, routine.lr), or on more samples" in v.next_step
+    one = judge(alike({0: 0.4, 1: 0.2}), member_names=["small", "large"])
+    assert [m.below_linear for m in one.members] == [False, True]
+    assert one.sentence().startswith("Undecided: neither side beats a linear fit at large,")
+    table = terminal.table(one, 110, terminal.BLOCKS)
+    [fitted] = [[str(cell) for cell in column.cells] for column in table.columns if column.header == "linear fit"]
+    assert fitted == ["0.40", "0.20", ""]
+
+
+@pytest.mark.parametrize("design", ["paired", "crossed", "unpaired"])
+def test_training_that_had_not_ended_or_was_unequal_is_said(design):
+    rows = TABLES[design]
+
+    def training(a: float, b: float, steps: int = 100) -> pd.DataFrame:
+        """Curves that fall over the last fifth of the steps to these shares."""
+        points = [
+            {"member": m, "side": side, "step": at * last, "q25": q, "q50": q, "q75": q}
+            for m in (0, 1)
+            for side, last, share in (("a", 100, a), ("b", steps, b))
+            for at, q in ((0.4, 0.5), (0.8, 0.5), (1, 0.5 * share))
+        ]
+        return pd.DataFrame(points)
+
+    assert not {"still falling", "unequal training"} & {n.kind for n in judge(rows, curves=training(0.92, 1)).notes}
+    study = Study(
+        rows, ("P", "Q"), curves=training(0.9, 0.5), longer="routine.epochs=20", command="run routine.epochs=10"
+    )
+    v = judge(study)
+    [note] = [n for n in v.notes if n.kind == "still falling"]
+    assert note.text == "Training had not ended: the error over the last fifth of the steps moved by P −10%, Q −50%."
+    assert note.command == "routine.epochs=20"
+    assert "training had not ended" in v.caveats
+    assert "routine.epochs=20" in v.next_step
+    seeds = ",".join(map(str, sorted(rows["seed"].unique())))
+    again = f"run routine.epochs=20 seed={seeds}" if len(seeds) < 5 else "run routine.epochs=20 'seed=range(0,3)'"
+    assert v.verdict == "undecided" or v.next_step == f"Training had not ended: train longer: {again}"
+    [unequal] = [n for n in judge(rows, curves=training(1, 1, steps=200)).notes if n.kind == "unequal training"]
+    assert unequal.text == "Unequal training: optimiser steps of A 100 and B 200."
+    assert note.text in judge(Study.of(study.table())).to_dict()["notes"], "in Python, from the table alone"
 
 
 def test_restarts_give_the_expected_best_of_k():

@@ -11,7 +11,18 @@ from rich.table import Table
 from rich.text import Text
 
 from archab.evidence import wording as words
-from archab.evidence.finding import SCORED, better, between, caveat_line, decided, effect, level, measured, replicates
+from archab.evidence.finding import (
+    SCORED,
+    better,
+    between,
+    caveat_line,
+    decided,
+    effect,
+    fitted,
+    level,
+    measured,
+    replicates,
+)
 from archab.evidence.notes import Note
 from archab.evidence.outcome import Member, Verdict
 from archab.evidence.terminal.glyphs import BLOCKS, BLUE, ORANGE, Glyphs, glyphs
@@ -131,6 +142,7 @@ def table(verdict: Verdict, width: int, drawn: Glyphs) -> Table:
 def _columns(verdict: Verdict, drawn: Glyphs) -> list[_Column]:
     ms, shown, none = verdict.members, measured(verdict), [""] * (len(verdict.members) + 1)
     sized = all(math.isfinite(m.size_ratio) for m in ms)
+    linear = [words.error(m.linear) if math.isfinite(m.linear) else "–" for m in ms]
     lower = [f"{m.lower}/{m.blocks}" if m.lower is not None else f"{100 * m.prob_a_better:.0f}%" for m in ms]
     lost = [*(f"{m.diverged_a},{m.diverged_b}" for m in ms), f"{verdict.diverged.a},{verdict.diverged.b}"]
     columns = [
@@ -138,6 +150,7 @@ def _columns(verdict: Verdict, drawn: Glyphs) -> list[_Column]:
         _Column("size A/B", [*(f"{m.size_a:,.0f}/{m.size_b:,.0f}" for m in ms), ""] if sized else none, 3),
         _Column("error A", [*(words.error(m.typical_a) for m in ms), ""], 5),
         _Column("B", [*(words.error(m.typical_b) for m in ms), ""], 5),
+        _Column("linear fit", [*linear, ""] if fitted(verdict) else none, 1),
         _Column("lower error", [*(effect(m.gmr) for m in ms), effect(verdict.gmr)] if shown else none, 8, sided=True),
         _Column(level(verdict), _intervals(verdict) if shown else none, 7),
         _Column("A lower", [*lower, f"{100 * verdict.prob_a_better:.0f}%"], 2),

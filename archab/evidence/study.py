@@ -1,0 +1,85 @@
+"""A study: rows with all that must be known to judge them, whether they have just been made or a store kept them."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from archab.evidence.curves import COLUMNS as CURVES
+from archab.evidence.notes import Note, noted
+from archab.results import CONTROL_COLUMNS
+
+KEPT = "archab"  # the name among a table's attrs
+_BARE = (
+    "These rows came alone: what the sides are called, how they were trained and what a control reached is not known. "
+    "Comparison.study() and Comparison.table() hold it."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """What is judged as one configuration.
+
+    Attributes:
+        rows: one trained student a row; see `archab.evidence.table.students` for the columns.
+        names: what the sides are called in the text.
+        member_names: what the members are called, by index.
+        order: the seeds in the order in which they were first started; None where that is not known.
+        holes: seeds that were started and have not finished.
+        control: students of the reference's own family on the same targets: columns seed, member, target and nmse.
+        control_name: what that family is called in the text.
+        curves: training curves, see `archab.evidence.curves.checked`.
+        longer: the overrides that double the sides' epochs, such as `routine.epochs=20`; empty where none would.
+        notes: what else must stand with the verdict, such as "shared learning rate, not tuned".
+        command: what the further seeds are appended to in the next command; empty where there is none.
+        label: what tells it from others that are judged with it.
+    """
+
+    rows: pd.DataFrame
+    names: tuple[str, str] = ("A", "B")
+    member_names: Sequence[str] = ()
+    order: Sequence[int] | None = None
+    holes: Sequence[int] = ()
+    control: pd.DataFrame | None = None
+    control_name: str = "the reference's own family"
+    curves: pd.DataFrame | None = None
+    longer: str = ""
+    notes: Sequence[Note | str] = ()
+    command: str = ""
+    label: str = ""
+
+    def table(self) -> pd.DataFrame:
+        """The rows, with the rest as text among their `attrs`, which pandas keeps through selections and in Parquet."""
+        rest = {name: getattr(self, name) for name in ("names", "member_names", "order", "holes", *_TEXTS)}
+        rest = {name: list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+                for name, value in rest.items()}  # fmt: skip
+        notes = [[note.kind, note.text, note.command] for note in noted(self.notes)]
+        tables = {"control": _plain(self.control, CONTROL_COLUMNS), "curves": _plain(self.curves, ("seed", *CURVES))}
+        table = self.rows.copy()
+        table.attrs[KEPT] = json.dumps({**rest, **tables, "notes": notes})
+        return table
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> "Study":
+        """What `table` gave, or any rows; a note says so where rows of a comparison have lost the rest."""
+        if KEPT not in table.attrs:
+            return cls(table, notes=(Note("design", _BARE),) if "train_nmse" in table else ())
+        kept: dict[str, Any] = json.loads(table.attrs[KEPT])
+        notes = tuple(Note(*note) for note in kept.pop("notes"))
+        for name in ("control", "curves"):
+            kept[name] = None if kept[name] is None else pd.DataFrame(kept[name])
+        return cls(table, notes=notes, **{**kept, "names": tuple(kept["names"])})
+
+    def with_(self, notes: Sequence[Note | str] = (), **given: Any) -> "Study":
+        """The same with what is given that is not None, and further notes."""
+        known = {name: value for name, value in given.items() if value is not None}
+        return replace(self, notes=(*self.notes, *notes), **known)
+
+
+_TEXTS = ("control_name", "longer", "command", "label")
+
+
+def _plain(table: pd.DataFrame | None, columns: Sequence[str]) -> dict[str, list[Any]] | None:
+    return None if table is None else {name: table[name].tolist() for name in columns if name in table}
