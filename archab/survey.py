@@ -146,10 +146,11 @@ def _compare_shapes(spaces: Spaces, shapes: dict[str, list[Shape]]) -> None:
 
 def _compare_routines(spaces: Spaces) -> tuple[str, ...]:
     a, b, notes = spaces["a"], spaces["b"], []
-    for name in ("epochs", "minibatch"):
+    for name in ("epochs", "minibatch", "steps"):
         values = [[settings(s.routine_of(m)).get(name) for m in range(len(s))] for s in (a, b)]
         if values[0] != values[1] and None not in (*values[0], *values[1]):
-            notes.append(f"unequal training: {name} is {values[0]} for {a.name} and {values[1]} for {b.name}")
+            one, two = (str(v[0]) if len(set(v)) == 1 else str(v) for v in values)
+            notes.append(f"unequal training: {name} is {one} for {a.name} and {two} for {b.name}")
     return tuple(notes)
 
 

@@ -29,7 +29,7 @@ MAY = {
     "optax": ("rivals_jax.py",),
     "sklearn": (),
     "mlflow": ("tracking.py",),
-    "hydra": ("config.py", "__main__.py"),
+    "hydra": ("config.py", "instantiate.py", "__main__.py"),
     "omegaconf": ("config.py", "__main__.py"),
     "scipy": ("evidence/", "calibration.py", "twins.py"),
     "matplotlib": ("evidence/",),
