@@ -296,7 +296,7 @@ def test_a_size_within_the_tolerance_is_a_warning():
 
 def test_unequal_training_is_said():
     plan = Comparison(space(), space(routine=AdamW(epochs=5))).plan
-    assert any("unequal training: epochs is 10 for Linear and 5 for Linear" in note for note in plan.notes)
+    assert any("unequal training: epochs is 3 for Linear and 5 for Linear" in note for note in plan.notes)
 
 
 def test_rows_are_iterated_one_a_student():

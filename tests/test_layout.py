@@ -30,7 +30,7 @@ MAY = {
     "sklearn": (),
     "mlflow": ("tracking.py",),
     "hydra": ("config.py", "instantiate.py", "__main__.py"),
-    "omegaconf": ("config.py", "__main__.py"),
+    "omegaconf": ("config.py", "instantiate.py", "__main__.py"),
     "scipy": ("evidence/", "calibration.py", "twins.py"),
     "matplotlib": ("evidence/",),
     "jinja2": ("evidence/report/",),
