@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import os
+import shlex
 import sys
 from dataclasses import dataclass
 from itertools import pairwise
@@ -179,16 +180,22 @@ def _check_launcher(arguments: list[str]) -> None:
 
 def _parse(arguments: list[str]) -> None:
     """Raise an ArchabError where Hydra could not read an override; its own message does not say which."""
-    parser = OverridesParser.create()
     for argument in arguments:
-        if "=" in argument and not argument.startswith("-"):
-            try:
-                parser.parse_override(argument)
-            except HydraException as error:
-                said = str(error).splitlines()[0]
-                raise ArchabError(
-                    f"{argument}: cannot be read ({said}); quote it, or escape special characters"
-                ) from error
+        if "=" in argument and not argument.startswith("-") and (said := _unread(argument)):
+            key, _, value = argument.partition("=")
+            quoted = f'{key}="{value}"'
+            right = f"quote it, or escape special characters ({said})"
+            right = right if _unread(quoted) else f"type it as {shlex.quote(quoted)}"
+            raise ArchabError(f"{argument}: cannot be read: {right}")
+
+
+def _unread(override: str) -> str:
+    """Why Hydra cannot read an override, empty where it can."""
+    try:
+        OverridesParser.create().parse_override(override)
+    except HydraException as error:
+        return str(error).splitlines()[0]
+    return ""
 
 
 def _spaces(arguments: list[str]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from archab.errors import ArchabError
 from archab.record import Record
-from archab.tracking import Store, Tracker, first_line, passes
+from archab.tracking import Store, Tracker, first_line, of_store, passes
 
 Made = TypeVar("Made")
 
@@ -82,12 +82,7 @@ def tracked(store: Store, record: Record, say: Callable[[str], None], patience: 
     Raises:
         ArchabError: if the store refuses it.
     """
-    try:
-        tracker = patiently(lambda: store.begin(record), say, patience)
-    except ArchabError:
-        raise
-    except Exception as error:  # of MLflow, SQLAlchemy or the file system
-        raise ArchabError(f"tracking.uri={store.shown}: cannot be used as a store ({first_line(error)})") from error
+    tracker = asked(store, lambda: store.begin(record), say, patience)
     record.runs[store.shown] = tracker.run_id
     live, status = Live(store, record, tracker, say, patience), "FAILED"
     with suppress(Exception):
@@ -102,6 +97,20 @@ def tracked(store: Store, record: Record, say: Callable[[str], None], patience: 
         if status != "FINISHED" and not live.broken:
             with suppress(Exception):  # a store that is gone is no reason to hide why the run ended
                 tracker.client.set_terminated(tracker.run_id, status)
+
+
+def asked(store: Store, act: Callable[[], Made], say: Callable[[str], None], patience: float) -> Made:
+    """What a store answers, which may have to be waited for.
+
+    Raises:
+        ArchabError: if it does not answer for that long, or refuses.
+    """
+    try:
+        return patiently(act, say, patience)
+    except Exception as error:
+        if not of_store(error):
+            raise
+        raise ArchabError(f"tracking.uri={store.shown}: cannot be used as a store ({first_line(error)})") from error
 
 
 def patiently(act: Callable[[], Made], say: Callable[[str], None], patience: float) -> Made:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from archab import config as configuration
 from archab.about import flat, here, notes_of, study_of, tags_of
 from archab.address import hidden
-from archab.delivery import Live, delivered, tracked
+from archab.delivery import Live, asked, delivered, tracked
 from archab.errors import ArchabError
 from archab.fingerprint import fingerprint
 from archab.record import Record
@@ -125,12 +125,13 @@ def _finished(job: Job, spool: Spool) -> bool:
     if record.experiment != job.experiment:  # as a store that lacks it
         record.experiment = job.experiment
         record.runs.pop(job.store.shown, None)
-    page = job.store.holds(record)
+    holds = partial(asked, job.store, partial(job.store.holds, record), print, job.patience)
+    page = holds()
     if job.store.shown not in record.delivered or page is None:
         print(f"  its rows are brought to {job.store.shown}, which lacked them")
         delivered(job.store, record, spool.files(), print, job.patience)
         record.write(spool.record)
-        page = job.store.holds(record)
+        page = holds()
     _review(job, spool, page or "")
     return True
 
@@ -181,7 +182,7 @@ def _tracked(out: "Console", comparison: "Comparison", job: Job, identity: str, 
     def say(line: str) -> None:
         out.print(f"  ! {line}", style="yellow", markup=False)
 
-    if dead := job.store.end_dead(record, hosts):
+    if dead := asked(job.store, lambda: job.store.end_dead(record, hosts), say, job.patience):
         out.print(f"  {dead} earlier run of this seed had died: ended as KILLED")
     with tracked(job.store, record, say, job.patience) as live:
         processes = workers(comparison, len(parts) - spool.kept())

@@ -4,9 +4,10 @@ import argparse
 import math
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from archab.delivery import delivered
+from archab.delivery import asked, delivered
 from archab.errors import ArchabError
 from archab.record import Record, logged
 from archab.tracking import Store
@@ -41,7 +42,7 @@ def _sync(folder: Path, uri: str | None, patience: float) -> int:
         for store in _stores(record, uri):
             try:
                 store.check()
-                if store.shown in record.delivered and store.holds(record):
+                if store.shown in record.delivered and asked(store, partial(store.holds, record), _say, patience):
                     continue
                 delivered(store, record, logged(file.parent), _say, patience)
             except ArchabError as error:

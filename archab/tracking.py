@@ -1,9 +1,11 @@
 """MLflow: one flat run a job, in the experiment named after the space."""
 
 import getpass
+import glob
 import logging
 import os
 import shlex
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from archab import address, view
+from archab import address, schema, view
 from archab.address import hidden
 from archab.errors import ArchabError
 from archab.record import ROWS, Point, Record
@@ -52,10 +54,13 @@ class Store:
     def named(cls, uri: str | None, folder: Path) -> "Store":
         """The store of this URI, else of MLFLOW_TRACKING_URI, else `mlflow.db` in this folder; paths made absolute."""
         chosen = uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
-        if chosen.startswith("sqlite:///") and not chosen.startswith("sqlite:////"):
-            chosen = f"sqlite:///{folder / chosen.removeprefix('sqlite:///')}"
-        place = Path(chosen.removeprefix("sqlite:///")).parent if chosen.startswith("sqlite:///") else folder
-        return cls(chosen, place / "mlruns")
+        file = address.file_of(chosen)
+        return cls(address.absolute(chosen, folder), (folder / file).parent / "mlruns" if file else folder / "mlruns")
+
+    @property
+    def file(self) -> Path | None:
+        """The file of an SQLite store."""
+        return address.file_of(self.uri)
 
     @property
     def shown(self) -> str:
@@ -115,7 +120,7 @@ class Store:
         Only for whoever holds their folder: a run that is marked as running there cannot be alive.
         """
         client = self.client()
-        found = client.get_experiment_by_name(record.experiment)
+        found = self._experiment(record.experiment)
         if found is None:
             return 0
         mine = {key: record.tags[key] for key in ("archab.fingerprint", "archab.seed", "archab.folder")}
@@ -161,12 +166,12 @@ class Store:
         client = self.client()
         location = None if self.uri.startswith("http") else self.artifacts.as_uri()
         shown = view.state()
-        found = client.get_experiment_by_name(experiment)
+        found = self._experiment(experiment)
         if found is None:
             try:
                 return str(client.create_experiment(experiment, location, {view.TAG: shown}))
             except MlflowException:
-                if (found := client.get_experiment_by_name(experiment)) is None:
+                if (found := self._experiment(experiment)) is None:
                     raise  # else another process was faster
         if found.tags.get(view.TAG) != shown:
             client.set_experiment_tag(found.experiment_id, view.TAG, shown)
@@ -207,12 +212,26 @@ class Store:
         Raises:
             ArchabError: if it is not, with the names of those that are.
         """
-        client = self.client()
-        found = client.get_experiment_by_name(experiment)
+        found = self._experiment(experiment)
         if found is None:
-            there = ", ".join(e.name for e in client.search_experiments() if e.name != "Default")
+            there = ", ".join(e.name for e in self.client().search_experiments() if e.name != "Default")
             raise ArchabError(f"--space {experiment}: no such experiment in {self.shown}. There are: {there or 'none'}")
         return str(found.experiment_id)
+
+    def _experiment(self, name: str) -> Any:
+        """An experiment, None where there is none of this name.
+
+        Raises:
+            ArchabError: if it was deleted, which keeps its name from others.
+        """
+        found = self.client().get_experiment_by_name(name)
+        if found is None or found.lifecycle_stage == "active":
+            return found
+        restore = f"MLFLOW_TRACKING_URI={shlex.quote(self.shown)} mlflow experiments restore -x {found.experiment_id}"
+        raise ArchabError(
+            f"the experiment {name} was deleted in {self.shown}. Restore it: {restore}; or log to another one: "
+            "tracking.experiment=NAME"
+        )
 
     def client(self) -> "MlflowClient":
         """MLflow's own client of this store.
@@ -222,6 +241,8 @@ class Store:
         """
         try:
             return _client(self)
+        except ArchabError:
+            raise
         except Exception as error:  # of MLflow or SQLAlchemy
             if passes(error):
                 raise
@@ -230,8 +251,8 @@ class Store:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Keep other processes from the store's first contact, which makes its tables and which only one survives."""
-        if self.uri.startswith("sqlite:///") and os.access(self.artifacts.parent, os.W_OK):
-            with FileLock(f"{self.uri.removeprefix('sqlite:///')}.lock"):
+        if self.file and os.access(self.file.parent, os.W_OK):
+            with FileLock(f"{self.file}.lock"):
                 yield
         elif self.uri.startswith("postgresql"):
             from sqlalchemy import create_engine, text
@@ -247,8 +268,7 @@ class Store:
     def check_there(self) -> None:
         """Raise an ArchabError if there is no store yet: to read from, it is not made."""
         self.check()
-        file = Path(self.uri.removeprefix("sqlite:///"))
-        if self.uri.startswith("sqlite:///") and not file.exists():
+        if self.file and not self.file.exists():
             raise ArchabError(f"tracking.uri={self.shown}: there is no store; it is made by the first run")
 
     @property
@@ -316,6 +336,9 @@ class Tracker:
 
 def passes(error: Exception) -> bool:
     """Whether it may work later: a database that is locked, a server that is down."""
+    database = getattr(error.__cause__ or error, "orig", None)  # its own error, behind SQLAlchemy's, behind MLflow's
+    if getattr(database, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+        return False  # such as a table that is missing
     code = getattr(error, "error_code", "")
     lost = {"OperationalError", "InterfaceError"} & {kind.__name__ for kind in type(error).__mro__}  # of the database
     return code in ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR") or bool(lost) or isinstance(error, OSError)
@@ -344,14 +367,15 @@ def _client(store: Store) -> "MlflowClient":
     for name in ("mlflow.store.db.utils", "urllib3.connectionpool"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what they would log is said by `Live`
     with store._alone():
-        file = Path(store.uri.removeprefix("sqlite:///"))
-        if store.uri.startswith("sqlite:///") and not file.exists():
+        if (file := store.file) and not file.exists():
             # Under another name first: a process that is killed while tables are made would leave half a database.
-            for left in file.parent.glob(f".{file.name}.*"):
+            for left in file.parent.glob(f".{glob.escape(file.name)}.*"):
                 left.unlink()
             unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-            MlflowClient(tracking_uri=f"sqlite:///{unfinished}").search_experiments(max_results=1)
+            MlflowClient(tracking_uri=address.of_file(unfinished)).search_experiments(max_results=1)
             unfinished.replace(file)
+        if address.of_database(store.uri):
+            schema.check(store.uri)
         client = MlflowClient(tracking_uri=store.uri)
         client.search_experiments(max_results=1)
     return client

@@ -187,6 +187,15 @@ REFUSED = {
     "a config directory": (("--config-dir", "absent", "+space=n_diagonal"), "--config-dir absent: no such directory"),
     "an odd number of pairs": (("+space=split_transformer", "targets=3"), "targets=3: protocol=crossed"),
     "a store in memory": (("+space=n_diagonal", "tracking.uri='sqlite://'"), "in memory"),
+    "a store in SQLite's memory": (
+        ("+space=n_diagonal", "tracking.uri='sqlite:///file:x?mode=memory&uri=true'"),
+        "in memory",
+    ),
+    "two slashes": (("+space=n_diagonal", "tracking.uri=sqlite://mlflow.db"), "sqlite:///mlflow.db"),
+    "an address that is not quoted": (
+        ("+space=n_diagonal", "tracking.uri=sqlite:///mlflow.db?timeout=60"),
+        """: type it as 'tracking.uri="sqlite:///mlflow.db?timeout=60"'""",
+    ),
     "a store's folder": (("+space=n_diagonal", "tracking.uri=sqlite:////absent/folder/m.db"), "there is no folder"),
     "a server": (("+space=n_diagonal", "tracking.uri=http://127.0.0.1:9"), "no MLflow server answers"),
     "a kind of store": (("+space=n_diagonal", "tracking.uri=ftp://host/x"), "tracking.uri=ftp://host/x: no store of"),

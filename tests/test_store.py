@@ -17,14 +17,14 @@ import pytest
 from logged import QUICK, runs, started
 from mlflow.exceptions import MlflowException
 
-from archab import sync
-from archab.record import Record
+from archab import compare, sync
+from archab.record import ROWS, Record
 from archab.tracking import Store
 
 CONTACT = """
 import sys
 from pathlib import Path
-from archab.record import Record
+from archab.record import ROWS, Record
 from archab.tracking import Store
 run = Store(sys.argv[1], Path(sys.argv[2])).begin(Record("first", "contact", {}, {}, "auto"))
 run.client.set_terminated(run.run_id, "FINISHED")
@@ -39,9 +39,105 @@ def contacted(uri: str, folder: Path) -> list[str]:
     return [text for text, process in zip(said, processes, strict=True) if process.returncode]
 
 
-def test_eight_processes_at_once_make_a_fresh_sqlite_store(tmp_path):
-    assert contacted(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path) == []
-    assert list(runs(tmp_path, "first")["status"]) == ["FINISHED"] * 8
+def test_eight_processes_at_once_make_a_fresh_sqlite_store_though_an_address_would_read_its_path_otherwise(tmp_path):
+    folder = tmp_path / "a%62?b"
+    folder.mkdir()
+    store = Store.named(None, folder)
+    assert contacted(store.uri, folder) == []
+    found = store.client().search_runs([store.identity("first")])
+    assert [run.info.status for run in found] == ["FINISHED"] * 8
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+
+FOLDERS = ("a%62 ?x", "#é=',+:;&@\" [br]*", "pct%")
+ADDRESSES = {
+    "the default": (None, "mlflow.db"),
+    "options": ("sqlite:///in/mlflow.db?timeout=60", "in/mlflow.db"),
+    "a driver": ("sqlite+pysqlite:///in/mlflow.db", "in/mlflow.db"),
+    "an escape": ("sqlite:///in/a%20b%3F.db", "in/a b?.db"),
+    "a URI of SQLite": ("sqlite:///file:in/a%2520b.db?uri=true&timeout=60&cache=private", "in/a b.db"),
+}
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_any_path_and_any_address_of_sqlite_is_the_file_that_it_says_and_none_is_made_elsewhere(
+    address, empty_store, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    uri, file = ADDRESSES[address]
+    for name in FOLDERS if uri is None else FOLDERS[:1]:
+        folder = tmp_path / name
+        (folder / file).parent.mkdir(parents=True)
+        shutil.copy(empty_store, folder / file)
+        (folder / ROWS).write_text("rows")
+        store = Store.named(uri, folder)
+        store.check()
+        assert (store.file, Store.named(store.uri, Path("/")).uri) == (folder / file, store.uri)
+        record = Record("made", "one", {}, {"archab.kind": "run", "archab.seed": "0"}, "auto")
+        record.runs[store.shown] = store.deliver(record, [folder / ROWS])
+        [run] = store.runs("made")
+        assert store.fetch(run, ROWS, folder).read_text() == "rows"
+        assert store.fetch(run, ROWS, folder).is_relative_to((folder / file).parent / "mlruns")
+        with closing(sqlite3.connect(folder / file)) as database:
+            assert database.execute("select name from runs").fetchall() == [("one",)]
+    named = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*")}
+    assert named <= set(FOLDERS)
+    assert {path.name for path in tmp_path.rglob("*.db")} == {Path(file).name}
+
+
+FOREIGN = {
+    "an older version": ("update alembic_version set version_num='bd07f7e963c5'", "mlflow db upgrade sqlite:///"),
+    "a newer version": ("update alembic_version set version_num='ffffffffffff'", "newer version of MLflow than"),
+    "another application": ("drop table runs; drop table alembic_version", "another application (its tables: "),
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_a_database_of_another_version_or_application_is_refused_in_one_line_and_left_as_it_is(
+    case, command, tmp_path, capfd
+):
+    sql, said = FOREIGN[case]
+    (tmp_path / "rows").mkdir()
+    Record("made", "one", {}, {}, "auto", runs={f"sqlite:///{tmp_path}/mlflow.db": "1"}).write(
+        tmp_path / "rows" / "finished.json"
+    )
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        database.execute("pragma foreign_keys = off")
+        database.executescript(sql)
+    before = (tmp_path / "mlflow.db").read_bytes()
+    ended = command("+space=n_diagonal", *QUICK)
+    assert compare.main(["--space", "n_diagonal"]) == 2
+    compared = capfd.readouterr().err
+    assert sync.main(["rows"]) == 1
+    for err in (ended.err, compared, capfd.readouterr().err):
+        assert said in err
+        assert len(err.splitlines()) == 1
+    assert ended.code == 2
+    assert (tmp_path / "mlflow.db").read_bytes() == before
+
+
+def test_a_database_that_only_seems_to_be_a_store_is_one_line_too(command, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        database.executescript("pragma foreign_keys = off; drop table experiments; create table experiments (x)")
+    ended = command("+space=n_diagonal", *QUICK)
+    assert (ended.code, len(ended.err.splitlines())) == (2, 1), ended.err
+    assert "cannot be used as a store" in ended.err
+
+
+def test_an_experiment_that_was_deleted_is_named_with_its_remedy(command, tmp_path, capfd):
+    store = Store.named(None, tmp_path)
+    record = Record("n_diagonal", "one", {}, {"archab.kind": "run"}, "auto")
+    store.begin(record)
+    store.client().delete_experiment(store.identity("n_diagonal"))
+    remedy = f"MLFLOW_TRACKING_URI=sqlite:///{tmp_path}/mlflow.db mlflow experiments restore -x 1"
+    ended = command("+space=n_diagonal", *QUICK)
+    assert compare.main(["--space", "n_diagonal"]) == 2
+    for err in (ended.err, capfd.readouterr().err):
+        assert "the experiment n_diagonal was deleted" in err
+        assert remedy in err
+    assert ended.code == 2
+    assert command("+space=n_diagonal", *QUICK, "tracking.experiment=another").code == 0
 
 
 @pytest.fixture
