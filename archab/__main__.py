@@ -28,8 +28,7 @@ MOST_SHARDS = 10_000
 
 def main() -> None:
     """Run the command line; exits 0, 1 where a job of a sweep failed, 2 on a mistake, 130 or 143 when interrupted."""
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)
+    _importable(Path.cwd())
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # its own keeps three times what a table needs
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or Ray calls home
     for stream in (sys.stdout, sys.stderr):
@@ -46,6 +45,12 @@ def main() -> None:
     except KeyboardInterrupt:
         print("archab: interrupted; finished rows are kept", file=sys.stderr)
         sys.exit(signals.INTERRUPTED)
+
+
+def _importable(folder: Path) -> None:
+    """Let modules be found in a folder."""
+    if (here := str(folder)) not in sys.path:
+        sys.path.insert(0, here)
 
 
 def _launched(several: bool) -> None:
@@ -123,7 +128,9 @@ def _described(cfg: DictConfig) -> job.Job:
     typed = [override for override in hydras.overrides.task if override.split("=")[0] not in ("seed", "shard", "rerun")]
     again = [*(f"--config-dir={folder}" for folder in folders), *typed]
     own = [side for side in ("a", "b") if cfg.space[side].routine is not None]
-    return job.Job(resolved(cfg), hydras.runtime.choices.get("space") or "space", again, own)
+    folder = Path(hydras.runtime.cwd)  # where the command was started, also in a worker, and under hydra.job.chdir
+    _importable(folder)
+    return job.Job(resolved(cfg), hydras.runtime.choices.get("space") or "space", again, folder, own)
 
 
 def _with_space(arguments: list[str]) -> list[str]:

@@ -113,7 +113,7 @@ def tags_of(comparison: "Comparison", job: "Job", identity: str, notes: Sequence
         "archab.note_kinds": json.dumps(kept(notes)),
         "archab.again": job.again,
         "archab.longer": longer(comparison, job.own),
-        "mlflow.source.git.commit": _commit(),
+        "mlflow.source.git.commit": _commit(job.folder),
     }
 
 
@@ -135,10 +135,11 @@ def flat(values: Any, prefix: str = "") -> dict[str, Any]:
     return {k: v for key, item in values.items() for k, v in flat(item, f"{prefix}.{key}" if prefix else key).items()}
 
 
-def _commit() -> str:
-    """The git commit of the current directory, empty outside a repository."""
+def _commit(folder: Path) -> str:
+    """The git commit of a folder, empty outside a repository."""
+    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
     try:
-        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
+        found = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return found.stdout.strip() if found.returncode == 0 else ""

@@ -11,15 +11,14 @@ import pandas as pd
 
 from archab import results
 from archab.errors import ArchabError
+from archab.labels import PLACE, SHARED
+from archab.labels import labels as labelled
 from archab.record import ROWS
 from archab.shard import Shard
 from archab.tracking import Logged, Store
 
 if TYPE_CHECKING:
     from archab.evidence.study import Study
-
-SHARED = ("prior", "routine", "measure", "input_shape")
-PLACE = ("seed", "shard", "device", "engine", "tracking", "spool", "control", "rerun", "report")
 
 
 @dataclass(frozen=True)
@@ -112,15 +111,8 @@ def configuration(one: Recorded, label: str, store: Store) -> "Study":
 
 
 def labels(found: Sequence[Recorded]) -> list[str]:
-    """What tells configurations apart: the values that differ between them, else the fingerprint."""
-    keys = {key for one in found for key in one.names()}
-    differing = sorted(key for key in keys if len({one.value(key) for one in found}) > 1)
-    own = [key for key in differing if not key.startswith("space.") or key.split(".", 2)[-1] not in differing]
-    named = [" ".join(f"{key}={one.value(key)}" for key in own if one.value(key) is not None) for one in found]
-    return [
-        name if name and named.count(name) == 1 else f"{name} {one.fingerprint}".strip()
-        for name, one in zip(named, found, strict=True)
-    ]
+    """What tells configurations apart."""
+    return labelled([one.parameters for one in found])
 
 
 _FILES = (ROWS, "control.parquet")
@@ -134,6 +126,8 @@ def _recorded(fingerprint: str, runs: Sequence[Logged]) -> Recorded:
     finished = {seed: _whole(done) for seed, done in runs_of.items()}
     shards = {seed: _most(done) for seed, done in runs_of.items() if done and not finished[seed]}
     parameters = {k: v for k, v in (kept[-1].params if kept else {}).items() if k.split(".")[0] not in PLACE}
+    if kept and (protocol := kept[-1].tags.get("archab.protocol")):
+        parameters["protocol"] = protocol  # the one in force, where none was given
     return Recorded(
         fingerprint=fingerprint,
         runs=tuple(run for seed in order for run in finished[seed]),

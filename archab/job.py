@@ -16,6 +16,7 @@ from archab.address import hidden
 from archab.delivery import Live, asked, delivered, tracked
 from archab.errors import ArchabError
 from archab.fingerprint import fingerprint
+from archab.labels import run_name
 from archab.record import Record
 from archab.shard import Shard
 from archab.spool import Spool
@@ -37,12 +38,14 @@ class Job:
         config: the resolved configuration.
         space: the chosen option of the group `space`.
         overrides: what was typed, without the seed, and with the user's own configuration folder first.
+        folder: where the command was started: the store and the spool are named from there.
         own: the sides that have a routine of their own.
     """
 
     config: dict[str, Any]
     space: str
     overrides: Sequence[str]
+    folder: Path
     own: Sequence[str] = ()
 
     @property
@@ -76,8 +79,8 @@ class Job:
     @property
     def name(self) -> str:
         """What its run is called."""
-        whole = f"{self.space} seed {self.config['seed']}"
-        return f"{whole} shard {self.shard}" if self.shard else whole
+        seed = f"seed {self.config['seed']}"
+        return run_name(self.space, self.overrides, f"{seed} shard {self.shard}" if self.shard else seed)
 
     @property
     def patience(self) -> float:
@@ -90,7 +93,7 @@ class Job:
     @property
     def store(self) -> Store:
         """Where it is logged."""
-        return Store.named(self.config["tracking"]["uri"], Path.cwd())
+        return Store.named(self.config["tracking"]["uri"], self.folder)
 
 
 def run(job: Job) -> dict[str, str]:
@@ -104,7 +107,7 @@ def run(job: Job) -> dict[str, str]:
         raise ArchabError("spool=: the name of a folder is needed, such as spool=.archab")
     job.store.check()
     identity = fingerprint(job.config)
-    spool = Spool(Path.cwd() / job.config["spool"], identity, job.config["seed"], shard)
+    spool = Spool(job.folder / job.config["spool"], identity, job.config["seed"], shard)
     known = not job.config["rerun"] and _finished(job, spool)
     if not known:
         _trained(job, identity, spool)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from archab.evidence.markdown import described
 from archab.evidence.outcome import Verdict
 from archab.evidence.series import by_round
+from archab.labels import cut
 from archab.record import Record
 from archab.tracking import Store, Tracker
 
@@ -19,7 +20,7 @@ def write(store: Store, experiment: str, verdicts: Sequence[Verdict], asked: str
     go on from those that it has; else it is deleted, and another takes its place.
     """
     tags = {"archab.kind": "verdict", "archab.asked": asked}
-    record = Record(experiment, f"verdict {asked}".strip(), {}, tags, "")
+    record = Record(experiment, cut(f"verdict {asked}".strip()), {}, tags, "")
     series = _series(verdicts[0]) if len(verdicts) == 1 else {}
     found = store.summaries(experiment, asked)
     kept = [tracker for tracker in found if _continued(tracker, series)][:1]

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 TRAINING = "workflowType=machine_learning"  # or MLflow shows what a language model would have
 PAGE = f"runs?compareRunsMode=CHART&{TRAINING}&viewStateShareKey={view.NAME}"
-LONGEST_PARAMETER, PARAMETERS_A_REQUEST, METRICS_A_REQUEST = 6000, 100, 1000  # MLflow's limits
+LONGEST_PARAMETER, LONGEST_TAG, PARAMETERS_A_REQUEST, METRICS_A_REQUEST = 6000, 8000, 100, 1000  # MLflow's limits
+DESCRIPTION = "mlflow.note.content"
 FIRST_CONTACT = 20_190_817  # the key of the lock on a PostgreSQL store
 
 
@@ -156,7 +157,7 @@ class Store:
         """A new run of this record, without its metrics, marked as running."""
         kind = {"mlflow.user": getpass.getuser(), "mlflow.source.type": "LOCAL", "mlflow.source.name": "archab"}
         identity = self._made(record.experiment)
-        run = self.client().create_run(identity, record.start, record.tags | kind, record.name)
+        run = self.client().create_run(identity, record.start, _in_parts(record.tags | kind), record.name)
         return Tracker(self.client(), run.info.run_id, identity)
 
     def _made(self, experiment: str) -> str:
@@ -310,7 +311,7 @@ class Tracker:
         """Set tags; `mlflow.note.content` is the description."""
         from mlflow.entities import RunTag
 
-        self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in _in_parts(tags).items()])
 
     def history(self, name: str) -> dict[int, float]:
         """What a metric was at each step."""
@@ -381,6 +382,25 @@ def _client(store: Store) -> "MlflowClient":
     return client
 
 
+def _in_parts(tags: dict[str, str]) -> dict[str, str]:
+    """Tags within MLflow's limit: a description is cut, another one goes on in `NAME.1`, `NAME.2`, …"""
+    made: dict[str, str] = {}
+    for key, value in tags.items():
+        first, *more = [value[i : i + LONGEST_TAG] for i in range(0, max(1, len(value)), LONGEST_TAG)]
+        if key == DESCRIPTION and more:
+            first, more = f"{first[:-3]}\n\n…", []
+        made |= {key: first} | {f"{key}.{i}": part for i, part in enumerate(more, 1)}
+    return made
+
+
+def _whole(tags: dict[str, str]) -> dict[str, str]:
+    """Tags as they were before `_in_parts`."""
+    made = {key: value for key, value in tags.items() if not key.rpartition(".")[2].isdecimal()}
+    for key in made:
+        made[key] += "".join(tags[f"{key}.{i}"] for i in range(1, len(tags)) if f"{key}.{i}" in tags)
+    return made
+
+
 def _logged(run: Any) -> Logged:
     return Logged(
         run_id=run.info.run_id,
@@ -389,6 +409,6 @@ def _logged(run: Any) -> Logged:
         start=run.info.start_time,
         deleted=run.info.lifecycle_stage == "deleted",
         artifacts=run.info.artifact_uri,
-        tags=dict(run.data.tags),
+        tags=_whole(run.data.tags),
         params=dict(run.data.params),
     )

@@ -84,13 +84,19 @@ def test_the_same_command_gives_the_same_rows_to_the_bit_and_another_engine_the_
     pd.testing.assert_frame_equal(rows("three", "engine=loop"), first, rtol=1e-3)
 
 
-def test_a_sweep_leaves_a_finished_run_a_seed(command, tmp_path):
+def test_a_sweep_leaves_a_finished_run_a_seed_where_it_was_started_though_jobs_have_folders_of_their_own(
+    command, tmp_path
+):
     arguments = ("+space=split_transformer", "-m", "seed=range(0,2)", "targets=2", "samples_per_measure=0.004")
+    arguments = (*arguments, "hydra.job.chdir=true", "tracking.uri=sqlite:///mlflow.db")
     assert command(*arguments).code == 0
     table = runs(tmp_path, "split_transformer")
     assert list(table["status"]) == ["FINISHED"] * 2
     assert set(table["tags.archab.seed"]) == {"0", "1"}
     assert table["tags.archab.fingerprint"].nunique() == 1
+    assert {file.parent for file in tmp_path.rglob("*.db")} == {tmp_path}
+    assert {file.parents[2] for file in tmp_path.rglob("finished.json")} == {tmp_path / ".archab"}
+    assert "2 jobs: 2 finished before" in command(*arguments).out
 
 
 def test_a_failing_job_of_a_sweep_does_not_stop_the_others(command, tmp_path):
@@ -118,6 +124,7 @@ def test_what_is_shared_and_what_a_side_has_of_its_own(command, tmp_path):
     assert run["params.space.a.routine.lr"] == "0.5"
     assert run["params.space.b.routine._target_"] == "archab.space.routine.SGD"
     assert run["params.space.b.routine.lr"] == "0.01"
+    assert run["_run_name"].startswith("n_diagonal routine.lr=0.5 routine@space.b.routine=sgd ")
     assert run["params.space.b.prior._target_"] == "archab.space.prior.Init"
     assert run["params.space.reference.prior._target_"] == "archab.space.prior.Init"
 

@@ -20,7 +20,7 @@ from archab.compare import main
 from archab.delivery import tracked
 from archab.record import Record
 from archab.results import COLUMNS
-from archab.tracking import Store
+from archab.tracking import Store, Tracker
 
 ROOT = Path(__file__).parents[1]
 
@@ -141,6 +141,15 @@ def test_seeds_count_in_the_order_of_their_first_start_and_wait_behind_a_hole(st
     assert full["log_e"] == pytest.approx(list(judge(together, order=[5, 3, 1]).log_e))
 
 
+def test_tags_beyond_the_limit_of_mlflow_are_whole_and_it_warns_of_nothing(store, capfd):
+    names = [f"{'a long name ' * 9}{i}" for i in range(200)]
+    identity = log(store, 0, rows(0), **{"members": json.dumps(names), "again": "x" * 20_000})
+    Tracker(Store.named(None, store).client(), identity, "1").tag({"mlflow.note.content": "é" * 9_000})
+    [run] = Store.named(None, store).runs("made")
+    assert (json.loads(run.tags["archab.members"]), run.tags["archab.again"]) == (names, "x" * 20_000)
+    assert capfd.readouterr().err == ""
+
+
 def test_deleted_runs_are_counted(store, capsys):
     log(store, 0, rows(0))
     gone = log(store, 1, rows(1))
@@ -153,7 +162,7 @@ def test_several_configurations_are_one_family_and_filters_show_some_of_it(store
     log(store, 0, rows(0))
     log(store, 0, rows(0, "two", effect=-0.2), "two", lr="0.1")
     both = found(capsys, "--space", "made")["verdicts"]
-    assert {v["label"] for v in both} == {"routine.lr=0.01", "routine.lr=0.1"}
+    assert [v["label"] for v in both] == ["routine.lr=0.01", "routine.lr=0.1"]
     p = {v["label"]: v for v in both}
     one = found(capsys, "--space", "made", "--where", "routine.lr=1e-2")
     assert one["p_adjusted"] == pytest.approx(p["routine.lr=0.01"]["p_adjusted"])

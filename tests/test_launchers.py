@@ -119,7 +119,9 @@ THREADS = {
 
 
 @pytest.mark.parametrize("case", [*list(THREADS)[:-1], pytest.param("ray", marks=pytest.mark.slow)])
-def test_a_job_has_its_share_of_the_cores_before_torch_is_imported(case, tmp_path):
+def test_a_job_has_its_share_of_the_cores_before_torch_is_imported_and_modules_where_the_sweep_was_started(
+    case, tmp_path
+):
     arguments, threads = THREADS[case]
     needs(arguments[0].removeprefix("+launch="))
     (tmp_path / "counted.py").write_text(
@@ -131,9 +133,18 @@ def test_a_job_has_its_share_of_the_cores_before_torch_is_imported(case, tmp_pat
             pathlib.Path(f"{os.getpid()}.threads").write_text(f"{torch.get_num_threads()} {cores()}")
         """)
     )
-    run = sweep(tmp_path, *arguments, *QUICK, "seed=0,1", "prior._target_=counted.Init", OMP_NUM_THREADS="64")
+    run = sweep(
+        tmp_path,
+        *arguments,
+        *QUICK,
+        "seed=0,1",
+        "prior._target_=counted.Init",
+        "hydra.job.chdir=true",
+        OMP_NUM_THREADS="64",
+    )
     assert ended(run)[0] == 0
-    said = {file.read_text() for file in tmp_path.glob("*.threads")}
+    said = {file.read_text() for file in tmp_path.glob("multirun/*/*/?/*.threads")}
+    assert statuses(tmp_path) == [("0", "FINISHED"), ("1", "FINISHED")]
     assert said == {f"{threads} {threads}"}
 
 
