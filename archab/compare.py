@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archab import signals
+from archab import __version__, signals
 from archab.errors import ArchabError
 from archab.tracking import TRAINING, Store, first_line, of_store
 
@@ -306,10 +306,11 @@ def _show(verdicts: "list[Verdict]", as_json: bool) -> None:
     from archab.evidence import terminal
 
     out = Console(highlight=False)
-    for verdict in verdicts:
-        terminal.show(out, verdict)
     if len(verdicts) > 1:
         out.print(terminal.family(verdicts, terminal.glyphs(out)))
+        out.print()
+    for verdict in verdicts:
+        terminal.show(out, verdict)
 
 
 def _write(found: Judged, given: argparse.Namespace) -> None:
@@ -322,6 +323,7 @@ def _write(found: Judged, given: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="archab-compare", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"archab {__version__}")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--space", help="the experiment in the store, named after its space")
     source.add_argument("--table", metavar="FILE", help="rows in a CSV or Parquet file, without a store")

@@ -2,7 +2,7 @@
 
 import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,8 +157,16 @@ def _refuse_unknown(prefix: str, node: dict[str, Any], schema: type) -> None:
     known = {field.name for field in fields(schema)}
     for key in node:
         if key not in known:
-            near = difflib.get_close_matches(key, known, 1) or sorted(known)
+            below = [path for path in _paths(node) if path.endswith(f".{key}") and not path.startswith("space.")]
+            near = below or difflib.get_close_matches(key, known, 1) or sorted(known)
             raise ArchabError(f"+{prefix}{key}: no such key, nothing would read it. There is {', '.join(near)}")
+
+
+def _paths(node: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """The dotted keys of all values in it."""
+    for key, value in node.items():
+        yield f"{prefix}{key}"
+        yield from _paths(value, f"{prefix}{key}.") if isinstance(value, dict) else ()
 
 
 def comparison(config: dict[str, Any]) -> "Comparison":

@@ -1,9 +1,9 @@
 """What a run shows in the terminal: the question and the plan, the progress, the table, and where to look next."""
 
-import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -11,15 +11,15 @@ from rich.table import Table
 from rich.text import Text
 
 from archab import __version__
-from archab.comparison import Comparison
 from archab.evidence import terminal
 from archab.evidence.outcome import Verdict
 from archab.evidence.terminal import glyphs
-from archab.pace import in_words
-from archab.schedule import Plan
 from archab.shard import Shard
-from archab.space.routine import settings
-from archab.survey import Survey, minibatch
+
+if TYPE_CHECKING:  # what imports torch, which a run that is shown again has no need of
+    from archab.comparison import Comparison
+    from archab.schedule import Plan
+    from archab.survey import Survey
 
 LINE_EVERY = 5.0  # seconds between two lines of progress where there is no terminal
 LETTERS = {"a": "A", "b": "B", "reference": " "}
@@ -31,7 +31,7 @@ def console() -> Console:
     return out if out.is_terminal else Console(highlight=False, width=max(out.width, 100))
 
 
-def opening(out: Console, comparison: Comparison, survey: Survey, space: str, question: str) -> None:
+def opening(out: Console, comparison: "Comparison", survey: "Survey", space: str, question: str) -> None:
     """What is about to be done, before anything is trained."""
     text = glyphs(out).text
     out.print(Text(text(f"archab {__version__} · {space} · seed {comparison.seed}")), style="bold")
@@ -52,7 +52,7 @@ def opening(out: Console, comparison: Comparison, survey: Survey, space: str, qu
     out.print(facts)
 
 
-def engines(out: Console, comparison: Comparison, plan: Plan, seconds: float) -> None:
+def engines(out: Console, comparison: "Comparison", plan: "Plan", seconds: float) -> None:
     """How students train, how long it takes, and what is worth a warning."""
     methods = [(side, method) for lesson in plan.lessons.values() for side, method in lesson.methods.items()]
     for side in ("a", "b"):
@@ -61,19 +61,24 @@ def engines(out: Console, comparison: Comparison, plan: Plan, seconds: float) ->
         several = ", one student after another" if names == ["loop"] else f", {at_once} students at once"
         out.print(f"  engine {LETTERS[side]}    {' and '.join(names)}{several}, {comparison.device}")
     if seconds >= 1:
+        from archab.pace import in_words
+
         out.print(f"  expected    {in_words(seconds)} of training")
     out.print()
     for note in plan.notes:
         out.print(Text(glyphs(out).text(f"  ! {note}")), style="yellow")
 
 
-def _targets(comparison: Comparison) -> str:
+def _targets(comparison: "Comparison") -> str:
     total = comparison.targets * len(comparison.a) * (1 if comparison.rules.divided else len(comparison.rules.lessons))
     a_side = " and side" if comparison.protocol_name == "direct" else ""
     return f"{comparison.targets} a member{a_side}, {total:,} in all; students {comparison.students:,}"
 
 
-def _training(comparison: Comparison, survey: Survey, side: str) -> str:
+def _training(comparison: "Comparison", survey: "Survey", side: str) -> str:
+    from archab.space.routine import settings
+    from archab.survey import minibatch
+
     space = comparison.spaces[side]
     lessons = [(m, survey.samples[m, source]) for (m, source), sides in survey.learners.items() if side in sides]
     chosen = [settings(space.routine_of(member)) for member in range(len(space))]
@@ -103,11 +108,6 @@ def _range(values: Sequence[float]) -> str:
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:,.0f} students/s" if task.speed else "")
-
-
-def kept() -> Console:
-    """A console that keeps what is printed, to be exported as plain text, and shows nothing."""
-    return Console(width=100, record=True, file=io.StringIO(), force_terminal=False, no_color=True)
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +69,8 @@ def recorded(store: Store, experiment: str) -> list[Recorded]:
     prints = list(dict.fromkeys(run.tags["archab.fingerprint"] for run in runs if not run.deleted))
     found = [_recorded(name, [r for r in runs if r.tags["archab.fingerprint"] == name]) for name in prints]
     finished = [one for one in found if one.runs]
+    if not runs and (others := store.others(experiment)):
+        raise ArchabError(f"--space {experiment}: {others} runs there, none of them made by archab")
     if not finished:
         raise ArchabError(f"--space {experiment}: {len(runs)} runs there, none of them finished")
     return finished
@@ -80,32 +82,43 @@ def configuration(one: Recorded, label: str, store: Store) -> "Study":
     Raises:
         ArchabError: if the rows of a finished run are gone.
     """
-    from archab.evidence.notes import Note, restored
-    from archab.evidence.study import Study
+    from archab.evidence.notes import Note
 
     damaged: list[str] = []
     tables = {name: pd.concat(list(_tables(one.runs, name, store, damaged)) or [pd.DataFrame()]) for name in _FILES}
     curves = list(_curves(one.runs, store, damaged))
-    tags = one.runs[-1].tags
-    names = json.loads(tags["archab.names"])
-    known = restored(json.loads(tags["archab.notes"]), json.loads(tags.get("archab.note_kinds", "[]")))
     about = [*damaged]
     if one.deleted:
         about.append(f"Runs of this configuration that were deleted from the store: {one.deleted}.")
     for seed, (there, of) in one.shards.items():
         about.append(f"Of seed {seed}, {there} of {of} shards are finished by one plan.")
+    own = studied(
+        one.runs[-1].tags,
+        tables["results.parquet"],
+        None if tables["control.parquet"].empty else tables["control.parquet"],
+        pd.concat(curves, ignore_index=True) if curves else None,
+    )
+    notes = [*own.notes, *(Note("store", text) for text in about)]
+    return replace(own, label=label, order=one.order, holes=one.holes, notes=notes)
+
+
+def studied(
+    tags: Mapping[str, str], rows: pd.DataFrame, control: pd.DataFrame | None, curves: pd.DataFrame | None
+) -> "Study":
+    """A study of these tables, with what a run's tags say of them."""
+    from archab.evidence.notes import restored
+    from archab.evidence.study import Study
+
+    names = json.loads(tags["archab.names"])
     return Study(
-        label=label,
-        rows=tables["results.parquet"],
+        rows,
         names=(names["a"], names["b"]),
         member_names=json.loads(tags["archab.members"]),
-        order=one.order,
-        holes=one.holes,
-        control=None if tables["control.parquet"].empty else tables["control.parquet"],
+        control=control,
         control_name=names.get("reference", ""),
-        curves=pd.concat(curves, ignore_index=True) if curves else None,
+        curves=curves,
         longer=tags.get("archab.longer", ""),
-        notes=[*known, *(Note("store", text) for text in about)],
+        notes=restored(json.loads(tags["archab.notes"]), json.loads(tags.get("archab.note_kinds", "[]"))),
         command=tags["archab.again"],
     )
 

@@ -1,5 +1,6 @@
 """Objects from nodes of a configuration: what `_target_` names, made by Hydra once, or anew at each call."""
 
+import difflib
 import inspect
 import logging
 import sys
@@ -116,13 +117,23 @@ def imported(key: str, node: object) -> Callable[..., Any]:
         function: Callable[..., Any] = get_object(target)
     except Exception as error:
         cause = error.__cause__ or error
-        raise ArchabError(
-            f"{key}._target_={target}: cannot be imported ({type(cause).__name__}: {_first_line(cause)}); modules are "
-            "found in the current directory and on PYTHONPATH"
-        ) from error
+        places = "modules are found in the current directory and on PYTHONPATH"
+        why = _misspelt(target) or f"({type(cause).__name__}: {_first_line(cause)}); {places}"
+        raise ArchabError(f"{key}._target_={target}: cannot be imported {why}") from error
     if not callable(function):
         raise ArchabError(f"{key}._target_={target}: is a {type(function).__name__}, no class or function")
     return function
+
+
+def _misspelt(target: str) -> str:
+    """What there is instead, where the name of something in a module is wrong; empty where the module is."""
+    module, _, name = target.rpartition(".")
+    there = sys.modules.get(module)
+    if there is None or hasattr(there, name):
+        return ""
+    callables = [other for other in dir(there) if callable(getattr(there, other)) and not other.startswith("_")]
+    near = difflib.get_close_matches(name, callables, 3) or callables[:8]
+    return f"({module} has no {name}). There are: {', '.join(near) or 'none'}"
 
 
 def holds_nodes(values: object) -> bool:

@@ -124,7 +124,8 @@ def _finished(job: Job, spool: Spool) -> bool:
             print(f"  ! {spool.folder}: what a run left there is damaged, and is made anew")
         return False
     by = "" if record.engine == job.engine else f" by engine={record.engine}"
-    print(f"{job.name}: finished before{by}; rerun=true trains it anew\n{record.said}")
+    print(f"{job.name}: finished before{by}; rerun=true trains it anew\n")
+    _shown_again(job, record, spool)
     if record.experiment != job.experiment:  # as a store that lacks it
         record.experiment = job.experiment
         record.runs.pop(job.store.shown, None)
@@ -137,6 +138,19 @@ def _finished(job: Job, spool: Spool) -> bool:
         page = holds()
     _review(job, spool, page or "")
     return True
+
+
+def _shown_again(job: Job, record: Record, spool: Spool) -> None:
+    """What a finished run says, drawn from its rows for this terminal."""
+    from archab import console
+    from archab.evidence.verdict import judge
+    from archab.history import studied
+
+    tables = spool.tables()
+    if job.shard:
+        return console.share(console.console(), job.shard, len(tables[0]), job.compare)
+    redrawn = sum(int(value) for name, value, _, _ in record.points if name == "redrawn")
+    return console.verdict(console.console(), judge(studied(record.tags, *tables), order=[job.config["seed"]]), redrawn)
 
 
 def _review(job: Job, spool: Spool, experiment_id: str) -> None:
@@ -204,17 +218,13 @@ def _tracked(out: "Console", comparison: "Comparison", job: Job, identity: str, 
             spool.keep_control(control)
         record.log({"diverged": float((table["status"] == "diverged").sum()), "redrawn": float(redrawn)}, step=0)
         if job.shard:
-            show = partial(console.share, shard=job.shard, students=len(table), compare=job.compare)
+            console.share(out, job.shard, len(table), job.compare)
         else:
             verdict = judge(study_of(comparison, table, control, spool.curves(), job.own, job.again))
             _log(record, verdict)
-            show = partial(console.verdict, found=verdict, redrawn=redrawn)
+            console.verdict(out, verdict, redrawn)
             if job.config["report"]:
                 _draw(config, job, comparison, verdict, spool)
-        paper = console.kept()
-        for screen in (out, paper):
-            show(screen)
-        record.said = paper.export_text()
         spool.finish(record)
         live.deliver(spool.files())
         record.write(spool.record)

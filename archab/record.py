@@ -4,7 +4,7 @@ import json
 import math
 import os
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,6 @@ class Record:
         first: when its seed was first started, ms, where that was before: their order is part of the evidence.
         points: its metrics.
         values: plain values to be kept as YAML or JSON artifacts, by file name.
-        said: what it printed at its end.
         runs: the run in each store that knows of it, by the store's URI.
         delivered: the stores that have all of it.
     """
@@ -41,7 +40,6 @@ class Record:
     first: int = 0
     points: list[Point] = field(default_factory=list)
     values: dict[str, Any] = field(default_factory=dict)
-    said: str = ""
     runs: dict[str, str] = field(default_factory=dict)
     delivered: list[str] = field(default_factory=list)
 
@@ -62,9 +60,10 @@ class Record:
     def read(cls, file: Path) -> "Record | None":
         """What `write` wrote, None where there is no whole file of this kind."""
         try:
-            kept = cls(**json.loads(file.read_text()))
+            known = {field.name for field in fields(cls)}
+            kept = cls(**{name: value for name, value in json.loads(file.read_text()).items() if name in known})
             kept.points = [(str(k), float(v), int(at), int(step)) for k, v, at, step in kept.points]
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, AttributeError):
             return None
         mappings = kept.parameters, kept.tags, kept.values, kept.runs
         return kept if all(isinstance(value, dict) for value in mappings) else None

@@ -174,6 +174,11 @@ class Spool:
         """The training curves of all parts, None where no part has any."""
         return pd.read_parquet(self._whole_curves) if self._whole_curves.exists() else None
 
+    def tables(self) -> tuple[pd.DataFrame, pd.DataFrame | None, pd.DataFrame | None]:
+        """The rows, the control and the training curves of a finished run, None where it has none."""
+        control, curves = (pd.read_parquet(file) if file.exists() else None for file in (self._control, self._curves))
+        return results.read(self.results), control, curves
+
     def files(self) -> list[Path]:
         """The finished tables, and the report with its figures where there is one."""
         return logged(self.folder)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from archab import __version__
 from archab.delivery import asked, delivered
 from archab.errors import ArchabError
 from archab.record import Record, logged
@@ -16,6 +17,7 @@ from archab.tracking import Store
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; 0, 1 where a run could not be delivered, 2 on a mistake."""
     parser = argparse.ArgumentParser(prog="archab-sync", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"archab {__version__}")
     parser.add_argument("spool", nargs="?", default=".archab", help="the folder with the rows (default .archab)")
     parser.add_argument("--tracking-uri", help="bring every run there, instead of to the store that it was meant for")
     parser.add_argument("--patience", type=float, default=0.0, help="seconds that a store is waited for (default 0)")

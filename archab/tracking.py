@@ -95,6 +95,12 @@ class Store:
             runs += [_logged(run) for run in page]
         return runs
 
+    def others(self, experiment: str) -> str:
+        """How many runs of an experiment did not train students for archab, empty where there are none."""
+        found = self.client().search_runs([self.identity(experiment)], "", max_results=1000)
+        count = sum("archab.kind" not in run.data.tags for run in found)
+        return f"{count:,}{' or more' if found.token else ''}" if count else ""
+
     def holds(self, record: Record) -> str | None:
         """The identity of the experiment that has this run, None where the store lost the run or its rows."""
         run_id = record.runs.get(self.shown, "")

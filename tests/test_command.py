@@ -17,7 +17,9 @@ import pandas as pd
 import pytest
 from logged import QUICK, SLOW, artifacts, client, runs, started
 
-from archab import compare, config, sync
+from archab import __version__, compare, config, sync
+from archab.arguments import check_sweeper
+from archab.errors import ArchabError
 from archab.evidence.verdict import judge
 from archab.results import COLUMNS
 
@@ -162,7 +164,10 @@ REFUSED = {
     "other members": (("+space=n_diagonal", "space.a.members=[{rank:1}]"), "has 1 and LoRA has 5"),
     "heads": (("+space=split_transformer", "space.a.architecture.heads=4"), "heads=4"),
     "a module": (("+space=n_diagonal", "space.a.architecture._target_=nowhere.Net"), "nowhere.Net: cannot be imported"),
-    "a name in a module": (("+space=n_diagonal", "space.a.architecture._target_=torch.nn.Lin"), "torch.nn.Lin"),
+    "a name in a module": (
+        ("+space=n_diagonal", "space.a.architecture._target_=torch.nn.Linaer"),
+        "torch.nn has no Linaer). There are: Linear",
+    ),
     "no target": (("+space=n_diagonal", "prior={}", "~prior._target_"), "prior"),
     "no class": (
         ("+space=n_diagonal", "space.a.architecture._target_=torch.nn.Linear"),
@@ -173,7 +178,15 @@ REFUSED = {
     "a pattern": (("+space=n_diagonal", "prior=scaled", "prior.factors={absent:2}"), "'absent' matches no parameter"),
     "a chunk": (("+space=n_diagonal", "engine.chunk=0"), "engine.chunk=0"),
     "memory": (("+space=n_diagonal", "engine.memory=0"), "engine.memory=0"),
-    "a key that nothing reads": (("+space=n_diagonal", "+lr=3"), "+lr: no such key"),
+    "a key that nothing reads": (
+        ("+space=n_diagonal", "+lr=3"),
+        "+lr: no such key, nothing would read it. There is routine.lr",
+    ),
+    "an experiment": (("+space=n_diagonal", "+experiment=foo"), "There is tracking.experiment"),
+    "a sweeper that looks for the least": (
+        ("-m", "+space=n_diagonal", "hydra/sweeper=optuna", "routine.lr=1,2"),
+        "hydra/sweeper=until_decided",
+    ),
     "a key of a side that nothing reads": (("+space=n_diagonal", "+space.a.rank=3"), "+space.a.rank: no such key"),
     "no measure": (("+space=n_diagonal", "measure=null"), "measure=None"),
     "a number for a measure": (("+space=n_diagonal", "measure=5"), "measure=5"),
@@ -244,9 +257,45 @@ def test_an_error_that_needs_no_torch_comes_at_once(arguments, tmp_path):
     assert time.monotonic() - started < 3, "an import of torch takes longer than all of this"
 
 
-def test_the_full_error_shows_the_traceback(command, monkeypatch):
-    from archab.errors import ArchabError
+SPACE = "space:\n  a: {architecture: {_target_: torch.nn.Identity}, members: [{}]}\n"
+FILES = {
+    "no package": (SPACE, "made.yaml: a space's file begins with the line: # @package _global_"),
+    "a tab": (f"# @package _global_\n{SPACE}\tb: 1\n", "made.yaml, line 4: is no YAML"),
+    "no YAML": ("# @package _global_\nspace: [1\n", "made.yaml, line 3: is no YAML"),
+}
 
+
+@pytest.mark.parametrize("case", FILES)
+def test_a_file_that_hydra_would_explain_badly_is_named_in_one_line(case, command, tmp_path):
+    text, said = FILES[case]
+    file = tmp_path / "configs" / "space" / "made.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    ended = command("--config-dir", "configs", "+space=made")
+    assert (ended.code, len(ended.err.splitlines())) == (2, 1)
+    assert said in ended.err
+    assert "It is in ./configs: put --config-dir configs in front of it." in command("+space=made").err
+
+
+@pytest.mark.parametrize(
+    "sweeper", ["hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper", "hydra_ax_sweeper.ax_sweeper.AxSweeper"]
+)
+def test_a_sweeper_that_needs_a_number_is_known_by_its_class_and_others_are_not(sweeper):
+    with pytest.raises(ArchabError, match="until_decided"):
+        check_sweeper(f"hydra.sweeper._target_=hydra_plugins.{sweeper}")
+    check_sweeper("hydra.sweeper._target_=hydra._internal.core_plugins.basic_sweeper.BasicSweeper")
+    check_sweeper("hydra.sweeper._target_=hydra_plugins.archab_until_decided.UntilDecided")
+
+
+def test_every_command_says_archabs_version(command, capfd):
+    assert command("--version").out == f"archab {__version__}\n"
+    for main in (compare.main, sync.main):
+        with pytest.raises(SystemExit) as ended:
+            main(["--version"])
+        assert (ended.value.code, capfd.readouterr().out) == (0, f"archab {__version__}\n")
+
+
+def test_the_full_error_shows_the_traceback(command, monkeypatch):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     with pytest.raises(ArchabError):
         command()
@@ -391,6 +440,16 @@ def test_a_run_killed_outright_goes_on_from_its_parts_with_the_rows_of_an_undist
     assert (resumed[resumed["member"] == 0]["nmse"] == 0.125).all()
     later = slice(len(first), None)
     pd.testing.assert_frame_equal(resumed[later], expected[later])
+
+
+def test_a_finished_seed_is_drawn_anew_for_this_terminal(command, monkeypatch):
+    once = command("+space=n_diagonal", *QUICK).out
+    again = command("+space=n_diagonal", *QUICK).out
+    assert again[again.index("A n-diagonal") :] == once[once.index("A n-diagonal") :]
+    monkeypatch.setenv("COLUMNS", "120")
+    wide = command("+space=n_diagonal", *QUICK).out
+    assert max(len(line) for line in again.splitlines() if line.startswith("|")) == 100
+    assert max(len(line) for line in wide.splitlines() if line.startswith("|")) == 110
 
 
 def test_a_finished_seed_is_not_trained_again_unless_it_is_asked_for_or_lost(command, tmp_path):

@@ -164,6 +164,9 @@ def test_several_configurations_are_one_family_and_filters_show_some_of_it(store
     both = found(capsys, "--space", "made")["verdicts"]
     assert [v["label"] for v in both] == ["routine.lr=0.01", "routine.lr=0.1"]
     p = {v["label"]: v for v in both}
+    main(["--space", "made"])
+    shown = capsys.readouterr().out
+    assert shown.index("p adjusted") < shown.index("A new   B old")  # what sums them up comes first
     one = found(capsys, "--space", "made", "--where", "routine.lr=1e-2")
     assert one["p_adjusted"] == pytest.approx(p["routine.lr=0.01"]["p_adjusted"])
     assert one["p_adjusted"] == pytest.approx(2 * one["p_anytime"])
@@ -386,6 +389,15 @@ def test_units_are_called_as_the_measures_call_them():
     from archab.space import measure
 
     assert UNITS == measure.UNITS
+
+
+def test_runs_of_others_are_counted_where_none_is_archabs(store, capsys):
+    client = Store.named(None, store).client()
+    identity = client.create_experiment("theirs")
+    for _ in range(3):
+        client.create_run(identity)
+    assert main(["--space", "theirs"]) == 2
+    assert "--space theirs: 3 runs there, none of them made by archab" in capsys.readouterr().err
 
 
 def test_no_finished_run_and_rows_that_are_gone_are_refused(store, capsys):

@@ -29,12 +29,12 @@ MAY = {
     "optax": ("rivals_jax.py",),
     "sklearn": (),
     "mlflow": ("tracking.py", "schema.py"),
-    "hydra": ("config.py", "instantiate.py", "__main__.py"),
+    "hydra": ("arguments.py", "config.py", "instantiate.py", "__main__.py"),
     "omegaconf": ("config.py", "instantiate.py", "__main__.py"),
     "scipy": ("evidence/", "calibration.py", "twins.py"),
     "matplotlib": ("evidence/",),
     "jinja2": ("evidence/report/",),
-    "yaml": ("background.py",),
+    "yaml": ("background.py", "arguments.py"),
     "rich": ("console.py", "evidence/", "compare.py", "benchmark.py", "job.py"),
 }
 # Which room may import which other room of archab.
@@ -74,7 +74,7 @@ ROOMS = {
     "tracking": {"errors", "address", "schema", "record", "view"},
     "summary": {"labels", "record", "tracking", "evidence"},
     "delivery": {"errors", "record", "tracking"},
-    "sync": {"errors", "record", "tracking", "delivery"},
+    "sync": {"__version__", "errors", "record", "tracking", "delivery"},
     "labels": set(),
     "history": {"errors", "labels", "record", "results", "shard", "tracking", "evidence"},
     "background": {"__version__", "history", "tracking", "evidence", "config", "portrait"},
