@@ -55,11 +55,13 @@ def test_no_line_is_wider_and_no_number_is_cut(width, terminal):
 def test_names_that_are_cut_say_so_and_stay_apart(width, terminal):
     rows = random_rows(0, members=4, targets=60, effect=0.5)
     sides, members = ("split transformer " * 3, "transformer " * 4), [f"encoder_of_many_layers_{m}" for m in range(4)]
-    text = plain(shown(judge(rows, names=sides, member_names=members), width, terminal))
+    verdict = judge(rows, names=sides, member_names=members)
+    text = plain(shown(verdict, width, terminal))
     found = re.findall(r"(?m)^(?:\W )?(enc\S+)", text)
     assert len(found) == 8
     assert len(set(found[:4])) == len(set(found[4:])) == 4  # in the table, in the plot
     assert all(("…" if terminal else "...") in name for name in found[4:])
+    assert all(between(m.ci_low, m.ci_high) in text for m in verdict.members)
     assert "A lower" in text
     assert "split transfor lower" not in text
 

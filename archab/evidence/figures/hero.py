@@ -293,8 +293,8 @@ def _verdict(board: _Board, verdict: Verdict, step: int, place: _Place) -> None:
     board.text(left, BOTTOM + TALL - 0.2, big, size, weight="bold", color=colour)
     if measured(verdict) and math.isfinite(verdict.interval()[0]):
         board.text(left, BOTTOM + TALL - 0.5, f"{level(verdict)}: {between(*verdict.interval())}", TEXT)
-    looked = {"anytime": "whenever you look", "fixed": "at one look", "hybrid": "in two planned looks"}[verdict.rule]
-    board.text(left, BOTTOM + TALL - 0.72, looked, SMALL, color=palette.soft)
+        looked = {"anytime": "whenever you look", "fixed": "at one look", "hybrid": "in two planned looks"}
+        board.text(left, BOTTOM + TALL - 0.72, looked[verdict.rule], SMALL, color=palette.soft)
     if verdict.log_e:
         _evidence(board, verdict, left, colour)
     n = len(verdict.log_e)

@@ -26,7 +26,7 @@ from archab.evidence.finding import (
 from archab.evidence.notes import Note
 from archab.evidence.outcome import Member, Verdict
 from archab.evidence.terminal.glyphs import BLOCKS, BLUE, ORANGE, Glyphs, glyphs
-from archab.evidence.terminal.plot import plot, sparkline
+from archab.evidence.terminal.plot import NAMES, plot, sparkline
 
 __all__ = ["BLOCKS", "family", "glyphs", "panel", "show", "table"]
 
@@ -121,9 +121,10 @@ class _Column:
 
 
 def table(verdict: Verdict, width: int, drawn: Glyphs) -> Table:
-    """A line a member; columns go where there is no room, the least needed first, and no number is ever cut."""
+    """A line a member; columns go where there is no room, the least needed first; names are cut, no number ever is."""
     columns = [c for c in _columns(verdict, drawn) if any(c.cells)]
-    while len(columns) > 2 and _wide(columns) > width:
+    names = min(NAMES[1], _wide(columns[:1]))
+    while len(columns) > 2 and names + 2 + _wide(columns[1:]) > width:
         columns.remove(min(columns, key=lambda c: c.keep))
     room = max(6, width - _wide(columns[1:]) - 1)
     columns[0] = replace(columns[0], cells=[drawn.fitting(name, room) for name in columns[0].cells])
