@@ -104,3 +104,9 @@ def decided(verdict: Verdict, p_holm: float) -> bool:
 def caveat_line(verdict: Verdict) -> str:
     """What limits a verdict, for the line right under it: "Mind: limited by training; not tuned."; else empty."""
     return f"Mind: {'; '.join(verdict.caveats)}." if verdict.caveats else ""
+
+
+def outright(verdict: Verdict) -> Better | None:
+    """Who is better without an "if": None, too, where targets differ, members disagree or the evidence has faded."""
+    qualified = any(note.kind in ("direct", "members disagree", "faded") for note in verdict.notes)
+    return None if qualified else better(verdict)

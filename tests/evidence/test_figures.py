@@ -371,6 +371,20 @@ def test_no_two_figures_have_one_title(kind):
     assert [(s, t) for s, t in combinations(found, 2) if s in t or t in s] == []
 
 
+def test_a_title_claims_no_more_than_the_headline():
+    sides = np.random.default_rng(0).normal(-3, 0.4, 30).tolist(), np.random.default_rng(1).normal(-2, 0.4, 30).tolist()
+    direct = judge(unpaired_rows({0: sides}).assign(measure=100.0), names=("gate", "plain"))
+    mixed = many(600, members=3, effect=-1.0, sizes=(1.0, 1.0))
+    mixed.loc[(mixed["member"] == 2) & (mixed["side"] == "a"), "nmse"] *= math.exp(1.4)
+    disagreeing = judge(mixed, names=("gate", "plain"))
+    assert (direct.verdict, disagreeing.verdict) == ("a_better", "a_better")
+    for verdict in (direct, disagreeing):
+        for title in [p.title for p in figures.pictures(verdict, curves=curves(3))]:
+            assert not re.search(r"reaches a lower|learns better", title), title
+    own = [p.title for p in figures.pictures(direct) if p.name in ("error_by_size", "share_within")]
+    assert all("targets of its own" in title for title in own)
+
+
 def test_members_whose_short_names_would_be_one_are_told_apart():
     names = [f"a_long_family_name heads={h} hidden=64" for h in (1, 2, 4)]
     shown = named(judge(many(60, members=3), member_names=names)).member_names

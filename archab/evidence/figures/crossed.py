@@ -14,7 +14,7 @@ from archab.evidence.figures.palette import Palette
 from archab.evidence.figures.picture import Picture
 from archab.evidence.figures.scores import per_target
 from archab.evidence.figures.sheet import SMALL, WIDTH, Sheet, inches
-from archab.evidence.finding import better, effect, level, measured, replicates
+from archab.evidence.finding import effect, level, measured, outright, replicates
 from archab.evidence.outcome import Ratio, Verdict
 
 HEIGHT, RIGHT = 1.72, 1.95  # inches
@@ -42,7 +42,7 @@ def picture(verdict: Verdict) -> Picture:
 def _title(verdict: Verdict, home: Ratio) -> str:
     if not measured(verdict):
         return "Too few pairs of targets to tell a side's skill from its home advantage"
-    said, found = home_words(home), better(verdict)
+    said, found = home_words(home), outright(verdict)
     return f"{found.name} learns better; {said[0].lower()}{said[1:]}" if found else said
 
 

@@ -53,6 +53,11 @@ def picture(verdict: Verdict) -> Picture:
         f"{leader} learns {words.percent(most)} of targets to within {scales.number(found.epsilon)}, {other} "
         f"{words.percent(least)}"
     )
+    if verdict.data.is_a is not None:
+        title = (
+            f"To within {scales.number(found.epsilon)} of targets of its own {leader} learns {words.percent(most)}, "
+            f"{other} {words.percent(least)}"
+        )
     if not measured(verdict):
         title = "Share of targets learnt to within each error"
     members = " (members weighted alike)" if len(verdict.members) > 1 else ""

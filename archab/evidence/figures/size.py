@@ -18,7 +18,7 @@ from archab.evidence.figures.palette import Palette
 from archab.evidence.figures.picture import Picture
 from archab.evidence.figures.scores import mean_and_interval, per_target, spread_out
 from archab.evidence.figures.sheet import MOST_MARKS, RASTERISED, SMALL, TICK, WIDTH, Sheet, inches
-from archab.evidence.finding import better, level, measured, replicates
+from archab.evidence.finding import level, measured, outright, replicates
 from archab.evidence.outcome import Member, Verdict
 
 HEIGHT = 2.2  # inches
@@ -51,7 +51,7 @@ def picture(verdict: Verdict, unit: str = "") -> Picture:
 
 
 def _title(verdict: Verdict) -> str:
-    found = better(verdict)
+    found = outright(verdict)
     ratios = [m.size_ratio if found and found.side == "b" else 1 / m.size_ratio for m in verdict.members]
     if found is None or not _sized(verdict):
         same = verdict.verdict == "equivalent" and _sized(verdict)
@@ -68,7 +68,8 @@ def _errors(verdict: Verdict) -> str:
     """Both sides' errors, where there is no more to say of them."""
     sides = zip(verdict.names, ("typical_a", "typical_b"), strict=True)
     said = [(name, [getattr(m, field) for m in verdict.members]) for name, field in sides]
-    return "Typical error: " + ", ".join(f"{name} {words.errors(values)}" for name, values in said)
+    own = ", each on targets of its own" if verdict.data.is_a is not None else ""
+    return f"Typical error{own}: " + ", ".join(f"{name} {words.errors(values)}" for name, values in said)
 
 
 def _sized(verdict: Verdict) -> bool:
