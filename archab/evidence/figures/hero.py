@@ -29,7 +29,7 @@ WIDTH, ROOM = 10.0, 9.5  # inches, of the sheet and of a line of its head
 TITLE, LEAST_TITLE, SUBTITLE, BIG, TEXT, SMALL, SMALLEST = 17.0, 13.0, 10.5, 18.0, 9.6, 8.4, 6.5  # points
 BOTTOM, TALL = 0.92, 1.95  # of the panels, inches
 MOST_BARS, MOST_DOTS, MOST_CURVES = 5, 100, 16
-PIXELS = 200
+PIXELS = 180  # an inch: twice what a README shows
 SUFFIXES = (".png", ".svg", ".pdf")
 
 
