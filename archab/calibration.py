@@ -16,7 +16,7 @@ import numpy as np
 from scipy import stats
 
 from archab.errors import ArchabError
-from archab.evidence import sequential, statistics
+from archab.evidence import equivalence, sequential, statistics
 from archab.evidence.planning import power
 from archab.evidence.statistics import Array, Group
 
@@ -145,6 +145,20 @@ def coverage(experiments: int, rng: np.random.Generator) -> Iterator[Line]:
             yield _rate("coverage of the t interval", f"{name}, n={n}", np.array(inside), low_bound, 1.0)
 
 
+def equivalent(experiments: int, rng: np.random.Generator) -> Iterator[Line]:
+    """Three members, of which one differs by exactly the margin: together they are well within it."""
+    margin, most = 1.10, ALPHA + 3 * _error(ALPHA, experiments)
+    edge = np.array([np.log(margin), 0, 0])
+    for n in (20, 60):
+        d = rng.normal(edge, 0.03, (experiments, n, 3))
+        looks = [equivalence.of_rounds(rounds, margin, ALPHA).all for rounds in d]
+        yield _rate("equivalence at the margin, one look", f"3 members, n={n}", np.array(looks), 0.0, most)
+        anytime = [equivalence.anytime(rounds, margin, ALPHA).all for rounds in d]
+        yield _rate("equivalence at the margin, anytime", f"3 members, n={n}", np.array(anytime), 0.0, most)
+        power = [equivalence.anytime(rounds - edge, margin, ALPHA).all for rounds in d]
+        yield _rate("  power where none differs", f"3 members, n={n}", np.array(power), 0.9, 1.0)
+
+
 def logs_against_raw(experiments: int, rng: np.random.Generator) -> Iterator[Line]:
     """Power at 20 targets: our test on log errors against a t test on raw losses.
 
@@ -165,7 +179,7 @@ def logs_against_raw(experiments: int, rng: np.random.Generator) -> Iterator[Lin
 
 def calibrate(experiments: int = 2000, seed: int = 0) -> Iterator[Line]:
     """All lines of the table, each part from a stream of its own."""
-    parts = (false_positives, ever_rejecting, hybrid, coverage, logs_against_raw)
+    parts = (false_positives, ever_rejecting, hybrid, coverage, logs_against_raw, equivalent)
     for part, stream in zip(parts, np.random.SeedSequence(seed).spawn(len(parts)), strict=True):
         yield from part(experiments, np.random.default_rng(stream))
 

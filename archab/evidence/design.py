@@ -29,7 +29,8 @@ class Design:
         home: crossed only, same shape: the home advantage h.
         is_a: unpaired only, shape (blocks,): whether the block is one of side a.
         capped: shape (blocks,): whether a student in it scored at NMSE 1.
-        rounds: shape (R,): the differences d_1, d_2, … that the anytime rule reads.
+        member_rounds: shape (R, M): the differences of every member in the rounds that the anytime rule reads.
+        rounds: shape (R,): their means d_1, d_2, … over the members.
         next_seed: the first seed above all that were started.
         holes: the seeds that were started and have not finished, in order.
         notes: what a reader must know of order and gaps.
@@ -42,6 +43,7 @@ class Design:
     home: Array | None
     is_a: np.ndarray | None
     capped: np.ndarray
+    member_rounds: Array
     rounds: Array
     next_seed: int
     holes: tuple[int, ...]
@@ -74,7 +76,7 @@ def arrange(rows: pd.DataFrame, order: Sequence[int] | None = None, holes: Seque
     values[block, column], home[block, column] = cells["value"], cells["home"]
     first = np.unique(block, return_index=True)[1]
     seeds, note = _seed_order(table, order, holes)
-    rounds, gaps = _rounds(cells, kind, len(members), seeds, holes)
+    member_rounds, gaps = _rounds(cells, kind, len(members), seeds, holes)
     return Design(
         kind=kind,
         members=members,
@@ -83,7 +85,8 @@ def arrange(rows: pd.DataFrame, order: Sequence[int] | None = None, holes: Seque
         home=home if kind == "crossed" else None,
         is_a=(cells["side"].to_numpy()[first] == "a") if kind == "unpaired" else None,
         capped=np.bincount(block, cells["capped"]) > 0,
-        rounds=rounds,
+        member_rounds=member_rounds,
+        rounds=member_rounds.mean(axis=1),
         next_seed=max(seeds) + 1,
         holes=tuple(sorted(set(holes))),
         notes=tuple(Note("design", text) for text in (*note, *ranked, *gaps, *_on_sides(units, kind))),
@@ -182,28 +185,29 @@ def _unpaired(units: pd.DataFrame) -> pd.DataFrame:
 def _rounds(
     cells: pd.DataFrame, kind: Kind, members: int, seeds: Sequence[int], holes: Sequence[int]
 ) -> tuple[Array, list[str]]:
-    """Differences of the rounds in their order, and the notes on gaps and holes."""
+    """Differences of the rounds in their order, shape (R, members), and the notes on gaps and holes."""
     if kind == "unpaired":
         k = cells.groupby(["seed", "member", "side"]).cumcount()
         sides = cells.assign(draw=k).pivot(index=["seed", "draw", "member"], columns="side", values="value")
         difference = sides["a"] - sides["b"]
     else:
         difference = cells.set_index(["seed", "draw", "member"])["value"]
-    per_round = difference.dropna().groupby(["seed", "draw"]).agg(["mean", "size"])
-    whole = per_round[per_round["size"] == members].reset_index()
+    whole = difference.unstack("member").dropna().sort_index(axis=1)
     left = len(difference) - members * len(whole)
     notes = []
     if left:
         notes.append(f"Draws without a partner or a member: {left}. They are in the mean, not in the anytime evidence.")
     position = {seed: i for i, seed in enumerate(seeds)}
     first_hole = min((position[hole] for hole in holes), default=len(seeds))
-    whole = whole.assign(position=whole["seed"].map(position)).sort_values(["position", "draw"])
-    ready = whole[whole["position"] < first_hole]
+    seed, draw = (whole.index.get_level_values(name) for name in ("seed", "draw"))
+    at = seed.map(position).to_numpy(dtype=int)
+    order = np.lexsort((draw, at))
+    ready = whole.to_numpy(dtype=float)[order[at[order] < first_hole]]
     if holes:
         shown = some([str(hole) for hole in sorted(set(holes))])
         waiting = len(whole) - len(ready)
         notes.append(f"Started, not finished: seed {shown}. Rounds that wait until it is rerun: {waiting}.")
-    return ready["mean"].to_numpy(dtype=float), notes
+    return ready, notes
 
 
 def _seed_order(table: pd.DataFrame, order: Sequence[int] | None, holes: Sequence[int]) -> tuple[list[int], list[str]]:

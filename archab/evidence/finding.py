@@ -4,7 +4,23 @@ import math
 from dataclasses import dataclass
 
 from archab.evidence import wording as words
+from archab.evidence.headline import title as finding
+from archab.evidence.headline import word
 from archab.evidence.outcome import Verdict
+
+__all__ = [
+    "SCORED",
+    "better",
+    "between",
+    "decided",
+    "effect",
+    "finding",
+    "level",
+    "measured",
+    "replicate",
+    "replicates",
+    "word",
+]
 
 SCORED = (
     "error: held out, a target at most 1 (a constant), geometric mean. Intervals and p: of a single look (Holm), "
@@ -34,15 +50,6 @@ def better(verdict: Verdict) -> Better | None:
     if verdict.verdict == "a_better":
         return Better("a", a, b, verdict.gmr)
     return Better("b", b, a, 1 / verdict.gmr) if verdict.verdict == "b_better" else None
-
-
-def finding(verdict: Verdict) -> str:
-    """What was found, as a title."""
-    if found := better(verdict):
-        return f"{found.name}'s typical error is {words.percent(1 - found.ratio)} lower than {found.other}'s"
-    if verdict.verdict == "equivalent":
-        return f"{verdict.names[0]} and {verdict.names[1]} learn equally well, within {verdict.margin_percent}"
-    return (verdict.reason or f"No winner yet between {verdict.names[0]} and {verdict.names[1]}").rstrip(".")
 
 
 def measured(verdict: Verdict) -> bool:

@@ -1,5 +1,6 @@
 """The fixed-n figures of a design, of all members together or of one: the same functions on more or fewer columns."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,15 +50,23 @@ def fixed(values: Array, is_a: np.ndarray | None, alpha: float = 0.05) -> Fixed:
     return _paired(values, alpha) if is_a is None else _unpaired(values, is_a)
 
 
-def estimate_of(differences: Array) -> Estimate:
-    """The stratified estimate of differences, shape (blocks, M), NaN where a block does not hold a member."""
-    return st.paired_estimate(*_contributions(differences))
+def estimate_of(values: Array, is_a: np.ndarray | None = None) -> Estimate:
+    """The stratified estimate of differences or scores, shapes as in `fixed`."""
+    return (
+        st.paired_estimate(*_contributions(values)) if is_a is None else st.unpaired_estimate(groups_of(values, is_a))
+    )
 
 
 def member_column(values: Array, is_a: np.ndarray | None, column: int) -> tuple[Array, np.ndarray | None]:
     """The blocks that hold one member, shape (n_m, 1), with their sides."""
     held = ~np.isnan(values[:, column])
     return values[held][:, [column]], None if is_a is None else is_a[held]
+
+
+def ratio_interval(low: float, high: float) -> tuple[float, float]:
+    """An interval of theta as one of ratios; NaN where it is unbounded or nothing was measured."""
+    bounded = math.isfinite(low) and math.isfinite(high)
+    return (math.exp(low), math.exp(high)) if bounded else (NAN, NAN)
 
 
 def _paired(values: Array, alpha: float) -> Fixed:

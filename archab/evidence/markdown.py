@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from archab.evidence import wording as words
-from archab.evidence.finding import SCORED, between, caveat_line, effect, level
+from archab.evidence.finding import SCORED, between, caveat_line, effect, level, word
 from archab.evidence.outcome import Verdict
 
 
@@ -14,8 +14,8 @@ def described(verdicts: Sequence[Verdict]) -> str:
         return _one(verdicts[0])
     head = "| configuration | verdict | lower error | p adjusted | targets |\n|---|---|---|---|---|\n"
     lines = [
-        f"| {_cell(v.label)} | {v.verdict} | {_effect(v.gmr, *v.interval())} | {words.probability(v.p_adjusted)} "
-        f"| {v.blocks} |"
+        f"| {_cell(v.label)} | {word(v)} | {_effect(v.gmr, *v.interval())} | "
+        f"{words.probability(v.p_adjusted, v.settings.alpha)} | {v.blocks} |"
         for v in verdicts
     ]
     return head + "\n".join(lines) + "\n\n" + "\n\n".join(f"### {_cell(v.label)}\n\n{_one(v)}" for v in verdicts)
@@ -26,10 +26,11 @@ def _one(verdict: Verdict) -> str:
     head = f"| member | {_cell(a)} | {_cell(b)} | lower error | p |\n|---|---|---|---|---|\n"
     lines = [
         f"| {_cell(verdict.member_name(m.member))} | {words.error(m.typical_a)} | {words.error(m.typical_b)} "
-        f"| {_effect(m.gmr, m.ci_low, m.ci_high)} | {words.probability(m.p_holm)} |"
+        f"| {_effect(m.gmr, m.ci_low, m.ci_high)} | {words.probability(m.p_holm, verdict.settings.alpha)} |"
         for m in verdict.members
     ]
-    whole = f"| **all** | | | {_effect(verdict.gmr, *verdict.interval())} | {words.probability(verdict.p_value)} |"
+    p = words.probability(verdict.p_value, verdict.settings.alpha)
+    whole = f"| **all** | | | {_effect(verdict.gmr, *verdict.interval())} | {p} |"
     rest = verdict.paragraph().removeprefix(verdict.sentence()).strip()
     s = verdict.settings
     rule = f"Rule: {s.name}, error rate {s.alpha:g}, margin {verdict.margin_percent}."

@@ -13,7 +13,7 @@ from archab.evidence.design import Design
 from archab.evidence.fixed import NAN, fixed, groups_of, member_column
 from archab.evidence.linear import fit_of
 from archab.evidence.notes import Note
-from archab.evidence.outcome import Member
+from archab.evidence.outcome import Member, Rule
 from archab.evidence.wording import called, listed
 from archab.results import CONTROLS
 
@@ -35,8 +35,9 @@ def at_a_glance(design: Design) -> dict[str, float]:
     return {**figures, "member/prob_a_better": better}
 
 
-def describe(design: Design, gate: float, alpha: float, control: pd.DataFrame | None = None) -> tuple[Member, ...]:
+def describe(design: Design, gate: float, rule: Rule, control: pd.DataFrame | None = None) -> tuple[Member, ...]:
     """One `Member` each, p_holm = max(gate, Holm over members), with the pooled p as the gate."""
+    alpha = rule.alpha
     figures = [fixed(*member_column(design.values, design.is_a, j), alpha) for j in range(len(design.members))]
     adjusted = np.maximum(gate, st.holm([f.p for f in figures]))
     sizes = _sizes(design)
@@ -59,6 +60,7 @@ def describe(design: Design, gate: float, alpha: float, control: pd.DataFrame | 
                 ci_high=float(np.exp(high)),
                 p_value=f.p,
                 p_holm=float(p_holm),
+                p_equivalence=st.equivalence_p(f.estimate, rule.margin),
                 prob_a_better=f.share,
                 lower=f.lower,
                 typical_a=float(np.exp(scores["a"].mean())),
@@ -104,19 +106,6 @@ def limited(members: Sequence[Member], control_name: str, member_names: Sequence
     where = listed([called(m.member, member_names) for m in held])
     control = f"the control ({control_name}) reaches only {reached} on the same targets"
     return [Note("limited by training", f"Limited by training, not by size: {control} ({where}).")]
-
-
-def disagreeing(
-    members: Sequence[Member], alpha: float, names: tuple[str, str], member_names: Sequence[str]
-) -> list[Note]:
-    """The note on members that point to opposite sides, each by its own p after Holm, without the gate."""
-    passed = st.holm([m.p_value for m in members]) <= alpha
-    own = [(called(m.member, member_names), m.theta) for m, found in zip(members, passed, strict=True) if found]
-    for_a, for_b = [name for name, theta in own if theta < 0], [name for name, theta in own if theta > 0]
-    if not (for_a and for_b):
-        return []
-    text = f"{names[0]} is better at {listed(for_a)}, {names[1]} at {listed(for_b)}, each by itself"
-    return [Note("members disagree", f"Members disagree: {text}.")]
 
 
 def _block_scores(students: pd.DataFrame, member: int, side: str) -> st.Array:

@@ -4,10 +4,14 @@ import math
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
+from archab.evidence import headline
 from archab.evidence import wording as words
 from archab.evidence.design import Design
 from archab.evidence.notes import Note, caveats
-from archab.evidence.sequential import EARLY, Forecast
+from archab.evidence.sequential import EARLY, Forecast, crossing
+from archab.evidence.statistics import holm
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -16,7 +20,15 @@ Decision = Literal["a_better", "b_better", "equivalent", "undecided"]
 RuleName = Literal["anytime", "fixed", "hybrid"]
 # Why there is no winner and no equivalence, beyond evidence that does not reach; empty where there is none of these.
 Status = Literal[
-    "", "too_few", "members_disagree", "opposed", "learnt_nothing", "few_learnt", "nothing_measured", "below_linear"
+    "",
+    "too_few",
+    "members_disagree",
+    "members_open",
+    "opposed",
+    "learnt_nothing",
+    "few_learnt",
+    "nothing_measured",
+    "below_linear",
 ]
 
 
@@ -61,6 +73,7 @@ class Member:
 
     Attributes:
         p_holm: the larger of the pooled p and Holm's over members.
+        p_equivalence: of two one-sided tests against the margin.
         lower: on how many blocks A's error is the lower one; None where unpaired.
         typical_a, typical_b: geometric mean over blocks.
         size_a, size_b: the measure of its networks; NaN where the rows have none.
@@ -83,6 +96,7 @@ class Member:
     ci_high: float
     p_value: float
     p_holm: float
+    p_equivalence: float
     prob_a_better: float
     lower: int | None
     typical_a: float
@@ -106,7 +120,8 @@ class Member:
 class Verdict:
     """A verdict and all that it rests on. NaN stands for a figure that the design does not have.
 
-    theta = E[y_A − y_B] in logs; gmr, ci_low, ci_high and the anytime interval are ratios of A's to B's typical error.
+    theta = E[y_A − y_B] in logs; gmr and the ends of intervals are ratios of A's to B's typical error: `ci` of a single
+    look, `anytime` valid however often one looked, `interval` that of the rule in force.
     The first fields are the JSON object, in which notes are their texts; those after `notes` are for text, tables and
     figures. `reason` is what `status` means here, in words.
     """
@@ -118,6 +133,8 @@ class Verdict:
     blocks: int
     theta: float
     gmr: float
+    interval_low: float
+    interval_high: float
     ci_low: float
     ci_high: float
     anytime_low: float
@@ -171,14 +188,7 @@ class Verdict:
 
     def sentence(self) -> str:
         """The verdict in one line."""
-        a, b = self.names
-        if self.verdict == "a_better":
-            return f"{a} learns better than {b}: its typical error is {words.lower(self.gmr)}."
-        if self.verdict == "b_better":
-            return f"{b} learns better than {a}: its typical error is {words.lower(1 / self.gmr)}."
-        if self.verdict == "equivalent":
-            return f"{a} and {b} learn equally well: any difference is within {self.margin_percent}."
-        return self.reason or f"No winner yet between {a} and {b}."
+        return headline.sentence(self)
 
     def paragraph(self) -> str:
         """The verdict with its range, evidence, sizes, counts, limits and next step, in plain words."""
@@ -205,10 +215,45 @@ class Verdict:
         return caveats(self.notes)
 
     def interval(self) -> tuple[float, float]:
-        """The interval of the gmr that belongs to the rule: anytime, else the fixed-n one. NaN where there is none."""
-        if self.rule == "anytime":
-            return self.anytime_low, self.anytime_high
-        return self.ci_low, self.ci_high
+        """The interval of the gmr that belongs to the rule. NaN where there is none."""
+        return self.interval_low, self.interval_high
+
+    @property
+    def own_sides(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The positions of members that are for A and for B each by itself: p of a single look after Holm, no gate."""
+        passed = holm([m.p_value for m in self.members]) <= self.settings.alpha
+        found = [(i, m.theta) for i, m in enumerate(self.members) if passed[i]]
+        return tuple(i for i, theta in found if theta < 0), tuple(i for i, theta in found if theta > 0)
+
+    @property
+    def _deciding(self) -> float:
+        """The log of E at which the rule decides on the way, after Holm over the family; infinite where it does not."""
+        if self.rule == "fixed":
+            return math.inf
+        share = EARLY if self.rule == "hybrid" else 1.0
+        corrected = max(1.0, self.p_adjusted / self.p_rule) if self.p_rule > 0 else 1.0
+        return math.log(corrected / (share * self.settings.alpha))
+
+    @property
+    def decided_at(self) -> int | None:
+        """The round, from 1, at which E named the winner; None where there is none, or another test did."""
+        if self.verdict not in ("a_better", "b_better") or self.rule == "fixed":
+            return None
+        return crossing(
+            self.log_e[: self.settings.planned if self.rule == "hybrid" else None], math.exp(-self._deciding)
+        )
+
+    @property
+    def faded(self) -> bool:
+        """Whether all rounds together no longer show what E decided on the way: neither E does, nor a single look."""
+        if self.decided_at is None:
+            return False
+        return self.log_e[-1] < self._deciding - 1e-12 and self.p_value > self.settings.alpha
+
+    @property
+    def margin_share(self) -> float:
+        """By what share an error is lower at the margin: 1.10 is .0909."""
+        return 1 - 1 / self.settings.margin
 
     @property
     def margin_percent(self) -> str:
@@ -236,34 +281,53 @@ class Verdict:
         return f"Whether the difference exceeds the {self.margin_percent} that was declared to matter is open."
 
     def range_sentence(self) -> str:
-        """The rule's own interval, and what an undecided one still allows; empty where there is none."""
+        """The rule's own interval, and what must be said of it; empty where there is none."""
         low, high = self.interval()
         if self.blocks < 6 or not (math.isfinite(low) and math.isfinite(high)):
-            return ""
-        valid = ", valid however often one looked" if self.rule == "anytime" else " of a single look"
-        level = f"{100 * (1 - self.settings.alpha):g}% interval{valid}"
-        text = f"Plausible range: {words.span(low, high, self.names)} ({level})."
-        if self.verdict != "undecided" or self.reason:
-            return text
+            return self._no_range()
+        level = f"{100 * (1 - self.settings.alpha):g}% interval{self.validity}"
+        text = f"Plausible range: {words.span(low, high, self.names, self.margin_share)} ({level})."
+        if not low <= self.gmr <= high:
+            return f"{text} The ratio over all targets lies outside of it: later rounds differ from those before."
+        if self.verdict in ("a_better", "b_better") and low < 1 < high:
+            return f"{text} The test decides, the interval is a little wider."
         margin = self.settings.margin
         beyond, equal = low < 1 / margin or high > margin, low <= 1 <= high
-        if equal and beyond:
-            return f"{text} No difference is possible, and so is one of more than {self.margin_percent}."
+        if self.verdict == "undecided" and not self.reason and equal and beyond:
+            limit = words.percent(self.margin_share)
+            return f"{text} No difference is possible, and so is one beyond the margin ({limit} lower)."
         return text
+
+    @property
+    def validity(self) -> str:
+        """How often one may have looked for the rule's interval to hold, as it follows the word interval."""
+        if self.rule == "anytime":
+            return ", valid however often one looked"
+        return " of a single look" if self.rule == "fixed" else " of the two planned looks"
+
+    def _no_range(self) -> str:
+        """What is said where the rounds exclude every ratio between them."""
+        d = self.data.rounds
+        if self.rule == "fixed" or self.status == "too_few" or d.size < 7 or np.ptp(d) <= 1e-12:
+            return ""
+        return "No plausible range: early and later rounds exclude each other's."
 
     def evidence_sentence(self) -> str:
         """The evidence by which the rule decides."""
+        alpha = self.settings.alpha
         if not self.log_e or self.rule == "fixed":
-            return f"{words.p_is(self.p_value)}." if math.isfinite(self.p_value) else ""
-        share = EARLY if self.rule == "hybrid" else 1.0
-        decides = f"{1 / (share * self.settings.alpha):g} decides"
-        text = f"E = {words.evidence(max(self.log_e))} at its highest ({decides})."
-        if self.p_adjusted > self.p_rule * (1 + 1e-9):
-            adjusted = words.p_is(self.p_adjusted)
-            return f"{text[:-2]}, for one configuration alone); after correction for the others {adjusted}."
-        if self.verdict in ("a_better", "b_better") and self.rule == "anytime":
-            return f"Decided after {self.stop_at:,} of {len(self.log_e):,} rounds. {text}"
-        return text
+            return f"{words.p_is(self.p_value, alpha)}." if math.isfinite(self.p_value) else ""
+        bar = 1 / ((EARLY if self.rule == "hybrid" else 1.0) * alpha)
+        alone = self.p_adjusted > self.p_rule * (1 + 1e-9)
+        decides = f"{bar:g} decides{', for one configuration alone' if alone else ''}"
+        text = f"E = {words.evidence(max(self.log_e), bar)} at its highest ({decides})"
+        if self.faded:
+            text = f"{text} and {words.evidence(self.log_e[-1], bar)} at the end"
+        if alone:
+            return f"{text}; after correction for the others {words.p_is(self.p_adjusted, alpha)}."
+        if self.decided_at is not None and self.rule == "anytime":
+            return f"Decided after {self.decided_at:,} of {len(self.log_e):,} rounds. {text}."
+        return f"{text}."
 
     def home_sentence(self) -> str:
         """The home advantage; empty where the design has none."""

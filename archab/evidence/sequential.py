@@ -11,13 +11,11 @@ Background: Vovk and Wang, "Efficiency of nonparametric e-tests" (arXiv:2208.089
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import logsumexp
 
-from archab.evidence.statistics import Array, sign_flip_p
+from archab.evidence.statistics import Array, paired_estimate, sign_flip_p, t_interval
 
 SCALES = np.array([0.25, 0.5, 1.0, 2.0])
 RESAMPLES = 500
@@ -83,7 +81,10 @@ def direction(differences: ArrayLike, round_: int) -> int:
 
 
 def anytime_interval(differences: ArrayLike, alpha: float = 0.05) -> tuple[float, float]:
-    """All theta with E_n(d − theta) < 1/alpha, by bisection outwards from the theta at which both sides balance.
+    """All theta that no round has excluded: E_m(d − theta) < 1/alpha for every m <= n, by bisection of either end.
+
+    The confidence sets of all rounds hold theta together with probability 1 − alpha, and so does what they share: it
+    never grows, and it holds 0 exactly where E has not reached 1/alpha at any round.
 
     Args:
         differences: shape (n,).
@@ -101,14 +102,37 @@ def anytime_interval(differences: ArrayLike, alpha: float = 0.05) -> tuple[float
         return np.nan, np.nan
     # Beyond the data all z_t tend to one sign, and E to its largest value: look there for a point outside on each side.
     reach = spread
-    while min(_log_e_at(d, d.min() - reach), _log_e_at(d, d.max() + reach)) < bar:
+    while not (_excludes(d, bar, d.min() - reach)[0] and _excludes(d, bar, d.max() + reach)[1]):
         reach *= 2
-    low, high = d.min() - reach, d.max() + reach
-    balance = _bisect(lambda theta: _tilt(d, theta) > 0, low, high)
-    if _log_e_at(d, balance) >= bar:
-        return np.nan, np.nan
-    within = partial(_is_within, d, bar)
-    return _bisect(within, balance, low), _bisect(within, balance, high)
+    below, above = d.min() - reach, d.max() + reach
+    low = _bisect(lambda theta: not _excludes(d, bar, theta)[0], above, below)
+    high = _bisect(lambda theta: not _excludes(d, bar, theta)[1], below, above)
+    return (low, high) if low < high else (np.nan, np.nan)
+
+
+def anytime_within(differences: ArrayLike, margin: float, alpha: float = 0.05) -> bool:
+    """Whether the anytime interval of differences, shape (n,), lies within ± log(margin), a ratio above 1."""
+    d, edge = np.asarray(differences, dtype=float), float(np.log(margin))
+    if d.size < fewest_rounds(alpha):
+        return False
+    if not (_excludes(d, -np.log(alpha), -edge)[0] and _excludes(d, -np.log(alpha), edge)[1]):
+        return False
+    # The rounds may exclude every theta between them, hardly ever the mean.
+    return not any(_excludes(d, -np.log(alpha), float(d.mean()))) or bool(np.isfinite(anytime_interval(d, alpha)).all())
+
+
+def hybrid_interval(differences: ArrayLike, planned: int, alpha: float = 0.05) -> tuple[float, float]:
+    """What both looks of the hybrid rule leave, by the same union bound; the t interval stands in from N rounds on.
+
+    Returns:
+        (low, high) as of `anytime_interval`; NaN where the two exclude each other.
+    """
+    d = np.asarray(differences, dtype=float)[:planned]
+    low, high = anytime_interval(d, EARLY * alpha)
+    if d.size == planned and np.isfinite(low):
+        ends = t_interval(paired_estimate(d / planned), FINAL * alpha)
+        low, high = max(low, ends[0]), min(high, ends[1])
+    return (low, high) if low < high else (np.nan, np.nan)
 
 
 def hybrid_p(differences: ArrayLike, planned: int) -> float:
@@ -162,31 +186,20 @@ def _log_factors(d: Array) -> tuple[Array, Array]:
 
 
 def _log_mean(log_products: Array) -> Array:
-    return np.asarray(logsumexp(log_products, axis=-2) - np.log(SCALES.size))
+    return np.asarray(np.logaddexp.reduce(log_products, axis=-2) - np.log(SCALES.size))
 
 
-def _last(d: Array, theta: float) -> tuple[float, float]:
-    """`one_sided` after the last round alone."""
-    up, down = (float(_log_mean(factors.sum(-1, keepdims=True))[0]) for factors in _log_factors(d - theta))
-    return up, down
-
-
-def _log_e_at(d: Array, theta: float) -> float:
-    return float(np.logaddexp(*_last(d, theta)) - np.log(2))
-
-
-def _tilt(d: Array, theta: float) -> float:
-    up, down = _last(d, theta)
-    return up - down
-
-
-def _is_within(d: Array, bar: float, theta: float) -> bool:
-    return _log_e_at(d, theta) < bar
+def _excludes(d: Array, bar: float, theta: float) -> tuple[bool, bool]:
+    """Whether a round excludes theta as too low, and whether one does as too high."""
+    up, down = one_sided(d - theta)
+    # A hair below, as in `crossing`.
+    out = np.logaddexp(up, down) - np.log(2) >= bar - 1e-12
+    return bool((out & (up > down)).any()), bool((out & (up < down)).any())
 
 
 def _bisect(holds: Callable[[float], bool], true: float, false: float) -> float:
     """Where `holds` turns false between a point where it is true and one where it is false, from the true side."""
-    for _ in range(60):
+    for _ in range(40):
         middle = (true + false) / 2
         true, false = (middle, false) if holds(middle) else (true, middle)
     return float(true)

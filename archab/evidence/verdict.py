@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 
 from archab.errors import ArchabError
-from archab.evidence import linear, sequential, statistics
+from archab.evidence import equivalence, headline, linear, sequential, statistics
 from archab.evidence.curves import checked, training_notes
 from archab.evidence.design import Design, arrange
-from archab.evidence.fixed import NAN, Fixed, estimate_of, fixed
-from archab.evidence.members import describe, disagreeing, limited, size_ratios
+from archab.evidence.fixed import NAN, Fixed, estimate_of, fixed, member_column, ratio_interval
+from archab.evidence.members import describe, limited, size_ratios
 from archab.evidence.next_step import more_targets, next_step, train_longer
 from archab.evidence.notes import Note, noted
-from archab.evidence.outcome import Counts, Decision, Ratio, Rule, RuleName, Status, Verdict
+from archab.evidence.outcome import Counts, Decision, Member, Ratio, Rule, RuleName, Status, Verdict
 from archab.evidence.study import Study
-from archab.evidence.wording import counted, listed, percent
+from archab.evidence.wording import counted, listed, p_is, percent, span
 
 FEWEST_BLOCKS = 6
 MOST_CAPPED = 0.2
@@ -101,11 +101,14 @@ def assess(study: Study, settings: Rule) -> Verdict:
     p_rule = {"anytime": p_anytime, "fixed": whole.p}.get(settings.name, NAN)
     if settings.name == "hybrid" and settings.planned:
         p_rule = sequential.hybrid_p(design.rounds, settings.planned)
-    members = describe(design, whole.p, settings.alpha, study.control)
+    members = describe(design, whole.p, settings, study.control)
     students = design.students
-    low, high = _ratios(*statistics.t_interval(whole.estimate, settings.alpha))
-    anytime_low, anytime_high = _ratios(*sequential.anytime_interval(design.rounds, settings.alpha))
-    return Verdict(
+    single = ratio_interval(*statistics.t_interval(whole.estimate, settings.alpha))
+    anytime = ratio_interval(*sequential.anytime_interval(design.rounds, settings.alpha))
+    interval = {"anytime": anytime, "fixed": single}.get(settings.name, (NAN, NAN))
+    if settings.name == "hybrid" and settings.planned:
+        interval = ratio_interval(*sequential.hybrid_interval(design.rounds, settings.planned, settings.alpha))
+    verdict = Verdict(
         verdict="undecided",
         status="",
         rule=settings.name,
@@ -113,16 +116,18 @@ def assess(study: Study, settings: Rule) -> Verdict:
         blocks=whole.blocks,
         theta=whole.estimate.theta,
         gmr=math.exp(whole.estimate.theta),
-        ci_low=low,
-        ci_high=high,
-        anytime_low=anytime_low,
-        anytime_high=anytime_high,
+        interval_low=interval[0],
+        interval_high=interval[1],
+        ci_low=single[0],
+        ci_high=single[1],
+        anytime_low=anytime[0],
+        anytime_high=anytime[1],
         p_value=whole.p,
         p_adjusted=p_rule,
         p_rule=p_rule,
         p_wilcoxon=whole.p_wilcoxon,
         p_brunnermunzel=whole.p_brunnermunzel,
-        p_equivalence=statistics.equivalence_p(whole.estimate, settings.margin),
+        p_equivalence=_equivalence_p(whole, members, settings),
         p_anytime=p_anytime,
         log_e=tuple(log_e.tolist()),
         stop_at=sequential.crossing(log_e, settings.alpha),
@@ -138,7 +143,6 @@ def assess(study: Study, settings: Rule) -> Verdict:
         more_targets=more_targets(design, whole, settings.alpha),
         notes=(
             *_notes(design, whole, settings),
-            *disagreeing(members, settings.alpha, names, study.member_names),
             *linear.note(members, names, study.member_names, study.longer),
             *limited(members, study.control_name, study.member_names),
             *_said(study, names, settings.margin),
@@ -148,6 +152,7 @@ def assess(study: Study, settings: Rule) -> Verdict:
         member_names=tuple(study.member_names),
         data=design,
     )
+    return replace(verdict, notes=(*verdict.notes, *_disagreement_note(verdict)))
 
 
 def _said(study: Study, names: tuple[str, str], margin: float) -> list[Note]:
@@ -170,6 +175,7 @@ def decide(verdict: Verdict, *, p_adjusted: float | None = None, family: int = 1
     p = verdict.p_rule if p_adjusted is None else p_adjusted
     decision, status, reason = _decision(verdict, p, family)
     decided = replace(verdict, verdict=decision, status=status, reason=reason, p_adjusted=p)
+    decided = replace(decided, notes=(*decided.notes, *_faded_note(decided)))
     if decision != "undecided" or status == "below_linear":
         return replace(decided, next_step=train_longer(decided, command))
     ahead = sequential.forecast(verdict.data.rounds, verdict.settings.alpha / family)
@@ -198,10 +204,17 @@ def _decision(verdict: Verdict, p: float, family: int) -> tuple[Decision, Status
         if better * verdict.theta > 0:
             return ("a_better" if better < 0 else "b_better"), "", ""
         return "undecided", *_disagreement(verdict)
-    if not (_within_margin(verdict, family) or _nothing_measured(verdict.data)):
+    within = _within_margin(verdict, family)
+    if within.all or _nothing_measured(verdict.data):
+        status, refusal = _refusal(verdict)
+        return ("undecided" if status else "equivalent"), status, refusal
+    if where := _opposite(verdict):
+        return "undecided", "members_disagree", f"Undecided: members disagree. {where}."
+    if not within.pooled:
         return "undecided", "", ""
-    status, refusal = _refusal(verdict)
-    return ("undecided" if status else "equivalent"), status, refusal
+    beyond = headline.places(verdict, tuple(i for i, inside in enumerate(within.members) if not inside))
+    together = f"all members together are within {verdict.margin_percent}, not yet so {beyond}"
+    return "undecided", "members_open", f"Undecided: {together}."
 
 
 def _direction(verdict: Verdict) -> int:
@@ -214,20 +227,18 @@ def _direction(verdict: Verdict) -> int:
     return sequential.direction(design.rounds, verdict.stop_at or len(design.rounds))
 
 
-def _within_margin(verdict: Verdict, family: int) -> bool:
+def _within_margin(verdict: Verdict, family: int) -> equivalence.Within:
     design, settings = verdict.data, verdict.settings
     alpha = settings.alpha / family
-    if settings.name == "fixed":
-        return verdict.p_equivalence <= alpha
+    if settings.name == "anytime":
+        return equivalence.anytime(design.member_rounds, settings.margin, alpha)
     if settings.name == "hybrid" and settings.planned:
-        if len(design.rounds) < settings.planned:
-            return False
-        estimate = statistics.paired_estimate(design.rounds[: settings.planned] / settings.planned)
-        return statistics.equivalence_p(estimate, settings.margin) <= alpha
-    interval = (verdict.anytime_low, verdict.anytime_high)
-    if family > 1:
-        interval = _ratios(*sequential.anytime_interval(design.rounds, alpha))
-    return 1 / settings.margin < interval[0] and interval[1] < settings.margin
+        planned = design.member_rounds[: settings.planned]
+        if len(planned) < settings.planned:
+            return equivalence.Within(False, tuple(False for _ in verdict.members))
+        return equivalence.of_rounds(planned, settings.margin, alpha)
+    members = [estimate_of(*member_column(design.values, design.is_a, j)) for j in range(len(design.members))]
+    return equivalence.one_look(estimate_of(design.values, design.is_a), members, settings.margin, alpha)
 
 
 def _refusal(verdict: Verdict) -> tuple[Status, str]:
@@ -236,7 +247,7 @@ def _refusal(verdict: Verdict) -> tuple[Status, str]:
     shares = (verdict.capped.a / verdict.students.a, verdict.capped.b / verdict.students.b)
     if max(shares) > MOST_CAPPED:
         worse = shares.index(max(shares))
-        learnt = f"{percent(shares[worse])} of {verdict.names[worse]}'s students learnt nothing"
+        learnt = f"{percent(shares[worse], MOST_CAPPED)} of {verdict.names[worse]}'s students learnt nothing"
         return "learnt_nothing", f"Undecided: {learnt}, and two untrained sides are not equal."
     sides = [design.capped] if design.is_a is None else [design.capped[design.is_a], design.capped[~design.is_a]]
     if (uncapped := min(int((~side).sum()) for side in sides)) < FEWEST_BLOCKS:
@@ -260,26 +271,44 @@ def _nothing_measured(design: Design) -> bool:
 
 
 def _disagreement(verdict: Verdict) -> tuple[Status, str]:
-    passed = [m for m in verdict.members if m.p_holm <= verdict.settings.alpha]
-    for_a, for_b = ([verdict.member_name(m.member) for m in passed if sign * m.theta < 0] for sign in (1, -1))
-    if not (for_a and for_b):
-        return "opposed", "Undecided: the evidence and the mean point to opposite sides; members may disagree."
-    a, b = verdict.names
-    where = f"{a} is better at {listed(for_a)}, {b} at {listed(for_b)}"
-    return "members_disagree", f"Undecided: members disagree. {where}."
+    if where := _opposite(verdict):
+        return "members_disagree", f"Undecided: members disagree. {where}."
+    return "opposed", "Undecided: the evidence and the mean point to opposite sides; members may disagree."
 
 
-def _ratios(low: float, high: float) -> tuple[float, float]:
-    """An interval of theta as one of ratios; NaN where it is unbounded or nothing was measured."""
-    bounded = math.isfinite(low) and math.isfinite(high)
-    return (math.exp(low), math.exp(high)) if bounded else (NAN, NAN)
+def _opposite(verdict: Verdict) -> str:
+    """Which members are decided for A and which for B, each by itself; empty where not both are."""
+    own = [[verdict.member_name(verdict.members[i].member) for i in side] for side in verdict.own_sides]
+    if not all(own):
+        return ""
+    lower = "is better" if verdict.design == "paired" else "has the lower error"
+    return f"{verdict.names[0]} {lower} at {listed(own[0])}, {verdict.names[1]} at {listed(own[1])}"
+
+
+def _disagreement_note(verdict: Verdict) -> list[Note]:
+    where = _opposite(verdict)
+    return [Note("members disagree", f"Members disagree: {where}, each by itself.")] if where else []
+
+
+def _faded_note(verdict: Verdict) -> list[Note]:
+    if not verdict.faded:
+        return []
+    single = f"{p_is(verdict.p_value, verdict.settings.alpha)}, {span(verdict.ci_low, verdict.ci_high, verdict.names)}"
+    stopped = f"The rule allowed to stop at round {verdict.decided_at:,}, and its error rate is that of stopping there"
+    return [Note("faded", f"{stopped}. What came after does not bear it out: a single look at all gives {single}.")]
+
+
+def _equivalence_p(whole: Fixed, members: Sequence[Member], settings: Rule) -> float:
+    """The largest p of all members together and of each, which are all to be within the margin."""
+    each = [statistics.equivalence_p(whole.estimate, settings.margin), *(m.p_equivalence for m in members)]
+    return float(np.max(each))
 
 
 def _home_advantage(design: Design, alpha: float) -> Ratio | None:
     if design.home is None:
         return None
     estimate = estimate_of(design.home)
-    return Ratio(math.exp(estimate.theta), *_ratios(*statistics.t_interval(estimate, alpha)))
+    return Ratio(math.exp(estimate.theta), *ratio_interval(*statistics.t_interval(estimate, alpha)))
 
 
 def _counts(students: pd.DataFrame, which: pd.Series) -> Counts:

@@ -6,20 +6,39 @@ from collections.abc import Sequence
 MINUS = "\N{MINUS SIGN}"
 
 
-def lower(ratio: float) -> str:
-    """A ratio of errors below 1 in words: 0.79 is "21% lower", 0.38 is "62% lower (2.6 times)"."""
+def lower(ratio: float, what: str = "lower", bar: float = math.nan) -> str:
+    """A ratio of errors below 1 in words: "21% lower", from a half on "62% lower (2.6 times)"; `bar`: see `percent`."""
     times = f" ({factor(1 / ratio)} times)" if ratio <= 0.5 else ""
-    return f"{percent(1 - ratio)} lower{times}"
+    return f"{percent(1 - ratio, bar)} {what}{times}"
 
 
-def percent(share: float) -> str:
-    """A share in per cent: whole above 1%, and never rounded to 0% or 100%."""
+def percent(share: float, bar: float = math.nan) -> str:
+    """A share in per cent: whole above 1%, and never rounded to 0% or 100%, nor onto or over a bar that it misses."""
     value = 100 * share
     if 0 < value < 0.1:
         return "less than 0.1%"
     if value < 0.95 or 99.5 <= value < 100:
         return f"{math.floor(value * 10) / 10:g}%" if value > 99 else f"{value:.1f}%".replace(".0%", "%")
-    return f"{value:.0f}%"
+    return f"{telling(value, 100 * bar, f'{value:.0f}')}%"
+
+
+def telling(value: float, bar: float, usual: str) -> str:
+    """A positive number as it is usually rounded, or with as many figures as it takes to stay on its side of a bar.
+
+    A figure that is below the bar must not read as on it, nor one that is above it. A NaN bar is none.
+    """
+    if (
+        math.isnan(bar)
+        or math.isclose(value, bar, rel_tol=1e-9)
+        or _same_side(float(usual.replace(",", "")), value, bar)
+    ):
+        return usual
+    figures = (f"{value:.{digits}g}" for digits in range(2, 15))
+    return next(shown for shown in figures if _same_side(float(shown), value, bar))
+
+
+def _same_side(shown: float, value: float, bar: float) -> bool:
+    return shown < bar if value < bar else shown > bar
 
 
 def signed(ratio: float) -> str:
@@ -30,13 +49,13 @@ def signed(ratio: float) -> str:
     return f"+{value}%" if value > 0 else f"{MINUS}{-value}%" if value < 0 else "0%"
 
 
-def span(low: float, high: float, names: tuple[str, str]) -> str:
+def span(low: float, high: float, names: tuple[str, str], bar: float = math.nan) -> str:
     """An interval for the ratio of A's to B's error: "12% to 28% lower", or from one side's gain to the other's."""
     if high <= 1:
-        return f"{percent(1 - high)} to {percent(1 - low)} lower"
+        return f"{percent(1 - high, bar)} to {percent(1 - low, bar)} lower"
     if low >= 1:
-        return f"{percent(1 - 1 / low)} to {percent(1 - 1 / high)} lower"
-    return f"from {names[0]} {percent(1 - low)} lower to {names[1]} {percent(1 - 1 / high)} lower"
+        return f"{percent(1 - 1 / low, bar)} to {percent(1 - 1 / high, bar)} lower"
+    return f"from {names[0]} {percent(1 - low, bar)} lower to {names[1]} {percent(1 - 1 / high, bar)} lower"
 
 
 def factor(value: float) -> str:
@@ -76,27 +95,29 @@ def seeds(numbers: Sequence[int]) -> str:
     return f"seed={','.join(map(str, ordered))}"
 
 
-def evidence(log_e: float) -> str:
-    """E in words: "7.9", "1,200", "7.9 million", "10^15"."""
-    if log_e < math.log(1000):
-        return f"{math.exp(log_e):.2g}" if log_e < math.log(100) else f"{math.exp(log_e):.0f}"
+def evidence(log_e: float, bar: float = math.nan) -> str:
+    """E in words: "7.9", "1,200", "7.9 million", "10^15"; never rounded onto a bar that it misses, such as 20."""
     if log_e < math.log(1e6):
-        return f"{math.exp(log_e):,.0f}"
+        e = math.exp(log_e)
+        return telling(e, bar, f"{e:.2g}" if e < 100 else f"{e:,.0f}")
     if log_e < math.log(1e9):
         return f"{math.exp(log_e) / 1e6:,.3g} million"
     return f"10^{log_e / math.log(10):.0f}"
 
 
-def probability(p: float) -> str:
-    """A p-value for tables: "0.012", "<.001", a dash where there is none."""
+def probability(p: float, alpha: float = math.nan) -> str:
+    """A p-value for tables: "0.012", "<.001", a dash where there is none; never rounded onto an alpha it misses."""
     if not math.isfinite(p):
         return "–"
-    return "<.001" if p < 0.001 else f"{p:.2g}" if p >= 0.0995 else f"{p:.3f}"
+    if p < 0.001 and not p > alpha:
+        return "<.001"
+    return telling(p, alpha, f"{p:.2g}" if p >= 0.0995 or p < 0.001 else f"{p:.3f}")
 
 
-def p_is(p: float) -> str:
+def p_is(p: float, alpha: float = math.nan) -> str:
     """A p-value for a sentence: "p = 0.012", "p < .001"."""
-    return f"p < {probability(p)[1:]}" if p < 0.001 else f"p = {probability(p)}"
+    shown = probability(p, alpha)
+    return f"p < {shown[1:]}" if shown.startswith("<") else f"p = {shown}"
 
 
 def called(member: int, names: Sequence[str]) -> str:

@@ -3,6 +3,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from archab.evidence import sequential as seq
 
@@ -91,12 +92,26 @@ def test_the_interval_ends_where_e_reaches_its_bar(alpha):
         low, high = seq.anytime_interval(d, alpha)
         # E jumps where theta passes the first difference, whose z is its sign alone: an edge may lie at that jump.
         for edge, outwards in ((low, -1e-7), (high, 1e-7)):
-            assert seq.log_e_path(d - edge - outwards)[-1] >= -np.log(alpha) - 1e-5
-            assert seq.log_e_path(d - edge + outwards)[-1] < -np.log(alpha) + 1e-5
+            assert seq.log_e_path(d - edge - outwards).max() >= -np.log(alpha) - 1e-5
+            assert seq.log_e_path(d - edge + outwards).max() < -np.log(alpha) + 1e-5
         inside = np.linspace(low, high, 50)[1:-1]
         outside = np.concatenate([low - np.geomspace(0.01, 100, 30), high + np.geomspace(0.01, 100, 30)])
-        assert (seq.log_e_path(d - inside[:, None])[:, -1] < -np.log(alpha)).all()
-        assert (seq.log_e_path(d - outside[:, None])[:, -1] >= -np.log(alpha)).all()
+        assert (seq.log_e_path(d - inside[:, None]).max(axis=1) < -np.log(alpha)).all()
+        assert (seq.log_e_path(d - outside[:, None]).max(axis=1) >= -np.log(alpha)).all()
+
+
+def test_a_rule_decides_exactly_where_its_interval_holds_no_equality():
+    for seed, drift in itertools.product(range(8), (0.0, 0.3, 0.5)):
+        d = np.random.default_rng(seed).normal(np.linspace(drift, -0.2, 40), 0.4)
+        low, high = seq.anytime_interval(d)
+        assert (low <= 0 <= high) == (seq.anytime_p(seq.log_e_path(d)) > 0.05) or np.isnan(low)
+        assert seq.anytime_within(d, np.exp(0.2)) == (low > -0.2 and high < 0.2)
+        early = seq.hybrid_interval(d, 60)
+        assert np.allclose(early, seq.anytime_interval(d, 0.02), equal_nan=True)
+        low, high = seq.hybrid_interval(d, 30)
+        t = stats.ttest_1samp(d[:30], 0).confidence_interval(0.97)
+        ends = seq.anytime_interval(d[:30], 0.02)
+        assert np.isnan(low) or np.allclose((low, high), (max(ends[0], t.low), min(ends[1], t.high)))
 
 
 def test_the_interval_is_unbounded_below_seven_rounds_and_never_a_point():

@@ -15,15 +15,18 @@ from tables import crossed_rows, paired_rows, random_rows, swapped, unpaired_row
 
 from archab.errors import ArchabError
 from archab.evidence import terminal
+from archab.evidence.finding import finding, word
+from archab.evidence.markdown import described
 from archab.evidence.notes import Note, kept, restored
 from archab.evidence.report.plain import minded
 from archab.evidence.study import Study
 from archab.evidence.verdict import judge
 
 NAMES = (
-    "sentence names verdict status rule design blocks theta gmr ci_low ci_high anytime_low anytime_high p_value "
-    "p_adjusted p_wilcoxon p_brunnermunzel p_equivalence p_anytime log_e stop_at prob_a_better diverged capped "
-    "size_ratio members home_advantage more_targets notes caveats students alpha margin planned next_step"
+    "sentence names verdict status rule design blocks theta gmr interval_low interval_high ci_low ci_high "
+    "anytime_low anytime_high p_value p_adjusted p_wilcoxon p_brunnermunzel p_equivalence p_anytime log_e stop_at "
+    "prob_a_better diverged capped size_ratio members home_advantage more_targets notes caveats students alpha "
+    "margin planned next_step"
 )
 
 
@@ -328,6 +331,83 @@ def test_members_that_pass_holm_are_named_where_sizes_disagree():
     v = judge(paired_rows({0: strong, 3: weak + extra}))
     assert v.verdict == "undecided"
     assert v.sentence() == "Undecided: members disagree. A is better at member 0, B at member 3."
+
+
+@pytest.mark.parametrize(("rule", "planned"), [("anytime", None), ("fixed", None), ("hybrid", 40)])
+def test_members_that_cancel_are_not_equivalent_and_those_beyond_the_margin_are_named(rule, planned):
+    spread = np.random.default_rng(6).normal(0, 0.04, (3, 40))
+    opposite = judge(
+        paired_rows({0: noise_around(0.25, spread[0]), 1: noise_around(-0.25, spread[1])}), rule=rule, planned=planned
+    )
+    assert opposite.sentence() == "Undecided: members disagree. A is better at member 1, B at member 0."
+    assert (opposite.status, "members disagree" in opposite.caveats) == ("members_disagree", True)
+    assert opposite.p_equivalence == max(m.p_equivalence for m in opposite.members)
+    wide = {m: noise_around(0.0, (10 if m == 1 else 1) * spread[m]) for m in range(3)}
+    one = judge(paired_rows(wide), rule=rule, planned=planned, member_names=["small", "middle", "large"])
+    said = "Undecided: all members together are within 10%, not yet so at middle."
+    assert (one.sentence(), one.status) == (said, "members_open")
+    assert judge(paired_rows({0: wide[0], 2: wide[2]}), rule=rule, planned=planned).verdict == "equivalent"
+
+
+def noise_around(mean: float, spread: np.ndarray) -> list[tuple[float, float]]:
+    return [(-3 + mean + x, -3.0) for x in spread - spread.mean()]
+
+
+def test_a_winner_says_where_the_other_side_is_better():
+    spread = np.random.default_rng(7).normal(0, 0.1, (4, 30))
+    names = {"names": ("n-diagonal", "LoRA"), "member_names": ["rank 2", "rank 4", "rank 8", "rank 16"]}
+
+    def sentence(*means: float) -> str:
+        return judge(
+            paired_rows({i: noise_around(m, s) for i, (m, s) in enumerate(zip(means, spread, strict=True))}), **names
+        ).sentence()
+
+    lower = "over all, LoRA's typical error is 33% lower."
+    assert (
+        sentence(0.6, 0.6, 0.6, -0.2) == f"LoRA learns better than n-diagonal to rank 8, n-diagonal at rank 16: {lower}"
+    )
+    assert sentence(0.6, -0.2, 0.6, 0.6) == (
+        f"LoRA learns better than n-diagonal at rank 2, rank 8 and rank 16, n-diagonal at rank 4: {lower}"
+    )
+    assert "LoRA learns better than n-diagonal: its" in sentence(0.6, 0.6, 0.6, 0.0)
+
+
+def test_a_direct_verdict_says_what_it_measured_and_never_that_a_side_learns_better():
+    rng = np.random.default_rng(8)
+    rows = unpaired_rows({0: tuple(rng.normal(-2, 0.3, (2, 30)) - [[0.0], [1.1]])})
+    v = judge(rows, names=("P", "Q"))
+    said = "Q's students on P's targets err 67% less (3 times) than P's on Q's"
+    assert (v.verdict, v.sentence()) == ("b_better", f"{said}; this design cannot tell skill from easier targets.")
+    assert finding(v) == "Q's students err 67% less on their targets than P's on theirs"
+    assert word(v) == "B lower"
+    foreign = judge(rows.drop(columns="source"), names=("P", "Q"))
+    assert foreign.sentence().startswith("Q's students on their targets err 67% less (3 times) than P's on theirs; ")
+    for shown in (v, foreign):
+        assert "better" not in shown.paragraph() + described([shown])
+    alike = judge(unpaired_rows({0: tuple(np.linspace(-2.05, -1.95, 40) + np.zeros((2, 1)))}), rule="fixed")
+    assert alike.sentence().startswith(
+        "A's students on B's targets err as B's on A's: any difference is within 10%; this"
+    )
+
+
+def test_a_winner_whose_evidence_has_faded_says_so_and_its_range_is_that_of_the_rule():
+    # By chance E crosses in round 17 and falls again; no difference is there.
+    v = judge(paired_rows({0: [(-4 + x, -4.0) for x in np.random.default_rng(58).normal(0.0, 0.4, 171)]}))
+    said = "decided at round 17; since then the evidence has faded: all 171 rounds together do not show it"
+    assert v.sentence() == f"A learns better than B, {said} (typical error 3% lower)."
+    assert (v.faded, v.caveats) == (True, ("the evidence has faded since",))
+    assert v.interval()[0] < v.gmr < v.interval()[1] < 1 < v.ci_high
+    assert f"a single look at all gives p = {v.p_value:.2g}, from A 9% lower to B 3% lower" in v.notes[-1].text
+    assert not judge(paired_rows({0: noise(40, 0.1, mean=0.5)})).faded
+
+
+def test_rounds_that_exclude_each_others_ranges_leave_none():
+    rng = np.random.default_rng(9)
+    d = [(-4 + x, -4.0) for x in [*rng.normal(0.6, 0.2, 15), *rng.normal(-0.04, 0.2, 160)]]
+    for rule, planned in (("anytime", None), ("hybrid", 175)):
+        v = judge(paired_rows({0: d}), rule=rule, planned=planned)
+        assert (v.verdict, v.faded) == ("b_better", True)
+        assert "No plausible range: early and later rounds exclude each other's." in v.paragraph()
 
 
 def test_twenty_percent_divergence_makes_the_other_side_better():

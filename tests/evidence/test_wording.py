@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 
 from archab.evidence import wording as words
@@ -44,3 +45,17 @@ def test_lists_and_factors():
     assert words.listed(["width 4, depth 2", "width 8, depth 2"]) == "width 4, depth 2; width 8, depth 2"
     assert words.factors([1.25, 1.63]) == "1.25 to 1.63"
     assert words.factors([1.2, 1.2]) == "1.2"
+
+
+def test_a_rounded_figure_never_contradicts_the_decision():
+    assert words.evidence(math.log(19.854), 20) == "19.9"
+    assert words.evidence(math.log(19.9996), 20) == "19.9996"
+    assert words.evidence(math.log(20), 20) == "20"
+    assert words.evidence(math.log(20.3), 20) == "20.3"
+    assert words.evidence(math.log(999.7), 1000) == "999.7"
+    assert (words.p_is(0.0502, 0.05), words.probability(0.0497, 0.05)) == ("p = 0.0502", "0.0497")
+    assert words.probability(0.0007, 0.0005) == "0.0007"
+    assert words.lower(0.9088, "lower", 1 - 1 / 1.1) == "9.1% lower"
+    for value in np.random.default_rng(0).lognormal(3, 0.5, 500):
+        shown = float(words.evidence(math.log(value), 20).replace(",", ""))
+        assert (shown < 20) == (value < 20)

@@ -59,7 +59,7 @@ def _intervals(verdict: Verdict) -> str:
     """What stands for the ratios: with the intervals that are drawn."""
     home = verdict.home_advantage
     assert home is not None
-    valid = "valid however often one looked" if verdict.rule == "anytime" else "of a single look"
+    valid = verdict.validity.strip(", ")
     drawn = _drawn(verdict, _student(verdict)), _drawn(verdict, home)
     if all(drawn):
         return f"ratios with their {level(verdict)} intervals ({valid}; home: of a single look)"

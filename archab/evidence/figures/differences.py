@@ -44,7 +44,7 @@ def picture(verdict: Verdict) -> Picture:
     top = found[0]
     dots = _dots_are(verdict, found)
     ties = int(np.count_nonzero(top.differences == 0))
-    valid = "valid however often one looked" if verdict.rule == "anytime" else "of a single look"
+    valid = verdict.validity.strip(", ")
     interval = f"its {level(verdict)} interval (all: {valid}; members: of a single look)"
     shown = f"Diamond: geometric-mean ratio, line: {interval}. " if measured(verdict) else ""
     tied = f" Grey: {ties:,} ties." if ties else ""

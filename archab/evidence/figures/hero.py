@@ -286,7 +286,7 @@ def _verdict(board: _Board, verdict: Verdict, step: int, place: _Place) -> None:
     palette, found = board.palette, better(verdict)
     colour = getattr(palette, found.side) if found else palette.ink
     if found:
-        big = f"{words.percent(1 - found.ratio)} lower"
+        big = f"{words.percent(1 - found.ratio, verdict.margin_share)} lower"
     else:
         big = f"within {verdict.margin_percent}" if verdict.verdict == "equivalent" else "no winner yet"
     size = fitting(big, width + 0.05, BIG, "bold")
@@ -298,8 +298,9 @@ def _verdict(board: _Board, verdict: Verdict, step: int, place: _Place) -> None:
     if verdict.log_e:
         _evidence(board, verdict, left, colour)
     n = len(verdict.log_e)
-    crossed = found and verdict.stop_at and not in_family(verdict)
-    after = f"after round {verdict.stop_at:,} of {n:,}" if crossed else f"after {n:,} rounds"
+    crossed = verdict.decided_at is not None and not in_family(verdict)
+    faded = ", faded since" if verdict.faded else ""
+    after = f"after round {verdict.decided_at:,} of {n:,}{faded}" if crossed else f"after {n:,} rounds"
     board.foot(step, left, "verdict", after, room)
 
 

@@ -38,10 +38,11 @@ def picture(verdict: Verdict) -> Picture:
         f"{first} of these differences in which a coin decides which side is which; below, how many of them "
         f"had named a winner by then.{ahead}"
     )
+    bar = 1 / verdict.settings.alpha
     rule, test = (words.percent(share[-1]) for share in (replays.this_rule, replays.t_test))
     alt = (
-        f"Evidence E over {n:,} rounds: {words.evidence(verdict.log_e[-1])} at the end, "
-        f"{words.evidence(max(verdict.log_e))} at its highest; {_bar_words(verdict)}. {crossing(verdict)} "
+        f"Evidence E over {n:,} rounds: {words.evidence(verdict.log_e[-1], bar)} at the end, "
+        f"{words.evidence(max(verdict.log_e), bar)} at its highest; {_bar_words(verdict)}. {crossing(verdict)} "
         f"In replays without a difference this rule names a winner in {rule}, a t test after every round in {test}."
         f"{ahead}"
     )
@@ -67,7 +68,8 @@ def in_family(verdict: Verdict) -> bool:
 
 def _title(verdict: Verdict) -> str:
     if better(verdict) and verdict.rule == "anytime" and not in_family(verdict):
-        return f"Decided after {verdict.stop_at:,} of {len(verdict.log_e):,} rounds; looking early was allowed"
+        then = "the evidence has faded since" if verdict.faded else "looking early was allowed"
+        return f"Decided after {verdict.stop_at:,} of {len(verdict.log_e):,} rounds; {then}"
     return crossing(verdict).rstrip(".")
 
 
@@ -139,7 +141,7 @@ def _evidence(axes: Axes, verdict: Verdict, replays: Replays, palette: Palette) 
     log10 = bar + math.log10(1 / EARLY) if verdict.rule == "hybrid" else bar
     if verdict.rule == "hybrid":
         axes.axhline(log10, color=palette.ink, lw=0.8, ls=(0, (4, 2)), zorder=2)
-    end = f"E = {_raised(words.evidence(verdict.log_e[-1]))}"
+    end = f"E = {_raised(words.evidence(verdict.log_e[-1], 1 / verdict.settings.alpha))}"
     decided = "decides for\none configuration\nalone" if in_family(verdict) else "decided"
     line = f"{_bar(verdict)}: {decided}" if verdict.rule == "anytime" else _bar(verdict)
     names = [(bar, line, palette.ink, "normal")]

@@ -169,7 +169,7 @@ def _rule(verdict: Verdict) -> str:
 
 
 def _single(verdict: Verdict) -> str:
-    p, interval = words.p_is(verdict.p_value), ""
+    p, interval = words.p_is(verdict.p_value, verdict.settings.alpha), ""
     if math.isfinite(verdict.ci_low) and measured(verdict):
         interval = f" {level(verdict)} interval {words.span(verdict.ci_low, verdict.ci_high, verdict.names)}."
     if verdict.blocks > LARGEST_PERMUTED:

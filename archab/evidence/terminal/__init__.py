@@ -22,6 +22,7 @@ from archab.evidence.finding import (
     level,
     measured,
     replicates,
+    word,
 )
 from archab.evidence.notes import Note
 from archab.evidence.outcome import Member, Verdict
@@ -58,9 +59,8 @@ def panel(verdict: Verdict, width: int, drawn: Glyphs) -> Panel:
     if width >= NARROWEST_PLOT:
         parts += [Text(""), *plot(verdict, inside, drawn), Text("")]
     parts.append(_facts(verdict, inside, drawn, colour))
-    word = {"a_better": "A better", "b_better": "B better"}.get(verdict.verdict, verdict.verdict)
-    label = drawn.fitting(drawn.text(verdict.label or "verdict"), width - 8 - len(word))
-    shown = Text(f"{label}: {word}", style=f"bold {colour}")
+    label = drawn.fitting(drawn.text(verdict.label or "verdict"), width - 8 - len(word(verdict)))
+    shown = Text(f"{label}: {word(verdict)}", style=f"bold {colour}")
     return Panel(Group(*parts), title=shown, title_align="left", box=drawn.frame, width=width)
 
 
@@ -71,8 +71,8 @@ def family(verdicts: Sequence[Verdict], drawn: Glyphs) -> Table:
     for head, justify in (("verdict", "left"), ("lower error", "right"), ("p adjusted", "right"), ("targets", "right")):
         made.add_column(head, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for v in verdicts:
-        said = v.verdict.replace("_", " ")
-        cells = (v.label, said, effect(v.gmr), words.probability(v.p_adjusted), f"{v.blocks:,}")
+        p = words.probability(v.p_adjusted, v.settings.alpha)
+        cells = (v.label, word(v), effect(v.gmr), p, f"{v.blocks:,}")
         made.add_row(*(Text(drawn.text(cell)) for cell in cells))
     return made
 
@@ -142,9 +142,10 @@ def table(verdict: Verdict, width: int, drawn: Glyphs) -> Table:
 
 def _columns(verdict: Verdict, drawn: Glyphs) -> list[_Column]:
     ms, shown, none = verdict.members, measured(verdict), [""] * (len(verdict.members) + 1)
+    alpha = verdict.settings.alpha
     sized = all(math.isfinite(m.size_ratio) for m in ms)
     linear = [words.error(m.linear) if math.isfinite(m.linear) else "–" for m in ms]
-    lower = [f"{m.lower}/{m.blocks}" if m.lower is not None else f"{100 * m.prob_a_better:.0f}%" for m in ms]
+    lower = [f"{m.lower}/{m.blocks}" if m.lower is not None else words.percent(m.prob_a_better) for m in ms]
     lost = [*(f"{m.diverged_a},{m.diverged_b}" for m in ms), f"{verdict.diverged.a},{verdict.diverged.b}"]
     columns = [
         _Column("member", [*(verdict.member_name(m.member) for m in ms), "all"], 9),
@@ -154,9 +155,9 @@ def _columns(verdict: Verdict, drawn: Glyphs) -> list[_Column]:
         _Column("linear fit", [*linear, ""] if fitted(verdict) else none, 1),
         _Column("lower error", [*(effect(m.gmr) for m in ms), effect(verdict.gmr)] if shown else none, 8, sided=True),
         _Column(level(verdict), _intervals(verdict) if shown else none, 7),
-        _Column("A lower", [*lower, f"{100 * verdict.prob_a_better:.0f}%"], 2),
+        _Column("A lower", [*lower, words.percent(verdict.prob_a_better)], 2),
         _Column("div.", lost if any(m.diverged_a + m.diverged_b for m in ms) else none, 4),
-        _Column("p", [*(words.probability(m.p_holm) for m in ms), words.probability(verdict.p_value)], 6),
+        _Column("p", [words.probability(p, alpha) for p in (*(m.p_holm for m in ms), verdict.p_value)], 6),
     ]
     return [_Column(drawn.text(c.head), [drawn.text(cell) for cell in c.cells], c.keep, c.sided) for c in columns]
 
