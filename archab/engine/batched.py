@@ -53,8 +53,11 @@ class Stack(nn.Module):
         """Shape (R, n, …) to (R, n, …); with `replicates`, these alone."""
 
         def one(learnable: dict[str, Tensor], fixed: dict[str, Tensor], x: Tensor, noise: Tensor) -> Tensor:
-            self.counter.of_student(noise)
-            return functional_call(self.one[0], (learnable, fixed), (x,))
+            self.counter.of_student(noise if self.training else None)
+            try:
+                return functional_call(self.one[0], (learnable, fixed), (x,))
+            finally:
+                self.counter.of_student(None)
 
         learnable = {name: p[replicates] for name, p in zip(self.names, self.learnable, strict=True)}
         fixed = {name: t[replicates] for name, t in self.fixed.items()}
@@ -87,7 +90,7 @@ def fit(cohort: Cohort, students: Population) -> tuple[Stack, MeanSquaredError]:
         ArchabError: where the routine or the networks fail, although they passed the engine's check.
     """
     device, restarts = cohort.device, cohort.restarts
-    counter, loss = Counter(torch.tensor(0)), MeanSquaredError(axis=1)
+    counter, loss = Counter(None), MeanSquaredError(axis=1)
     stack = Stack(students, device, cohort.noise, counter)
     inputs, outputs = (fitting(students.network, t).to(device) for t in (cohort.inputs, cohort.outputs))
     target = (torch.arange(len(students), device=device) // restarts).unsqueeze(1)

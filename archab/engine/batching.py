@@ -9,12 +9,13 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 @contextmanager
 def batching() -> Iterator[None]:
     """Enter this around every call under `vmap`."""
-    with warnings.catch_warnings(), patch.object(F, "embedding", _embedding):
+    with warnings.catch_warnings(), patch.object(F, "embedding", _embedding), sdpa_kernel(SDPBackend.MATH):
         warnings.filterwarnings("ignore", message="There is a performance drop")
         yield
 

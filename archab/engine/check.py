@@ -7,13 +7,12 @@ from typing import Any
 import torch
 from numpy.random import SeedSequence
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from archab.engine import batched, compiled, loop, population
 from archab.engine.batching import batching
 from archab.engine.cohort import Cohort
 from archab.engine.compiled import Block, Compiled
-from archab.engine.noise import Counter
+from archab.engine.noise import Counter, Drawn, unfused
 from archab.engine.population import copied, other_generators
 from archab.engine.randomness import Stage, forked, generator, stream
 from archab.engine.signature import signature
@@ -123,7 +122,7 @@ def why_not_batched(sample: Sample) -> str | None:
         cohort = replace(cohort, outputs=_extreme(sample, cohort))
     students = sample.networks[:STUDENTS]
     try:
-        why = _difference(cohort, [_in_double(copied(n)) for n in students], 1e-9)
+        why = _difference(cohort, [in_double(copied(n)) for n in students], 1e-9)
     except (ArchabError, RuntimeError, TypeError):
         why = _difference(cohort, [copied(n) for n in students], 1e-4)
     if why is None or isinstance(cohort.routine, Descent):
@@ -223,7 +222,7 @@ def _one_epoch(cohort: Cohort) -> Cohort:
 
 def _answers(networks: list[nn.Module], inputs: Tensor) -> Tensor:
     """What each answers in evaluation mode to inputs of its own."""
-    with torch.no_grad(), Counter(torch.tensor(0)):
+    with torch.no_grad(), unfused():
         alone = [copied(n).eval() for n in networks]
         return torch.stack(
             [n(fitting(n, x.to(next(n.parameters()).device))) for n, x in zip(alone, inputs, strict=True)]
@@ -232,12 +231,15 @@ def _answers(networks: list[nn.Module], inputs: Tensor) -> Tensor:
 
 def _difference(cohort: Cohort, networks: list[nn.Module], tolerance: float) -> str | None:
     alone = [copied(n).to(cohort.device) for n in networks]
-    with _Random() as random:
+    with Drawn() as drawn:
         losses = [loop.fit(cohort, i, network, cohort.order) for i, network in enumerate(alone)]
-    if random.operations:
-        return f"{random.operations[0]} draws random numbers that no counter reaches"
+    if drawn.operations:
+        return f"{drawn.operations[0]} draws random numbers that no counter reaches"
     try:
-        stack, loss = batched.fit(cohort, population.of(networks))
+        with Drawn() as drawn:
+            stack, loss = batched.fit(cohort, population.of(networks))
+        if drawn.operations:
+            return f"{drawn.operations[0]} draws random numbers outside of the network, for all students at once"
         together = _found(stack, loss.total, cohort)
     except ArchabError as error:
         return explain(error.__cause__ or error)
@@ -254,7 +256,7 @@ def _difference(cohort: Cohort, networks: list[nn.Module], tolerance: float) -> 
     return None
 
 
-def _in_double(network: nn.Module) -> nn.Module:
+def in_double(network: nn.Module) -> nn.Module:
     for tensor in (*network.parameters(), *network.buffers()):
         if tensor.is_floating_point() or tensor.is_complex():
             tensor.data = tensor.data.to(torch.complex128 if tensor.is_complex() else torch.float64)
@@ -274,7 +276,7 @@ def _found_alone(network: nn.Module, loss: Any, cohort: Cohort, i: int) -> dict[
     named = {name: p for name, p in network.named_parameters() if p.requires_grad}
     fixed = {name: p for name, p in network.named_parameters() if not p.requires_grad} | dict(network.named_buffers())
     network.eval()
-    with torch.no_grad(), Counter(torch.tensor(0)):
+    with torch.no_grad(), unfused():
         x = cohort.inputs[i].to(cohort.device)
         outputs = network(x.to(_dtype(named)) if x.is_floating_point() else x)
     return _table(named, fixed, loss, outputs)
@@ -289,16 +291,3 @@ def _table(named: dict[str, nn.Parameter], fixed: dict[str, Tensor], loss: Any, 
 
 def _dtype(named: dict[str, nn.Parameter]) -> torch.dtype:
     return next(iter(named.values())).dtype.to_real()
-
-
-class _Random(TorchDispatchMode):
-    """Names the random operations that run under it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.operations: list[str] = []
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if torch.Tag.nondeterministic_seeded in function.tags:
-            self.operations.append(str(function.overloadpacket))
-        return function(*args, **(kwargs or {}))

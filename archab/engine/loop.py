@@ -8,27 +8,36 @@ import torch
 from torch import Tensor, nn
 
 from archab.engine.cohort import Batches, Cohort, MeanSquaredError, Outcome, normalised_error, watched
-from archab.engine.noise import Counter
+from archab.engine.noise import Counter, unfused
 from archab.engine.randomness import forked
 from archab.errors import ArchabError
 from archab.space.examine import fitting
 from archab.space.space import explain
 
 
-def train(cohort: Cohort) -> Outcome:
-    """Train and score the students of a cohort one by one."""
+def train(cohort: Cohort, by_torch: bool = False) -> Outcome:
+    """Train and score the students of a cohort one by one; see `fit`."""
     order = cache(cohort.order)
     outcomes = []
     for student, network in enumerate(cohort.students().networks()):
-        loss = fit(cohort, student, network.to(cohort.device), order)
+        loss = fit(cohort, student, network.to(cohort.device), order, by_torch)
         outcomes.append(_score(cohort, student // cohort.restarts, network, loss))
         cohort.advance(1.0)
     nmse, train_nmse, diverged = np.array(outcomes, dtype=float).reshape(-1, 3).T
     return Outcome(nmse, train_nmse, diverged.astype(bool))
 
 
-def fit(cohort: Cohort, student: int, network: nn.Module, order: Callable[[int], Tensor]) -> MeanSquaredError:
+def fit(
+    cohort: Cohort, student: int, network: nn.Module, order: Callable[[int], Tensor], by_torch: bool = False
+) -> MeanSquaredError:
     """Train one student in place.
+
+    Args:
+        cohort: the student is one of it.
+        student: its index.
+        network: the student.
+        order: the order of the samples in an epoch.
+        by_torch: whether torch's own functions draw, from the student's own stream, where else a counter would.
 
     Raises:
         ArchabError: with the user's own exception as its cause, where the routine fails.
@@ -47,7 +56,7 @@ def fit(cohort: Cohort, student: int, network: nn.Module, order: Callable[[int],
         step_done=watched(cohort, loss),
     )
     # What the counter does not reach draws from the student's own stream.
-    with forked(np.random.SeedSequence(cohort.noise[student])), counter:
+    with forked(np.random.SeedSequence(cohort.noise[student])), unfused() if by_torch else counter:
         network.train()
         try:
             cohort.routine(network, batches, loss)
@@ -65,7 +74,7 @@ def _score(cohort: Cohort, target: int, network: nn.Module, loss: MeanSquaredErr
         moved = fitting(network, inputs[target]).to(cohort.device), outputs[target].to(cohort.device)
         return float(normalised_error(network, *moved, axis=0))
 
-    with Counter(torch.tensor(0)):
+    with unfused():
         nmse = error(cohort.heldout_inputs, cohort.heldout_outputs)
         train_nmse = error(cohort.inputs, cohort.outputs)
     finite = bool(loss.finite()) and all(bool(p.isfinite().all()) for p in network.parameters())

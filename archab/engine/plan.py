@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from ctypes import CDLL
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any, Protocol, cast
 
 import torch
@@ -20,6 +21,7 @@ from archab.engine.cpp import compiler, kept
 from archab.engine.cpp.lanes import LANES
 from archab.engine.cpp.source import Source
 from archab.engine.population import Population
+from archab.engine.replay import why_torchs_own
 from archab.errors import ArchabError
 from archab.space.examine import Shape, fitting
 from archab.space.routine import Descent
@@ -81,6 +83,12 @@ class Candidate:
     students: int
     steps: int
 
+    @cached_property
+    def by_torch(self) -> str | None:
+        """Why nothing may stand in for torch's own functions, so that the loop must train; None where it may."""
+        with threads(1):
+            return why_torchs_own(self.sample)
+
 
 class Engine(Protocol):
     """A choice of the group `engine`."""
@@ -114,12 +122,14 @@ class _Choice:
 
     def loop(self, candidate: Candidate, why: str = "") -> Method:
         """One student after another."""
-        return Method("loop", self.chunk or LOOP_CHUNK, _threads(candidate.shape), why)
+        own = candidate.by_torch
+        train = partial(loop.train, by_torch=True) if own else loop.train
+        return Method("loop", self.chunk or LOOP_CHUNK, _threads(candidate.shape), own or why, train=train)
 
     def _vmap(self, candidate: Candidate) -> Method:
         """Batched where the engine's check passes."""
         with threads(1):
-            why = why_not_batched(candidate.sample)
+            why = candidate.by_torch or why_not_batched(candidate.sample)
         if why is not None:
             return self.loop(candidate, why)
         shape, memory = candidate.shape, self.memory * 2**20
@@ -161,7 +171,7 @@ class Compiled(_Choice):
         return [replace(self.method(c, program), note=note) for c, (program, note) in made]
 
     def _wanted(self, candidate: Candidate) -> bool:
-        return BLOCK * candidate.shape.step_bytes <= self.memory * 2**20
+        return BLOCK * candidate.shape.step_bytes <= self.memory * 2**20 and candidate.by_torch is None
 
     def method(self, candidate: Candidate, program: Program | None) -> Method:
         """By its program, where it has one."""

@@ -14,7 +14,7 @@ from torch.func import functional_call, vmap
 from torch.overrides import TorchFunctionMode
 
 from archab.engine.batching import batching
-from archab.engine.noise import Counter
+from archab.engine.noise import Counter, unfused
 from archab.engine.randomness import EVALUATION_SAMPLES, forked
 from archab.engine.signature import not_in_tensors, signature
 from archab.space.examine import fitting, nearly
@@ -201,8 +201,9 @@ def answers(population: Population, inputs: Tensor, together: bool) -> Tensor:
         together: whether `vmap` may run them at once.
     """
     inputs = fitting(population.network, inputs)
-    with torch.no_grad(), batching(), Counter(torch.tensor(0)):
-        if not together or population.modules:
+    together = together and not population.modules
+    with torch.no_grad(), batching(), Counter(None) if together else unfused():
+        if not together:
             each = zip(population.networks(), inputs, strict=True)
             rows = [[n.eval()(some).double() for some in x.split(EVALUATION_SAMPLES)] for n, x in each]
             return torch.stack([torch.cat(row) for row in rows])

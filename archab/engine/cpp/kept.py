@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from archab.engine.cpp import compiler
 from archab.engine.cpp.source import Slot, Source
 
+_TORCHS = str(Path(torch.__file__).parents[1])  # an environment may find its packages in another's directory
+
 
 def recall(network: nn.Module, *rest: Any) -> Source | None:
     """The source kept for this network and the rest of what shapes it; None where there is none."""
@@ -60,7 +62,7 @@ def _key(network: nn.Module, rest: Any) -> str | None:
 
 def _code(network: nn.Module) -> str:
     """A hash of a network's code and of all modules that are neither Python's nor installed, with their constants."""
-    installed = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    installed = *(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")), _TORCHS
     files = {str(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
     files |= {str(file) for file in Path(__file__).parents[2].rglob("*") if file.suffix in (".py", ".h")}
     own = {f for f in files if f and not f.startswith(installed)}
@@ -69,9 +71,10 @@ def _code(network: nn.Module) -> str:
     constants = [
         f"{name}.{key}={value!r}"
         for name, module in sorted(sys.modules.items())
-        if str(getattr(module, "__file__", None) or "") in own and (name != "__main__" or name in classes)
+        if str(getattr(module, "__file__", None) or "") in own
+        and (name not in ("__main__", "__mp_main__") or name in classes)
         for key, value in vars(module).items()
-        if isinstance(value, bool | int | float | str)
+        if type(value) in (bool, int, float, str)  # asked of its class alone: some attributes warn when they are read
     ]
     return hashlib.sha256("".join([*map(_contents, sorted(own)), *constants]).encode()).hexdigest()
 

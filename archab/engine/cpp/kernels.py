@@ -110,6 +110,8 @@ class Program:
         operation, seen = node.target, node.meta.get("val")
         if isinstance(seen, Tensor) and not all(isinstance(size, int) for size in seen.shape):
             raise NoRule(f"{operation}: its shape depends on data")
+        if torch.Tag.nondeterministic_seeded in getattr(operation, "tags", ()):
+            raise NoRule(f"{operation} draws random numbers")
         if callable(operation) and getattr(operation, "__name__", "") == "getitem":
             return arguments[0][arguments[1]]
         if operation in _EMPTY or not any(_varies(a) for a in (*arguments, *named.values())):

@@ -16,9 +16,10 @@ from torch._decomp import decomposition_table
 from torch.func import functional_call, functionalize, grad, grad_and_value
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from archab.engine.cpp.rules import RULES
-from archab.engine.noise import Counter
+from archab.engine.noise import Counter, Drawn
 
 
 class Untraceable(Exception):
@@ -81,7 +82,7 @@ def trace(network: nn.Module, inputs: Tensor, outputs: Tensor) -> Traced:
         return grad(predictions, has_aux=True)(torch.zeros_like(inputs, dtype=torch.float32).sum())[1]
 
     word = torch.zeros((), dtype=torch.int64)
-    quiet = Counter(word)
+    quiet = Counter(None)
     network.train()
     stepping = _flat(step, learnable, fixed, buffers, inputs, outputs, word, torch.zeros_like(word))
     network.eval()
@@ -102,16 +103,24 @@ def elementwise(update: Any, dtype: torch.dtype, moments: int, numbers: int) -> 
 
 
 def _flat(function: Any, *arguments: Any) -> fx.GraphModule:
+    drawn = Drawn()
+
+    def watched(*arguments: Any) -> Any:
+        with drawn:
+            return function(*arguments)
+
     try:
         with _plain_operations():
             traced = make_fx(
-                functionalize(function, remove="mutations"),
+                functionalize(watched, remove="mutations"),
                 decomposition_table=_table(),
                 tracing_mode="fake",
                 _allow_non_fake_inputs=True,
             )(*arguments)
     except Exception as error:
         raise Untraceable(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}") from error
+    if drawn.operations:
+        raise Untraceable(f"{drawn.operations[0]} draws random numbers that no counter reaches")
     traced.graph.eliminate_dead_code()
     return traced
 
@@ -137,6 +146,7 @@ def _plain_operations() -> Iterator[None]:
         warnings.filterwarnings("ignore", message="TF32 acceleration")
         entered.enter_context(patch.multiple(F, one_hot=_one_hot, **convolutions, **pools))
         entered.enter_context(torch.backends.mkldnn.flags(enabled=False))
+        entered.enter_context(sdpa_kernel(SDPBackend.MATH))
         yield
 
 
@@ -225,7 +235,5 @@ class _Traced(Counter):
         super().__init__(student)
         self._at = at
 
-    def uniform(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        self.site += 1
-        dtype = like.dtype if like.is_floating_point() else torch.float32
+    def _hashed(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
         return torch.ops.archab.uniform(self._student, self._at, self.site, list(shape), dtype)
