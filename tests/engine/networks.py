@@ -136,7 +136,7 @@ class Recurrent(nn.Module):
 
 
 class Noisy(nn.Module):
-    """Noise that no counter reaches."""
+    """Noise from torch's own function."""
 
     def __init__(self):
         super().__init__()

@@ -114,6 +114,7 @@ BATCHED = [
     "Scalar",
     "Mixing",
     "Remembering",
+    "Noisy",
 ]
 ALONE = {
     "Boxed": "differ in more than their parameters",
@@ -124,7 +125,6 @@ ALONE = {
     "Writing": "vmap",
     "Recurrent": "",
     "Skipping": "draws from numpy or from random",
-    "Noisy": "randn_like draws random numbers",
 }
 
 
