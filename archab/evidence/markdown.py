@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from archab.evidence import wording as words
-from archab.evidence.finding import SCORED, between, caveat_line, effect, level, word
+from archab.evidence.finding import SCORED, between, caveat_line, effect, fitted, level, word
 from archab.evidence.outcome import Verdict
 
 
@@ -23,21 +23,32 @@ def described(verdicts: Sequence[Verdict]) -> str:
 
 def _one(verdict: Verdict) -> str:
     a, b = verdict.names
-    head = f"| member | {_cell(a)} | {_cell(b)} | lower error | p |\n|---|---|---|---|---|\n"
-    lines = [
-        f"| {_cell(verdict.member_name(m.member))} | {words.error(m.typical_a)} | {words.error(m.typical_b)} "
-        f"| {_effect(m.gmr, m.ci_low, m.ci_high)} | {words.probability(m.p_holm, verdict.settings.alpha)} |"
+    alpha, linear = verdict.settings.alpha, fitted(verdict)
+    rows = [("member", _cell(a), _cell(b), "linear fit", "lower error", "p"), ("---",) * 6]
+    rows += [
+        (
+            _cell(verdict.member_name(m.member)),
+            words.error(m.typical_a),
+            words.error(m.typical_b),
+            words.error(m.linear) if math.isfinite(m.linear) else "–",
+            _effect(m.gmr, m.ci_low, m.ci_high),
+            words.probability(m.p_holm, alpha),
+        )
         for m in verdict.members
     ]
-    p = words.probability(verdict.p_value, verdict.settings.alpha)
-    whole = f"| **all** | | | {_effect(verdict.gmr, *verdict.interval())} | {p} |"
+    whole = _effect(verdict.gmr, *verdict.interval())
+    rows.append(("**all**", "", "", "", whole, words.probability(verdict.p_value, alpha)))
+    table = "\n".join(_line(row if linear else (*row[:3], *row[4:])) for row in rows)
     rest = verdict.paragraph().removeprefix(verdict.sentence()).strip()
     s = verdict.settings
     rule = f"Rule: {s.name}, error rate {s.alpha:g}, margin {verdict.margin_percent}."
     said = f"A is {a}, B is {b}; in brackets {level(verdict)} intervals."
-    table = head + "\n".join([*lines, whole])
     head_lines = [f"**{verdict.sentence()}**", caveat_line(verdict), rest]
     return "\n\n".join((*filter(None, head_lines), table, f"{said} {SCORED[0].upper()}{SCORED[1:]}. {rule}"))
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _effect(gmr: float, low: float, high: float) -> str:

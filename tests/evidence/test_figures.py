@@ -371,6 +371,15 @@ def test_no_two_figures_have_one_title(kind):
     assert [(s, t) for s, t in combinations(found, 2) if s in t or t in s] == []
 
 
+@pytest.mark.parametrize("sized", [True, False])
+def test_where_there_is_one_size_both_sides_stand_at_it(sized):
+    rows = many(60, members=1, sizes=(1.0, 1.0))
+    _, axes = drawn(size.picture(judge(rows if sized else rows.drop(columns="measure"))))
+    left, right = axes.get_xlim()
+    at = [line.get_xdata()[0] for line in axes.lines if line.get_label() in ("a", "b")]
+    assert 0.02 < abs(at[0] - at[1]) / (right - left) < 0.1
+
+
 def test_a_title_claims_no_more_than_the_headline():
     sides = np.random.default_rng(0).normal(-3, 0.4, 30).tolist(), np.random.default_rng(1).normal(-2, 0.4, 30).tolist()
     direct = judge(unpaired_rows({0: sides}).assign(measure=100.0), names=("gate", "plain"))

@@ -89,6 +89,18 @@ def test_caveats_are_one_line_right_under_the_headline_wherever_a_verdict_is_sho
     assert 'class="caveats"' not in written(tmp_path, judge(random_rows(0, targets=60, effect=0.6)))[0]
 
 
+def test_the_linear_fit_is_a_column_of_the_description_where_it_is_known():
+    rows = random_rows(0, targets=60, effect=0.6)
+    for known, head in (
+        (rows.assign(linear=0.25), "| member | A | B | linear fit | lower error | p |"),
+        (rows, "| member | A | B | lower error | p |"),
+    ):
+        lines = [line for line in described([judge(known)]).splitlines() if line.startswith("|")]
+        assert lines[0] == head
+        assert {line.count("|") for line in lines} == {head.count("|")}
+        assert ("0.25" in lines[2].split("|")[4]) == ("linear" in known)
+
+
 def test_no_address_no_script_and_no_id_twice(tmp_path):
     _, found = written(tmp_path, decided(), judge(random_rows(1)), contexts=(CONTEXT, CONTEXT))
     assert "script" not in found.tags

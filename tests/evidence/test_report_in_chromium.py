@@ -122,8 +122,8 @@ def test_no_word_of_a_table_is_stacked_letter_by_letter(width, browser, tmp_path
         page.goto((tmp_path / "page.html").as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate(BROKEN_WORDS) == []
-        lines = page.evaluate('''() => [...document.querySelectorAll("td:has(+ td) b")]
-            .filter(e => e.offsetParent).map(e => e.getClientRects().length)''')
+        lines = page.evaluate("""() => [...document.querySelectorAll("td:has(+ td) b")]
+            .filter(e => e.offsetParent).map(e => e.getClientRects().length)""")
         assert set(lines) <= {1}
         page.close()
 

@@ -170,11 +170,8 @@ def _sizes(board: _Board, verdict: Verdict, context: Context, step: int, place: 
         for y in {0, len(sizes) - 1}:
             axes.text(sizes[y] / largest + 0.03, y, number(sizes[y]), size=7, color=board.palette.soft, va="center")
     smallest = min(min(m.size_a, m.size_b) for m in every)
-    said = (
-        f"{number(smallest)} to {number(largest)} {short(context.unit, LONGEST)}".strip()
-        if known
-        else "sizes not in the table"
-    )
+    ends = " to ".join(dict.fromkeys((number(smallest), number(largest))))
+    said = f"{ends} {short(context.unit, LONGEST)}".strip() if known else "sizes not in the table"
     board.foot(step, left, "two architectures", said, room)
 
 

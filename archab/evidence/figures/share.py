@@ -54,10 +54,8 @@ def picture(verdict: Verdict) -> Picture:
         f"{words.percent(least)}"
     )
     if verdict.data.is_a is not None:
-        title = (
-            f"To within {scales.number(found.epsilon)} of targets of its own {leader} learns {words.percent(most)}, "
-            f"{other} {words.percent(least)}"
-        )
+        within = f"Within {scales.number(found.epsilon)} on targets of its own"
+        title = f"{within}: {leader} {words.percent(most)}, {other} {words.percent(least)}"
     if not measured(verdict):
         title = "Share of targets learnt to within each error"
     members = " (members weighted alike)" if len(verdict.members) > 1 else ""

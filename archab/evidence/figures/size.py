@@ -23,6 +23,7 @@ from archab.evidence.outcome import Member, Verdict
 
 HEIGHT = 2.2  # inches
 CROWDED = 12  # members from which marks are smaller
+APART = 15.0  # of an axis with one member: its width over the distance of the sides
 
 
 def picture(verdict: Verdict, unit: str = "") -> Picture:
@@ -127,6 +128,13 @@ def _places(verdict: Verdict) -> dict[int, tuple[float, float]]:
     }
 
 
+def _span(places: dict[int, tuple[float, float]]) -> float:
+    """How far the members reach; where there is but one place, a multiple of what its sides are drawn apart."""
+    every = [x for pair in places.values() for x in pair]
+    alone = len({round(a + b, 9) for a, b in places.values()}) == 1
+    return (max(every) - min(every)) * (APART if alone else 1.0)
+
+
 def _side(
     axes: Axes,
     verdict: Verdict,
@@ -137,7 +145,7 @@ def _side(
 ) -> None:
     colour = getattr(palette, side)
     rng = np.random.default_rng(0)
-    span = max(x for pair in places.values() for x in pair) - min(x for pair in places.values() for x in pair) or 1.0
+    span = _span(places)
     mark = 1.0 if len(places) <= CROWDED else 0.6
     means, xs = [], []
     image = 2 * min(len(scores), MOST_MARKS * len(places)) > RASTERISED
@@ -182,8 +190,7 @@ def _name(
 
 
 def _x_axis(axes: Axes, verdict: Verdict, places: dict[int, tuple[float, float]]) -> None:
-    every = [x for pair in places.values() for x in pair]
-    span = max(every) - min(every) or 1.0
+    every, span = [x for pair in places.values() for x in pair], _span(places)
     axes.set_xlim(min(every) - 0.08 * span, max(every) + (0.26 if len(places) > 1 else 1.0) * span)
     if _sized(verdict):
         values: Sequence[float] = scales.sizes([size for m in verdict.members for size in (m.size_a, m.size_b)])
