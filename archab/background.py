@@ -16,7 +16,7 @@ from archab.evidence import wording as words
 from archab.evidence.context import Context
 from archab.evidence.functions import Functions, typical
 from archab.evidence.outcome import Verdict
-from archab.history import Recorded
+from archab.history import Recorded, again
 from archab.tracking import Logged, Store
 
 UNITS = {"information": "bits", "parameter": "parameters"}  # as the measures call them, which import torch
@@ -41,7 +41,7 @@ def of_runs(one: Recorded, curves: pd.DataFrame | None, store: Store, space: str
         heading=space,
         protocol=last.tags.get("archab.protocol", ""),
         curves=curves,
-        commands=(f"{last.tags['archab.again']} {shlex.quote(words.seeds(seeds))}", _typed(arguments)),
+        commands=(f"{again(last.tags)} {shlex.quote(words.seeds(seeds))}", _typed(arguments)),
         versions=_trained(one) | _versions(),
     )
 
@@ -105,11 +105,12 @@ def of_table(table: Path, curves: pd.DataFrame | None, arguments: Sequence[str])
 
 
 def configuration_of(run: Logged, store: Store) -> dict[str, Any]:
-    """The configuration that a run was made with; empty where the store does not hold it."""
+    """The configuration that a run was made with, its protocol named; empty where the store does not hold it."""
     with tempfile.TemporaryDirectory(prefix="archab-") as folder:
         file = store.fetch(run, "config.yaml", Path(folder))
         config = yaml.safe_load(file.read_text()) if file else None
-    return config if isinstance(config, dict) else {}
+    protocol = run.tags.get("archab.protocol")  # what is left out was another one in earlier versions
+    return config | ({"protocol": protocol} if protocol else {}) if isinstance(config, dict) else {}
 
 
 def _typed(arguments: Sequence[str]) -> str:

@@ -23,7 +23,7 @@ from archab.engine.population import Population, interleaved, joined
 from archab.engine.randomness import Stage, forked, stream, tile_size, tiles, words
 from archab.engine.recorded import Recorded
 from archab.engine.signature import signature
-from archab.protocol import PROTOCOLS, Protocol
+from archab.protocol import PROTOCOLS, Protocol, in_force
 from archab.results import CONTROLS, Row, Side, curve_frame, frame
 from archab.schedule import Finished, Lesson, Part, Plan
 from archab.space.inputs import Inputs, Normal
@@ -49,8 +49,8 @@ class Comparison:
         reference: draws the targets that both sides learn; of one member, or as many as the sides have.
         protocol: `reference` (both sides learn each target of the reference; sizes need not match), `crossed` (both
             learn each target, half drawn from A and half from B; sizes must match), `direct` (each side learns targets
-            drawn from the other; sizes must match) or `aa` (A against itself); by default `reference` or `direct`.
-        targets: targets a member, in `direct` a side.
+            drawn from the other; sizes must match) or `aa` (A against itself); by default `reference` or `crossed`.
+        targets: targets a member, in `direct` a side; an even number in `crossed`.
         restarts: students a side and target.
         seed: of everything random.
         samples: training samples a target, rounded up to whole mini-batches.
@@ -58,7 +58,7 @@ class Comparison:
             Where both are: one sample a learnable parameter of the target's network, and at least 256.
         heldout_samples: fresh samples on which students are scored.
         inputs: distribution of the inputs.
-        size_tolerance: relative difference of sizes (of the larger) that `direct` lets pass with a warning.
+        size_tolerance: relative difference of sizes that `crossed` and `direct` let pass with a warning.
         engine: how students train together.
         device: `cpu`, `cuda`, `cuda:N` or `auto`.
 
@@ -92,7 +92,7 @@ class Comparison:
     @property
     def protocol_name(self) -> str:
         """The protocol that was asked for, else the one that fits."""
-        return self.protocol or ("direct" if self.reference is None else "reference")
+        return in_force(self.protocol, self.reference is not None)
 
     @property
     def spaces(self) -> dict[str, ArchitecturalSpace]:

@@ -9,6 +9,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
+from archab.protocol import in_force
 from archab.results import RESULT_VERSION
 
 OUTSIDE = ("seed", "device", "engine", "tracking", "spool", "control", "rerun", "report", "shard")
@@ -18,9 +19,11 @@ def fingerprint(config: dict[str, Any]) -> str:
     """Sixteen hexadecimal digits; equal for runs that differ in seed, engine, device or place alone.
 
     Args:
-        config: the resolved configuration; what its keys `OUTSIDE` hold does not count.
+        config: the resolved configuration; what its keys `OUTSIDE` hold does not count, and a protocol that is left
+            out is the one in force.
     """
-    inside = {key: value for key, value in config.items() if key not in OUTSIDE}
+    protocol = in_force(config.get("protocol"), config.get("space", {}).get("reference") is not None)
+    inside = {key: value for key, value in config.items() if key not in OUTSIDE} | {"protocol": protocol}
     digest = hashlib.blake2b(digest_size=8)
     digest.update(json.dumps([RESULT_VERSION, inside], sort_keys=True, default=str).encode())
     for file in sources(set(_targets(inside))):

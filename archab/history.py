@@ -119,8 +119,14 @@ def studied(
         curves=curves,
         longer=tags.get("archab.longer", ""),
         notes=restored(json.loads(tags["archab.notes"]), json.loads(tags.get("archab.note_kinds", "[]"))),
-        command=tags["archab.again"],
+        command=again(tags),
     )
+
+
+def again(tags: Mapping[str, str]) -> str:
+    """The command that made a run, which earlier versions ran as `direct` where no protocol was typed."""
+    command, protocol = tags["archab.again"], tags.get("archab.protocol")
+    return f"{command} protocol=direct" if protocol == "direct" and "protocol=" not in command else command
 
 
 def labels(found: Sequence[Recorded]) -> list[str]:

@@ -5,6 +5,11 @@ from dataclasses import dataclass
 from archab.results import Side
 
 
+def in_force(asked: str | None, reference: bool) -> str:
+    """The name of the protocol that was asked for, else the one that fits: with a third space it draws the targets."""
+    return asked or ("reference" if reference else "crossed")
+
+
 @dataclass(frozen=True)
 class Protocol:
     """A way to compare two sides.

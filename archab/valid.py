@@ -49,10 +49,11 @@ def _check_protocol(comparison: "Comparison") -> None:
     if comparison.protocol is not None and comparison.protocol not in PROTOCOLS:
         raise ArchabError(f"protocol={comparison.protocol}: one of {', '.join(PROTOCOLS)}, or null")
     if comparison.protocol == "reference" and comparison.reference is None:
-        raise ArchabError("protocol=reference: this space has no third network; give one, or protocol=direct")
+        raise ArchabError("protocol=reference: this space has no third network; give one, or protocol=crossed")
     if comparison.rules.divided and comparison.targets % 2:
         raise ArchabError(
-            f"targets={comparison.targets}: protocol={comparison.protocol} draws them in pairs; give an even number"
+            f"targets={comparison.targets}: protocol={comparison.protocol_name} draws them in pairs, one from either "
+            f"side; give an even number, such as targets={comparison.targets + 1}"
         )
 
 

@@ -14,6 +14,7 @@ from torch import nn
 from archab import ArchitecturalSpace, Comparison
 from archab.engine.plan import Auto, Compiled, Loop, Vmap
 from archab.errors import ArchabError
+from archab.evidence.verdict import judge
 from archab.results import COLUMNS
 from archab.space.architectures import deep
 from archab.space.inputs import Normal, Tokens
@@ -72,9 +73,43 @@ def test_both_sides_of_a_reference_see_one_target_draw_and_each_member_its_own()
 
 
 def test_direct_students_learn_targets_of_the_other_side():
-    rows = Comparison(family("dense"), family("dense"), targets=2, samples=32).table()
+    rows = Comparison(family("dense"), family("dense"), protocol="direct", targets=2, samples=32).table()
     assert (rows["side"] != rows["source"]).all()
     assert rows["target"].nunique() == 4
+
+
+class Scaled(nn.Module):
+    """One hidden layer whose input weights start as torch's, times a number."""
+
+    def __init__(self, times: float):
+        super().__init__()
+        self.hidden, self.out = nn.Linear(3, 16), nn.Linear(16, 1)
+        with torch.no_grad():
+            self.hidden.weight.mul_(times)
+
+    def forward(self, x):
+        return self.out(torch.tanh(self.hidden(x)))
+
+
+def test_harder_targets_decide_direct_which_names_no_better_side_and_not_crossed_which_is_the_default():
+    routine = AdamW(lr=2e-2, epochs=30, minibatch=64)
+    a, b = (ArchitecturalSpace(partial(Scaled, times=t), {}, [3], routine=routine) for t in (1.0, 4.0))
+    given = {"targets": 24, "samples": 512, "heldout_samples": 128, "engine": Vmap()}
+    direct, crossed = (
+        judge(c.table(), names=("plain", "steep"))
+        for c in (Comparison(a, b, protocol="direct", **given), Comparison(a, b, **given))
+    )
+    assert crossed.data.kind == "crossed"
+    assert "steep's students on plain's targets err" in direct.sentence()
+    assert "this design cannot tell skill from easier targets" in direct.sentence()
+    assert "learns better" not in direct.paragraph()
+    assert (direct.verdict, crossed.verdict) == ("b_better", "undecided")
+    assert crossed.theta < 0.3 * direct.theta
+
+
+def test_pairs_need_an_even_number_of_targets():
+    with pytest.raises(ArchabError, match=r"targets=3: protocol=crossed draws them in pairs, .* such as targets=4"):
+        Comparison(family("dense"), family("dense"), targets=3)
 
 
 def test_a_learns_its_own_smaller_members_to_a_small_error():
@@ -429,7 +464,7 @@ def test_the_linear_fit_of_a_target_is_what_lstsq_finds_on_its_training_samples(
 
 def test_a_linear_fit_to_more_than_256_features_is_not_known():
     wide = ArchitecturalSpace(nn.Linear, {"in_features": 257, "out_features": 1}, [257])
-    assert Comparison(wide, wide, targets=1, samples=16).table()["linear"].isna().all()
+    assert Comparison(wide, wide, targets=2, samples=16).table()["linear"].isna().all()
 
 
 def test_a_target_whose_outputs_are_ten_times_larger_gives_the_same_errors():

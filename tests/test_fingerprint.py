@@ -43,6 +43,15 @@ def test_all_else_is_inside(path):
     assert fingerprint(changed(*path, value=7)) != fingerprint(CONFIG)
 
 
+def test_a_protocol_that_is_left_out_is_the_one_in_force():
+    with_reference = changed("space", "reference", value={"members": []})
+    assert fingerprint(changed("protocol", value=None)) == fingerprint(CONFIG)
+    assert fingerprint(changed("protocol", value="crossed")) == fingerprint(CONFIG)
+    assert fingerprint(changed("protocol", value="direct")) != fingerprint(CONFIG)
+    assert fingerprint(with_reference | {"protocol": "reference"}) == fingerprint(with_reference)
+    assert fingerprint(with_reference | {"protocol": "crossed"}) != fingerprint(with_reference)
+
+
 def test_the_users_own_source_and_what_it_imports_are_inside(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     package = tmp_path / "mine"

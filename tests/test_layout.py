@@ -63,7 +63,7 @@ ROOMS = {
         "schedule",
     },
     "evidence": {"errors", "results", "evidence"},
-    "fingerprint": {"results"},
+    "fingerprint": {"protocol", "results"},
     "shard": {"errors"},
     "lease": set(),
     "record": set(),

@@ -36,7 +36,9 @@ def assert_same(one: pd.DataFrame, other: pd.DataFrame, tolerance: float) -> Non
 
 
 def of(space: ArchitecturalSpace, **given: object) -> Comparison:
-    return Comparison(space, space, **{"targets": 3, "samples": 64, "heldout_samples": 64, **given})
+    return Comparison(
+        space, space, **{"protocol": "direct", "targets": 3, "samples": 64, "heldout_samples": 64, **given}
+    )
 
 
 @pytest.mark.parametrize("name", FAMILIES)
