@@ -57,7 +57,8 @@ class Block:
 
     def get(self, name: str) -> np.ndarray:
         """A tensor of every student, shape (R, elements)."""
-        return self._slot(name).transpose(0, 2, 1).reshape(self.blocks * self.lanes, -1)[: self.students]
+        found = self._slot(name).transpose(0, 2, 1).reshape(self.blocks * self.lanes, -1)[: self.students]
+        return found != 0 if self.program.source.slots[name].dtype == torch.bool else found
 
     def gradient(self, name: str) -> np.ndarray:
         """The gradient of the last step, of the students of the first block; shape (R, elements)."""

@@ -251,3 +251,49 @@ class Skipping(nn.Module):
         if not (self.training and random.random() < 0.05):
             x = x + torch.tanh(self.first(x))
         return self.second(x)
+
+
+class Hiding(nn.Module):
+    """A boolean buffer."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+        self.register_buffer("seen", torch.ones(3, 3, dtype=torch.bool).tril())
+
+    def forward(self, x):
+        return x @ self.linear.weight.masked_fill(~self.seen, 0.0)
+
+
+class Strided(nn.Module):
+    """A parameter and a buffer that do not lie in memory as they are read."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(2, 3).t())
+        self.register_buffer("scale", torch.randn(4)[::2])
+
+    def forward(self, x):
+        return x @ self.weight * self.scale
+
+
+class Gathering(nn.Module):
+    """Pieces put together, some of them empty."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return torch.cat([torch.empty(0, dtype=x.dtype), self.linear(x), x[:, :0]], 1)
+
+
+class Evaluated(nn.Module):
+    """A parameter that no step of training reaches, and no weight decay of torch's either."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear, self.gain = nn.Linear(3, 3), nn.Parameter(torch.randn(3))
+
+    def forward(self, x):
+        return self.linear(x) if self.training else self.linear(x) * self.gain

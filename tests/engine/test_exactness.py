@@ -117,6 +117,10 @@ BATCHED = [
     "Mixing",
     "Remembering",
     "Noisy",
+    "Hiding",
+    "Strided",
+    "Gathering",
+    "Evaluated",
 ]
 ALONE = {
     "Boxed": "differ in more than their parameters",

@@ -1,5 +1,6 @@
 """One student's training step and its evaluation as flat graphs of small operations, traced once a family."""
 
+import copy
 import math
 import warnings
 from collections.abc import Iterator, Sequence
@@ -31,7 +32,8 @@ class Traced:
     """Two graphs of one network.
 
     Attributes:
-        learnable, fixed, buffers: names of its tensors, in the order of the graphs' first inputs.
+        learnable, fixed, buffers: names of its tensors, in the order of the graphs' first inputs; a parameter that no
+            training step gives a gradient is fixed, as torch's optimisers neither move nor decay it.
         step: learnable, fixed, buffers, inputs, outputs, student and step to gradients, new buffers and the loss.
         predict: learnable, fixed, buffers and inputs to predictions in evaluation mode.
     """
@@ -49,9 +51,9 @@ def trace(network: nn.Module, inputs: Tensor, outputs: Tensor) -> Traced:
     Raises:
         Untraceable: where torch cannot, or the network holds what no graph shows.
     """
-    learnable = {name: p.detach() for name, p in network.named_parameters() if p.requires_grad}
-    fixed = {name: p.detach() for name, p in network.named_parameters() if not p.requires_grad}
-    buffers = {name: b.detach() for name, b in network.named_buffers()}
+    learnable = {name: _laid_out(network.get_parameter(name)) for name in _reached(network, inputs, outputs)}
+    fixed = {name: _laid_out(p) for name, p in network.named_parameters() if name not in learnable}
+    buffers = {name: _laid_out(b) for name, b in network.named_buffers()}
 
     def step(
         learnable: dict[str, Tensor],
@@ -89,6 +91,21 @@ def trace(network: nn.Module, inputs: Tensor, outputs: Tensor) -> Traced:
     predicting = _flat(predict, learnable, fixed, buffers, inputs)
     network.train()
     return Traced(list(learnable), list(fixed), list(buffers), stepping, predicting)
+
+
+def _laid_out(tensor: Tensor) -> Tensor:
+    """As a program holds it: in order, whatever its strides are."""
+    return tensor.detach().contiguous()
+
+
+def _reached(network: nn.Module, inputs: Tensor, outputs: Tensor) -> list[str]:
+    """The parameters that a training step gives a gradient, be it zero."""
+    step = copy.deepcopy(network).train()
+    with torch.random.fork_rng(devices=()), Counter(torch.zeros((), dtype=torch.int64)):
+        loss = (step(inputs) - outputs).square().mean()
+    named = {name: p for name, p in step.named_parameters() if p.requires_grad}
+    slopes = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
+    return [name for name, slope in zip(named, slopes, strict=True) if slope is not None]
 
 
 def elementwise(update: Any, dtype: torch.dtype, moments: int, numbers: int) -> fx.GraphModule:

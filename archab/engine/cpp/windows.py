@@ -20,6 +20,8 @@ def cat(program: Program, node: fx.Node, tensors: list[Any], dim: int = 0) -> Vi
     start = 0
     for tensor in tensors:
         value = program.value(tensor, out.dtype)
+        if 0 in value.shape:  # torch passes over an empty piece, of whatever shape
+            continue
         size = value.shape[dim]
         program.write(value, _narrowed(out, dim, start, size))
         start += size
