@@ -1,5 +1,8 @@
 """From students to blocks and rounds: which students share a target, what is compared with what, and in which order."""
 
+import hashlib
+import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -63,8 +66,10 @@ def arrange(rows: pd.DataFrame, order: Sequence[int] | None = None, holes: Seque
             crossed target lacks its partner, or `order` lacks a seed.
     """
     table = students(rows)
+    _refuse_near_names(table)
     kind = _kind(table)
-    ranked = () if "draw" in table else (_RANKED,)
+    ranked = () if "draw" in table else (_SHUFFLED if kind == "unpaired" else _RANKED,)
+    unmatched = (_UNMATCHED,) if kind == "unpaired" and "source" not in table else ()
     table = _with_draws(table, kind)
     key = ["seed", "draw", "member", "source", "target", "side"]
     units = table.groupby(key, as_index=False).agg(y=("y", "mean"), capped=("capped", "max"), restarts=("y", "size"))
@@ -89,7 +94,7 @@ def arrange(rows: pd.DataFrame, order: Sequence[int] | None = None, holes: Seque
         rounds=member_rounds.mean(axis=1),
         next_seed=max(seeds) + 1,
         holes=tuple(sorted(set(holes))),
-        notes=tuple(Note("design", text) for text in (*note, *ranked, *gaps, *_on_sides(units, kind))),
+        notes=(*unmatched, *(Note("design", text) for text in (*note, *ranked, *gaps, *_on_sides(units, kind)))),
     )
 
 
@@ -97,6 +102,37 @@ _RANKED = (
     "Draws in the order of the targets' names, for want of a column draw: the anytime rule is valid as long as a seed "
     "had all its targets before it was looked at."
 )
+_SHUFFLED = (
+    "Draws in an order that a fixed random number gives to each target's name, for want of a column draw: the anytime "
+    "rule is valid as long as a seed had all its targets before it was looked at."
+)
+_UNMATCHED = Note(
+    "unmatched", "No target has both sides by its name: each side is taken to have learnt targets of its own."
+)
+
+
+def _refuse_near_names(table: pd.DataFrame) -> None:
+    """Raise an ArchabError where a target of one side alone has a name that the other side writes in another form."""
+    names = table[["seed", "member", "target", "side"]].drop_duplicates()
+    one = names[names.groupby(["seed", "member", "target"], observed=True)["side"].transform("nunique") == 1]
+    if one.empty:
+        return
+    plain = {name: _plain_name(str(name)) for name in one["target"].unique()}
+    near = one.assign(plain=one["target"].astype(object).map(plain))
+    near = near[near.duplicated(["seed", "member", "plain"], keep=False)]
+    for (seed, member, _), same in near.groupby(["seed", "member", "plain"], observed=True):
+        if same["side"].nunique() > 1:
+            a, b = (repr(str(same.loc[same["side"] == side, "target"].iloc[0])) for side in ("a", "b"))
+            raise ArchabError(
+                f"target: {a} of side a and {b} of side b (seed {seed}, member {member}) differ in spaces, case or the "
+                "form of a number alone: give a target that both sides learnt one name, and others names of their own"
+            )
+
+
+def _plain_name(name: str) -> str:
+    """A target's name without what a spreadsheet or a script may have changed in it."""
+    text = unicodedata.normalize("NFKC", name).strip().casefold()
+    return repr(float(text)) if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", text) else text
 
 
 def _kind(table: pd.DataFrame) -> Kind:
@@ -120,13 +156,20 @@ def _kind(table: pd.DataFrame) -> Kind:
 
 
 def _with_draws(table: pd.DataFrame, kind: Kind) -> pd.DataFrame:
-    """Fill in source and draw (the rank of the target's name) where a foreign table has none, and check them."""
+    """Fill in source and draw where a foreign table has none, and check them.
+
+    Draws are ranks of the targets' names. Where no target has both sides, such ranks would join the k-th names of both,
+    which may carry what they scored: there they are ranks of a random number that seed and name give.
+    """
     table = table if "source" in table else table.assign(source="reference")
     within = ["seed", "member", "side" if kind == "unpaired" else "source"]
     if "draw" not in table:
         shared = table.groupby(["seed", "target"])["member"].nunique().max() > 1
         # A target that members share needs one rank for all of them.
-        ranked = table.groupby([name for name in within if name != "member" or not shared])["target"]
+        key = table["target"].astype(object)
+        if kind == "unpaired":
+            key = (table["seed"].astype(str) + "/" + key).map(_digest)
+        ranked = key.groupby([table[name] for name in within if name != "member" or not shared], observed=True)
         table = table.assign(draw=ranked.transform(lambda names: pd.factorize(names, sort=True)[0]).astype("int64"))
         table = table.sort_values(["seed", "draw", "member", "source", "target", "side", "restart"], ignore_index=True)
     per_target = table.groupby(["seed", "target"])[["draw", "source"]].nunique().max(axis=1)
@@ -136,6 +179,10 @@ def _with_draws(table: pd.DataFrame, kind: Kind) -> pd.DataFrame:
     if (per_draw > 1).any():
         raise ArchabError(f"{_first(per_draw)}: more than one target; a draw is one target")
     return table
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def _paired(units: pd.DataFrame) -> pd.DataFrame:
