@@ -1,0 +1,19 @@
+"""Small networks after the kinds of layers that people publish, and what each engine makes of them."""
+
+from zoo import attention, functions, layers, noise, odd, once_wrong, recurrence, shapes, state, ties
+from zoo.kind import ZOO, Kind
+
+__all__ = [
+    "ZOO",
+    "Kind",
+    "attention",
+    "functions",
+    "layers",
+    "noise",
+    "odd",
+    "once_wrong",
+    "recurrence",
+    "shapes",
+    "state",
+    "ties",
+]
