@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import torch
-from torch import nn
+from torch import manual_seed, nn
 from torch.nn import functional as F
 
 from zoo.kind import of
@@ -52,7 +52,7 @@ class RoutedAttention(nn.Module):
         return x + F.scaled_dot_product_attention(*self.qkv(x).chunk(3, -1), attn_mask=seen)
 
 
-@of(3)
+@of(3, by="", alone="share memory")
 class SharedStorage(nn.Module):
     """Two parameters on one storage: each gradient moves both."""
 
@@ -65,7 +65,7 @@ class SharedStorage(nn.Module):
         return self.second(self.first(x).tanh())
 
 
-@of(3)
+@of(3, by="", alone="share memory")
 class TransposedStorage(nn.Module):
     """The way back is the transpose of the way there, on one storage."""
 
@@ -78,7 +78,7 @@ class TransposedStorage(nn.Module):
         return self.back(self.there(x).tanh())
 
 
-@of(3)
+@of(3, by="", alone="share memory")
 class ViewBuffer(nn.Module):
     """A buffer that is a view of a parameter: it follows without a gradient of its own."""
 
@@ -91,7 +91,7 @@ class ViewBuffer(nn.Module):
         return self.there(x).tanh() @ self.back.t()
 
 
-@of(3)
+@of(3, by="", alone="has a hook")
 class SlowedWeight(nn.Module):
     """A hook that halves and masks a weight's gradient."""
 
@@ -104,7 +104,7 @@ class SlowedWeight(nn.Module):
         return self.second(self.first(x).tanh())
 
 
-@of(3)
+@of(3, by="", alone="differ in more than their parameters")
 class HookedOutput(nn.Module):
     """Hooks before and behind a layer that know the network around it."""
 
@@ -118,7 +118,7 @@ class HookedOutput(nn.Module):
         return self.linear(x)
 
 
-@of(3)
+@of(3, by="", alone="differ in more than their parameters")
 class RandomObject(nn.Module):
     """Random features inside an object that no module knows of."""
 
@@ -130,7 +130,7 @@ class RandomObject(nn.Module):
         return self.linear(x) * self.box.features
 
 
-@of(3)
+@of(3, by="", alone="differ in more than their parameters")
 class RandomHalf(nn.Module):
     """Random features in a plain attribute of sixteen bits."""
 
@@ -142,20 +142,20 @@ class RandomHalf(nn.Module):
         return self.linear(x) * self.features.to(x.dtype)
 
 
-@of(3, refused="seed")
+@of(3, refused="sets the seed of a generator")
 class SeedsItself(nn.Module):
-    """A constructor that seeds torch."""
+    """A constructor that seeds torch by a function imported by its name."""
 
     def __init__(self):
         super().__init__()
-        torch.manual_seed(7)
+        manual_seed(7)
         self.layers = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
 
     def forward(self, x):
         return self.layers(x)
 
 
-@of(3, refused="shared")
+@of(3, refused="one and the same tensor")
 class SharedDefault(nn.Module):
     """An activation with a parameter, as a default argument that all networks share."""
 
