@@ -24,7 +24,7 @@ class StrictlyCausal(nn.Module):
         return x + F.scaled_dot_product_attention(*self.qkv(x).chunk(3, -1), attn_mask=self.seen)
 
 
-@of(4, 6)
+@of(4, 6, by="vmap")
 class PaddedMultihead(nn.Module):
     """Torch's own attention; of the last sample of each mini-batch, no position is a word."""
 
