@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 UNDECIDED = 3
 WATCH_EVERY = 2.0
-DEFAULTS = {"family": "all", "rule": "anytime", "alpha": 0.05, "margin": 1.10, "planned": None}
+DEFAULTS = {"family": "all", "rule": "anytime", "alpha": 0.05, "margin": 1.10, "planned": None, "floor": 1e-12}
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         _check(given)
-        rule = {"rule": given.rule, "alpha": given.alpha, "margin": given.margin, "planned": given.planned}
+        rule = {name: getattr(given, name) for name in DEFAULTS if name != "family"}
         given.typed = list(sys.argv[1:] if arguments is None else arguments)
         with signals.minded():
             for found in _seen(given, rule):
@@ -248,7 +248,7 @@ def _same(value: str | None, wanted: str) -> bool:
 def _narrowed(given: argparse.Namespace) -> str:
     """The options by which this look differs from the usual one, as typed; empty where it is that."""
     words = [word for condition in sorted(given.where) for word in ("--where", condition)]
-    for name in ("family", "rule", "alpha", "margin", "planned"):
+    for name in DEFAULTS:
         if (value := getattr(given, name)) != DEFAULTS[name]:
             words += [f"--{name}", f"{value}"]
     return shlex.join(words)
@@ -335,6 +335,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--planned", type=int, metavar="N", help="the hybrid's maximum number of rounds")
     parser.add_argument("--alpha", type=float, help="error rate (default 0.05)")
     parser.add_argument("--margin", type=float, help="ratio of errors that matters (default 1.10)")
+    parser.add_argument("--floor", type=float, help="smaller errors count as this one (default 1e-12)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--figures", metavar="DIR", help="write the figures there, as SVG, PDF and PNG, light and dark")
     parser.add_argument("--bare", action="store_true", help="with --figures: without title and caption, for a paper")

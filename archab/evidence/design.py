@@ -12,7 +12,7 @@ import pandas as pd
 
 from archab.errors import ArchabError
 from archab.evidence.notes import Note
-from archab.evidence.statistics import Array
+from archab.evidence.statistics import FLOOR, Array
 from archab.evidence.table import some, students
 
 Kind = Literal["paired", "crossed", "unpaired"]
@@ -36,6 +36,7 @@ class Design:
         rounds: shape (R,): their means d_1, d_2, … over the members.
         next_seed: the first seed above all that were started.
         holes: the seeds that were started and have not finished, in order.
+        floor: smaller errors count as this one.
         notes: what a reader must know of order and gaps.
     """
 
@@ -50,22 +51,26 @@ class Design:
     rounds: Array
     next_seed: int
     holes: tuple[int, ...]
+    floor: float
     notes: tuple[Note, ...]
 
 
-def arrange(rows: pd.DataFrame, order: Sequence[int] | None = None, holes: Sequence[int] = ()) -> Design:
+def arrange(
+    rows: pd.DataFrame, order: Sequence[int] | None = None, holes: Sequence[int] = (), floor: float = FLOOR
+) -> Design:
     """Read the design from the rows.
 
     Args:
         rows: see `archab.evidence.table.students`.
         order: the seeds in the order in which they were first started; else a column `order`, else ascending.
         holes: seeds that were started and have not finished: their rounds and those behind them wait.
+        floor: smaller errors count as this one.
 
     Raises:
         ArchabError: if the rows are refused, some targets have both sides and some have one, draws are ambiguous, a
             crossed target lacks its partner, or `order` lacks a seed.
     """
-    table = students(rows)
+    table = students(rows, floor)
     _refuse_near_names(table)
     kind = _kind(table)
     ranked = () if "draw" in table else (_SHUFFLED if kind == "unpaired" else _RANKED,)
@@ -94,6 +99,7 @@ def arrange(rows: pd.DataFrame, order: Sequence[int] | None = None, holes: Seque
         rounds=member_rounds.mean(axis=1),
         next_seed=max(seeds) + 1,
         holes=tuple(sorted(set(holes))),
+        floor=floor,
         notes=(*unmatched, *(Note("design", text) for text in (*note, *ranked, *gaps, *_on_sides(units, kind)))),
     )
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from archab.errors import ArchabError
 from archab.evidence.notes import Note
 from archab.evidence.outcome import RuleName, Verdict
-from archab.evidence.statistics import holm
+from archab.evidence.statistics import FLOOR, holm
 from archab.evidence.study import Study
 from archab.evidence.verdict import assess, checked_rule, decide
 
@@ -18,6 +18,7 @@ def judge_family(
     alpha: float = 0.05,
     margin: float = 1.10,
     planned: int | None = None,
+    floor: float = FLOOR,
     family_size: int | None = None,
 ) -> list[Verdict]:
     """A verdict each, given only where p_adjusted passes; equivalence with the interval at alpha/k.
@@ -29,7 +30,7 @@ def judge_family(
     Raises:
         ArchabError: if a configuration's rows are refused (its label comes first) or a setting makes no sense.
     """
-    settings = checked_rule(rule, alpha, margin, planned)
+    settings = checked_rule(rule, alpha, margin, planned, floor)
     assessed = []
     for c in configurations:
         try:

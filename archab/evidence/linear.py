@@ -28,11 +28,12 @@ def fit_of(design: Design, member: int) -> Fit:
     own = design.students[(design.students["member"] == member) & design.students["linear"].notna()]
     if own["side"].nunique() < 2:
         return Fit(math.nan, None)
-    scores = own.assign(fit=st.score(own["linear"])).groupby(["side", "seed", "target"], observed=True)[["y", "fit"]]
+    both = own.assign(fit=st.score(own["linear"], design.floor))
+    scores = both.groupby(["side", "seed", "target"], observed=True)[["y", "fit"]]
     typical = scores.mean().groupby("side", observed=True).mean()
     targets = own.drop_duplicates(["seed", "target"])
     beaten = (typical["y"] < typical["fit"] + math.log(BEATS)).any()
-    return Fit(math.exp(float(st.score(targets["linear"]).mean())), bool(beaten))
+    return Fit(math.exp(float(st.score(targets["linear"], design.floor).mean())), bool(beaten))
 
 
 def unbeaten(members: Sequence[Member], member_names: Sequence[str]) -> str:

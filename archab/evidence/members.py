@@ -145,7 +145,8 @@ def _controls(design: Design, control: pd.DataFrame | None, alpha: float) -> dic
     key = ["seed", "member", "target"]
     if missing := [name for name in (*key, "nmse") if name not in control]:
         raise ArchabError(f"no column {', '.join(missing)} in the control: {', '.join(key)}, nmse are needed")
-    reached = control.assign(y=st.score(control["nmse"]), target=control["target"].astype(str)).groupby(key)["y"].mean()
+    scored = control.assign(y=st.score(control["nmse"], design.floor), target=control["target"].astype(str))
+    reached = scored.groupby(key)["y"].mean()
     sides = design.students.groupby([*key, "side"])["y"].mean().unstack()
     both = sides.join(reached.rename("control"), how="inner").dropna()
     return {int(str(member)): _control(own, alpha) for member, own in both.groupby("member")}

@@ -11,7 +11,7 @@ from archab.evidence import wording as words
 from archab.evidence.design import Design
 from archab.evidence.notes import Note, caveats
 from archab.evidence.sequential import EARLY, Forecast, crossing
-from archab.evidence.statistics import holm
+from archab.evidence.statistics import FLOOR, holm
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,12 +34,13 @@ Status = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """When a verdict is given: the rule, its error rate, the ratio of errors that matters, the hybrid's planned N."""
+    """When a verdict is given: rule, error rate, ratio of errors that matters, the hybrid's planned N, the floor."""
 
     name: RuleName = "anytime"
     alpha: float = 0.05
     margin: float = 1.10
     planned: int | None = None
+    floor: float = FLOOR
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from scipy import special, stats
 Array = NDArray[np.float64]
 
 EXACT_BLOCKS = 14
-FLOOR = 1e-12  # the smallest error that a score tells from none
+FLOOR = 1e-12  # the smallest error that a score tells from none, by default
 LARGEST_PERMUTED = 2000
 RESAMPLES = 9999
 _SEED = 20190
@@ -38,10 +38,10 @@ class Group:
     weight: float = 1.0
 
 
-def score(nmse: ArrayLike) -> Array:
-    """log(clip(nmse, 1e-12, 1)); a diverged student (NaN or infinite) scores as NMSE 1."""
+def score(nmse: ArrayLike, floor: float = FLOOR) -> Array:
+    """log(clip(nmse, floor, 1)); a diverged student (NaN or infinite) scores as NMSE 1."""
     values = np.asarray(nmse, dtype=float)
-    return np.asarray(np.log(np.clip(np.where(np.isfinite(values), values, 1.0), FLOOR, 1.0)))
+    return np.asarray(np.log(np.clip(np.where(np.isfinite(values), values, 1.0), floor, 1.0)))
 
 
 def paired_estimate(contributions: ArrayLike, strata: ArrayLike | None = None) -> Estimate:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from archab.errors import ArchabError
-from archab.evidence.statistics import score
+from archab.evidence.statistics import FLOOR, score
 
 REQUIRED = ("seed", "member", "target", "side", "restart", "nmse")
 _INTEGERS = ("seed", "member", "restart", "draw")
@@ -13,16 +13,17 @@ LARGEST = 2**53  # beyond, a table's numbers no longer tell two integers apart
 _EMPTY = ("", "nan", "na", "none", "null")
 
 
-def students(rows: pd.DataFrame) -> pd.DataFrame:
+def students(rows: pd.DataFrame, floor: float = FLOOR) -> pd.DataFrame:
     """The checked students of a table, a foreign one included, sorted by key.
 
     Args:
         rows: one trained student a row, in any order. Columns seed, member, target, side (in either case), restart and
             nmse are needed; draw, source, status, measure, linear, order and fingerprint are used where they are there.
+        floor: smaller errors count as this one.
 
     Returns:
         A new table of those columns, with `nmse` NaN where the student diverged and, new, `diverged`, `capped` (scored
-        at NMSE 1, diverged ones included) and the score `y`.
+        at NMSE 1, diverged ones included), `floored` (below the floor) and the score `y`.
 
     Raises:
         ArchabError: for a missing column, an empty table, one side only, mixed fingerprints, duplicate students, a
@@ -58,7 +59,8 @@ def students(rows: pd.DataFrame) -> pd.DataFrame:
     _refuse_duplicates(table)
     table["diverged"] = table["nmse"].isna()
     table["capped"] = table["diverged"] | (table["nmse"] >= 1)
-    table["y"] = score(table["nmse"])
+    table["floored"] = table["nmse"] < floor
+    table["y"] = score(table["nmse"], floor)
     key = [name for name in ("seed", "draw", "member", "source", "target", "side", "restart") if name in table]
     return table.sort_values(key, ignore_index=True)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from archab.errors import ArchabError
-from archab.evidence import equivalence, headline, linear, sequential, statistics
+from archab.evidence import equivalence, floored, headline, linear, sequential, statistics
 from archab.evidence.curves import checked, training_notes
 from archab.evidence.design import Design, arrange
 from archab.evidence.fixed import NAN, Fixed, estimate_of, fixed, member_column, ratio_interval
@@ -16,8 +16,9 @@ from archab.evidence.members import describe, limited, size_ratios
 from archab.evidence.next_step import more_targets, next_step, train_longer
 from archab.evidence.notes import Note, noted
 from archab.evidence.outcome import Counts, Decision, Member, Ratio, Rule, RuleName, Status, Verdict
+from archab.evidence.statistics import FLOOR
 from archab.evidence.study import Study
-from archab.evidence.wording import counted, listed, p_is, percent, span
+from archab.evidence.wording import listed, p_is, percent, span
 
 FEWEST_BLOCKS = 6
 MOST_CAPPED = 0.2
@@ -30,6 +31,7 @@ def judge(
     alpha: float = 0.05,
     margin: float = 1.10,
     planned: int | None = None,
+    floor: float = FLOOR,
     names: tuple[str, str] | None = None,
     member_names: Sequence[str] | None = None,
     order: Sequence[int] | None = None,
@@ -49,6 +51,7 @@ def judge(
         alpha: error rate of the rule.
         margin: ratio of typical errors from which a difference matters, above 1.
         planned: the hybrid's maximum number of rounds, fixed before the data.
+        floor: smaller errors count as this one.
         names, member_names, order, holes, control, control_name, curves, command: in the place of the study's own, see
             `archab.evidence.study.Study`.
         notes: what must stand with the verdict, beside the study's own.
@@ -56,7 +59,7 @@ def judge(
     Raises:
         ArchabError: if the rows or a setting are refused; the message says what would be right.
     """
-    settings = checked_rule(rule, alpha, margin, planned)
+    settings = checked_rule(rule, alpha, margin, planned, floor)
     study = (rows if isinstance(rows, Study) else Study.of(rows)).with_(
         notes,
         names=names,
@@ -71,7 +74,7 @@ def judge(
     return decide(assess(study, settings), command=study.command)
 
 
-def checked_rule(rule: RuleName, alpha: float, margin: float, planned: int | None) -> Rule:
+def checked_rule(rule: RuleName, alpha: float, margin: float, planned: int | None, floor: float = FLOOR) -> Rule:
     """The settings as a `Rule`.
 
     Raises:
@@ -87,12 +90,14 @@ def checked_rule(rule: RuleName, alpha: float, margin: float, planned: int | Non
         raise ArchabError("rule=hybrid: the planned number of rounds is needed, such as planned=40")
     if planned is not None and planned < FEWEST_BLOCKS:
         raise ArchabError(f"planned={planned}: at least {FEWEST_BLOCKS} rounds are needed")
-    return Rule(rule, alpha, margin, planned)
+    if not 0 < floor < 1:
+        raise ArchabError(f"floor={floor:g}: an error between 0 and 1 is needed, such as 1e-12")
+    return Rule(rule, alpha, margin, planned, floor)
 
 
 def assess(study: Study, settings: Rule) -> Verdict:
     """Every figure of a verdict that does not depend on the other configurations of its family; not yet decided."""
-    design, names = arrange(study.rows, study.order, study.holes), study.names
+    design, names = arrange(study.rows, study.order, study.holes, settings.floor), study.names
     if names[0] == names[1]:
         names = (f"{names[0]} (A)", f"{names[1]} (B)")
     whole = fixed(design.values, design.is_a, settings.alpha)
@@ -143,6 +148,7 @@ def assess(study: Study, settings: Rule) -> Verdict:
         more_targets=more_targets(design, whole, settings.alpha),
         notes=(
             *_notes(design, whole, settings),
+            *floored.notes(design, whole.estimate.theta, settings.margin, names),
             *linear.note(members, names, study.member_names, study.longer),
             *limited(members, study.control_name, study.member_names),
             *_said(study, names, settings.margin),
@@ -328,8 +334,6 @@ def _notes(design: Design, whole: Fixed, settings: Rule) -> list[Note]:
         notes.append(Note("direct", "Skill and the target's difficulty are confounded: no target has both sides."))
     else:
         notes.insert(0, Note("null", "Tested is whether A and B are exchangeable given the target."))
-    if floored := int((design.students["nmse"] < statistics.FLOOR).sum()):
-        notes.append(Note("design", f"Errors below {statistics.FLOOR:g} count as that: {counted(floored, 'student')}."))
     if whole.blocks > statistics.LARGEST_PERMUTED:
         text = "Above 2,000 blocks the t test stands in for the permutation test, its limit."
         notes.append(Note("design", text))

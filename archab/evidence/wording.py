@@ -82,6 +82,14 @@ def errors(values: Sequence[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+def small(value: float) -> str:
+    """A small number: "1e-12" is "10⁻¹²"; of others "0.001", "2e-09"."""
+    power = round(math.log10(value))
+    if power < -3 and math.isclose(value, 10.0**power):
+        return f"10{str(power).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
+    return f"{value:g}"
+
+
 def counted(number: int, what: str) -> str:
     """ "1 target", "1,200 targets"."""
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

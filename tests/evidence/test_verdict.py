@@ -15,7 +15,7 @@ from tables import crossed_rows, paired_rows, random_rows, swapped, unpaired_row
 
 from archab.errors import ArchabError
 from archab.evidence import terminal
-from archab.evidence.finding import finding, word
+from archab.evidence.finding import effect, finding, word
 from archab.evidence.markdown import described
 from archab.evidence.notes import Note, kept, restored
 from archab.evidence.report.plain import minded
@@ -26,7 +26,7 @@ NAMES = (
     "sentence names verdict status rule design blocks theta gmr interval_low interval_high ci_low ci_high "
     "anytime_low anytime_high p_value p_adjusted p_wilcoxon p_brunnermunzel p_equivalence p_anytime log_e stop_at "
     "prob_a_better diverged capped size_ratio members home_advantage more_targets notes caveats students alpha "
-    "margin planned next_step"
+    "margin planned floor next_step"
 )
 
 
@@ -581,5 +581,33 @@ def test_names_that_are_equal_are_told_apart_and_errors_below_the_floor_are_coun
     v = judge(rows, names=("same", "same"))
     assert v.names == ("same (A)", "same (B)")
     tiny = rows.assign(nmse=rows["nmse"].where(rows["draw"] > 1, 1e-15))
-    assert "Errors below 1e-12 count as that: 32 students." in judge(tiny).paragraph()
-    assert "1e-12" not in v.paragraph()
+    assert "Errors below 10⁻¹² count as that: 32 students." in judge(tiny).paragraph()
+    assert "10⁻¹²" not in v.paragraph()
+
+
+@pytest.mark.parametrize("kind", ["paired", "crossed", "unpaired"])
+def test_one_exact_zero_that_carries_the_typical_error_is_said_with_the_ratio_without_it(kind):
+    d = np.random.default_rng(10).normal(-0.3, 0.1, 20)
+    rows = {
+        "paired": paired_rows({0: [(-5 + x, -5.0) for x in d]}),
+        "crossed": crossed_rows([(x, x) for x in d]),
+        "unpaired": unpaired_rows({0: (-5 + d, -5.0 + np.linspace(-1e-3, 1e-3, 20))}),
+    }[kind]
+    zero = rows.index[(rows["side"] == "b") & (rows["draw"] == 7)][:1]
+    rows.loc[zero, "nmse"] = 0.0
+    v = judge(rows, names=("P", "Q"))
+    kept = rows.drop(index=zero) if kind == "unpaired" else rows[rows["draw"] != 7]
+    [note] = [note.text for note in v.notes if note.kind == "floor"]
+    assert v.gmr > 1
+    assert f"{effect(v.gmr, ('P', 'Q'))}, without them {effect(judge(kept).gmr, ('P', 'Q'))}." in note
+    assert "errors at the floor carry the result" in v.caveats
+    higher = judge(rows, names=("P", "Q"), floor=3e-3)
+    assert (higher.to_dict()["floor"], higher.gmr < 1) == (3e-3, True)
+    assert [note.kind for note in judge(rows, floor=3e-3).notes].count("floor") == 0
+
+
+def test_where_every_target_is_at_the_floor_there_is_no_ratio_without_it():
+    v = judge(random_rows(0).assign(nmse=0.0))
+    assert "No target is without them." in v.paragraph()
+    with pytest.raises(ArchabError, match="floor=0: an error between 0 and 1"):
+        judge(random_rows(0), floor=0.0)

@@ -19,7 +19,7 @@ from archab.evidence.figures.scores import per_target
 from archab.evidence.figures.sheet import LABEL, Sheet, fitting
 from archab.evidence.finding import level, measured, replicates
 from archab.evidence.outcome import Verdict
-from archab.evidence.statistics import Array
+from archab.evidence.statistics import FLOOR, Array
 
 HEIGHT, POINTS = 1.75, 240
 EPSILONS = tuple(m * 10.0**e for e in range(0, -13, -1) for m in (5, 2, 1) if m * 10.0**e < 1)
@@ -45,7 +45,7 @@ class Shares:
 
 def picture(verdict: Verdict) -> Picture:
     """Share of targets within ε; every member counts alike."""
-    found = shares(per_target(verdict), verdict.settings.alpha)
+    found = shares(per_target(verdict), verdict.settings.alpha, verdict.settings.floor)
     a, b = verdict.names
     order = [(found.at[0], a), (found.at[1], b)] if found.at[0] >= found.at[1] else [(found.at[1], b), (found.at[0], a)]
     (most, leader), (least, other) = order
@@ -67,13 +67,13 @@ def picture(verdict: Verdict) -> Picture:
     return Picture("share_within", title, caption, f"{title}.", partial(_draw, named(verdict), found))
 
 
-def shares(scores: pd.DataFrame, alpha: float) -> Shares:
+def shares(scores: pd.DataFrame, alpha: float, floor: float = FLOOR) -> Shares:
     """Shares from a score (y = log NMSE) for each target, side and member."""
     sides = {
         side: [g.to_numpy(dtype=float) for _, g in own.groupby("member")["y"]] for side, own in scores.groupby("side")
     }
     epsilon = min((e for e in EPSILONS), key=lambda e: abs(_share(sides["b"], math.log(e)) - 0.5))
-    low = max(min(float(np.quantile(scores["y"], 0.005)), math.log(epsilon) - 1), math.log(1e-12))
+    low = max(min(float(np.quantile(scores["y"], 0.005)), math.log(epsilon) - 1), math.log(floor))
     grid = np.linspace(low, 0, POINTS)
     a, b = (np.array([_with_interval(sides[s], e, alpha) for e in grid]).T for s in "ab")
     at = _share(sides["a"], math.log(epsilon)), _share(sides["b"], math.log(epsilon))

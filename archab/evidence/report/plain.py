@@ -137,8 +137,8 @@ def design(verdict: Verdict, context: Context) -> list[str]:
     given = "" if verdict.data.is_a is not None else " given the target"
     lines = [
         f"{how} n = {replicates(verdict)}.{members}",
-        "Score: the log of the held-out NMSE (1 is a constant), clipped to 10⁻¹² to 1 and averaged over restarts. "
-        "Estimand: the mean of A's score minus B's, shown as a ratio of typical errors (geometric means).",
+        f"Score: the log of the held-out NMSE (1 is a constant), clipped to {words.small(s.floor)} to 1 and averaged "
+        "over restarts. Estimand: the mean of A's score minus B's, as a ratio of typical errors (geometric means).",
         f"Null hypothesis: the errors of A and B are exchangeable{given}.",
         f"Rule: {_rule(verdict)}. Error rate {s.alpha:g}; {verdict.margin_percent} was said to matter.",
         f"At a single look: {_single(verdict)}",
