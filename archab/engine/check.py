@@ -147,7 +147,7 @@ def why_not_compiled(sample: Sample, program: Compiled, known: bool = False) -> 
     exact, near = (1e-9, 1e-7) if double else (1e-4, 1e-3)
     gradients, buffers = _first_step(sample, program)
     # The gradient of a bias before a norm is rounding alone.
-    negligible = (1e-3 if double else 0.1) * max(_largest(wanted) for _, wanted in gradients.values())
+    negligible = (1e-3 if double else 0.1) * max(largest(wanted) for _, wanted in gradients.values())
     return (
         _wrong(_predictions(sample, program), exact)
         or _wrong(gradients, exact, negligible)
@@ -158,8 +158,8 @@ def why_not_compiled(sample: Sample, program: Compiled, known: bool = False) -> 
 
 def _wrong(found: "Found", tolerance: float, least: float = 0.0) -> str | None:
     for name, (values, wanted) in found.items():
-        difference = torch.as_tensor(values).double().view(wanted.shape) - wanted.double()
-        if not bool((difference.abs() <= tolerance * max(_largest(wanted), least, 1e-3)).all()):
+        same, near = torch.as_tensor(values).double().view(wanted.shape), tolerance * max(largest(wanted), least, 1e-3)
+        if not torch.allclose(same, wanted.double(), rtol=0, atol=near):
             return f"compiling changes {name}"
     return None
 
@@ -200,7 +200,8 @@ def _first_step(sample: Sample, program: Compiled) -> tuple[Found, Found]:
     block = compiled.fit(cohort, program, cohort.students())
     parameters = [dict(n.named_parameters()) for n in networks]
     buffers = [dict(n.named_buffers()) for n in networks]
-    slopes = {name: torch.stack([_slope(t[name]) for t in parameters]) for name in program.source.learnable}
+    learnable = [name for name in program.source.learnable if parameters[0][name].numel()]
+    slopes = {name: torch.stack([_slope(t[name]) for t in parameters]) for name in learnable}
     kept = {name: torch.stack([t[name] for t in buffers]).reshape(STUDENTS, -1) for name in buffers[0]}
     return (
         {f"the gradient of {name}": (block.gradient(name), g.reshape(STUDENTS, -1)) for name, g in slopes.items()},
@@ -212,8 +213,10 @@ def _slope(parameter: nn.Parameter) -> Tensor:
     return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
 
 
-def _largest(values: Tensor) -> float:
-    return float(values.double().abs().nan_to_num(0).max())
+def largest(values: Tensor) -> float:
+    """The largest of the finite absolute values, 0 where there are none."""
+    finite = (values if values.is_complex() else values.double()).abs().nan_to_num(0, posinf=0)
+    return float(finite.max()) if finite.numel() else 0.0
 
 
 def _one_epoch(cohort: Cohort) -> Cohort:
@@ -250,7 +253,7 @@ def _difference(cohort: Cohort, networks: list[nn.Module], tolerance: float) -> 
         return "its attributes change as it trains, and not alike in all students"
     for name, values in together.items():
         wanted = torch.stack([found[name] for found in one_by_one])
-        scale = wanted.abs().nan_to_num(0).max().clamp(min=1.0) if wanted.numel() else 1.0
+        scale = max(largest(wanted), 1.0)
         if not torch.allclose(values / scale, wanted / scale, rtol=tolerance, atol=tolerance, equal_nan=True):
             return f"batching changes {name}"
     return None

@@ -9,7 +9,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from archab.engine import stand_ins
-from archab.engine.check import Sample, in_double
+from archab.engine.check import Sample, in_double, largest
 from archab.engine.noise import Counter, draws, unfused
 from archab.engine.randomness import Stage, forked, stream
 from archab.space.examine import fitting
@@ -128,5 +128,5 @@ def _same(found: Tensor | None, wanted: Tensor | None, tolerance: float) -> bool
     if found is None or wanted is None or found.shape != wanted.shape:
         return False
     one, other = (t.to(torch.complex128 if t.is_complex() else torch.float64) for t in (found, wanted))
-    scale = float(other.abs().nan_to_num(0).max().clamp(min=1.0)) if other.numel() else 1.0
+    scale = max(largest(other), 1.0)
     return torch.allclose(one / scale, other / scale, rtol=tolerance, atol=tolerance, equal_nan=True)

@@ -1,5 +1,6 @@
 """Programs against the plain loop: every rule, every bundled family, and what must never be compiled."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,10 +14,11 @@ from torch.nn import functional as F
 
 from archab import ArchitecturalSpace, Comparison
 from archab.engine import compiled, population
-from archab.engine.check import Sample, why_not_compiled
+from archab.engine.check import Sample, largest, why_not_compiled
 from archab.engine.compiled import Block, Compiled
 from archab.engine.cpp import compiler
 from archab.engine.cpp.kernels import NoRule
+from archab.engine.cpp.trace import Untraceable
 from archab.engine.plan import Compiled as Engine
 from archab.engine.plan import Loop
 from archab.errors import ArchabError
@@ -304,6 +306,61 @@ def test_a_program_that_computes_something_else_is_found_out(wrong):
 def test_an_operation_without_a_rule_is_named():
     with pytest.raises(NoRule, match="linalg_inv"):
         program_of(sample_of(lambda n, x: x @ torch.linalg.inv(n.w), {"w": weight(3, 3)}, THREE))
+
+
+def drawing(n, x):
+    """Noise on constants, which a trace could take for constants themselves, and of every other kind."""
+    h = n.r(n.l(x).unsqueeze(1).expand(-1, 2, -1))[0][:, -1]
+    if n.training:
+        h = h * torch.empty(1, dtype=x.dtype).bernoulli_(0.8) + torch.rand(4) * torch.randint(1, 3, (4,))
+        h = h + torch.randn(len(x), 1, dtype=x.dtype) * torch.empty_like(h).exponential_()
+    h = h + n.d(h)
+    return F.alpha_dropout(F.rrelu(h, training=True) if n.training else h, 0.2, n.training)
+
+
+DRAWING = {
+    "l": linear(),
+    "r": lambda: nn.LSTM(4, 2, 2, dropout=0.3, batch_first=True, bidirectional=True),
+    "d": lambda: nn.Dropout(0.4, inplace=True),
+}
+
+
+def test_random_functions_draw_anew_at_each_step_as_in_the_loop():
+    sample = sample_of(drawing, DRAWING, THREE)
+    assert why_not_compiled(sample, program_of(sample)) is None
+
+
+@pytest.mark.parametrize(
+    "draw", [lambda: torch.poisson(torch.ones(4)), lambda: torch.rand(4, generator=torch.Generator().manual_seed(1))]
+)
+def test_what_draws_otherwise_is_not_compiled(draw):
+    with pytest.raises(Untraceable, match="draws random numbers that no counter reaches"):
+        program_of(sample_of(lambda n, x: n.l(x) * (draw() if n.training else 1), {"l": linear()}, THREE))
+
+
+def test_what_is_empty_infinite_or_small_of_type_is_compiled():
+    def run(n, x):
+        h = n.l(x)[:, n.order] * n.gain + n.none.sum() + x[:, :0] @ n.none
+        return (h + n.hidden).softmax(-1) * n.seen.sum() * x[:, 3:].prod(-1, True) + torch.cat(
+            [x[:, :0], h, n.nothing], 1
+        )
+
+    parts = {
+        "l": linear(),
+        "gain": lambda: nn.Parameter(torch.tensor(0.5)),
+        "none": weight(0, 4),
+        "hidden": lambda: nn.Buffer(torch.tensor([0.0, -math.inf, 0, 0])),
+        "order": lambda: nn.Buffer(torch.tensor([2, 0, 1, 3], dtype=torch.int32)),
+        "seen": lambda: nn.Buffer(torch.rand(4) > 0.5),
+        "nothing": lambda: nn.Buffer(torch.empty(0)),
+    }
+    sample = sample_of(run, parts, THREE)
+    assert why_not_compiled(sample, program_of(sample)) is None
+
+
+def test_the_scale_of_a_difference_is_a_finite_number():
+    assert largest(torch.tensor([1.0, -2.0, torch.inf, torch.nan])) == 2
+    assert largest(torch.empty(0)) == 0
 
 
 def test_tokens_outside_of_the_vocabulary_are_an_error_and_no_crash():

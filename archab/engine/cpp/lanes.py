@@ -260,7 +260,7 @@ class Axes:
         """The lines inside all loops, or inside the outer or the inner ones alone."""
         chosen = list(zip(self.names, self.sizes, strict=True))
         chosen = chosen[: self.outer] if outer else chosen[self.outer :] if inner else chosen
-        head = "".join(f"for (long {n} = 0; {n} < {s}; {n}++) " for n, s in chosen if s > 1)
+        head = "".join(f"for (long {n} = 0; {n} < {s}; {n}++) " for n, s in chosen if s != 1)
         fixed = "".join(f"const long {n} = 0; (void){n}; " for n, s in chosen if s == 1)
         return head + "{ " + fixed + "\n".join(lines) + " }"
 
