@@ -20,7 +20,8 @@ SCHEMES = (*DATABASES, "http", "https", "databricks", "file")
 
 def hidden(text: str) -> str:
     """A text without the passwords of the addresses in it."""
-    return re.sub(r"(://[^\s:/@\"']+):[^\s@/\"']*@", r"\1:***@", text)
+    text = re.sub(r"(://[^\s:/@\"']+):[^\s@/\"']*@", r"\1:***@", text)
+    return re.sub(r"([?&](?:ssl)?(?:password|passwd|pwd)=)[^\s&\"']*", r"\1***", text, flags=re.IGNORECASE)
 
 
 def of_database(uri: str) -> bool:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pandas as pd
 from mlflow import MlflowClient
 
-QUICK = ("targets=2", "samples=32", "heldout_samples=32")
+AMOUNT = ("targets=2", "samples=32", "heldout_samples=32")
+TWO = ("space.a.members=[{rank:1},{rank:3}]", "space.b.members=[{rank:1},{rank:3}]")
+QUICK = ("+space=n_diagonal", *TWO, *AMOUNT)
 
 
 def runs(folder: Path, experiment: str) -> pd.DataFrame:
@@ -38,7 +40,7 @@ def artifacts(folder: Path, run_id: str) -> set[str]:
     return {item.path for item in client(folder).list_artifacts(run_id)}
 
 
-SLOW = ("+space=n_diagonal", "targets=40", "engine=loop", "routine.epochs=10", "engine.chunk=2", "samples=320")
+SLOW = (*QUICK[:3], "targets=40", "engine=loop", "routine.epochs=10", "engine.chunk=2", "samples=320")
 
 
 def started(folder: Path) -> "subprocess.Popen[str]":

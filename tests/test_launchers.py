@@ -118,7 +118,9 @@ THREADS = {
 }
 
 
-@pytest.mark.parametrize("case", [*list(THREADS)[:-1], pytest.param("ray", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "case", ["joblib", *(pytest.param(name, marks=pytest.mark.slow) for name in ("submitit", "ray"))]
+)
 def test_a_job_has_its_share_of_the_cores_before_torch_is_imported_and_modules_where_the_sweep_was_started(
     case, tmp_path
 ):
@@ -148,7 +150,9 @@ def test_a_job_has_its_share_of_the_cores_before_torch_is_imported_and_modules_w
     assert said == {f"{threads} {threads}"}
 
 
-@pytest.mark.parametrize("launch", ["joblib", "submitit_local", pytest.param("ray", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "launch", ["submitit_local", *(pytest.param(name, marks=pytest.mark.slow) for name in ("joblib", "ray"))]
+)
 def test_a_failing_job_neither_stops_nor_hides_the_others_and_a_second_sweep_trains_what_is_missing(launch, tmp_path):
     needs(launch)
     code, said = ended(sweep(tmp_path, f"+launch={launch}", *QUICK, "protocol=direct,reference"))
@@ -193,7 +197,9 @@ def test_a_killed_worker_ends_a_sweep_under_joblib_in_one_message_and_the_same_c
     ]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)]
+)
 def test_a_sweep_under_joblib_that_is_told_to_end_ends_its_runs_as_killed(number, code, tmp_path):
     needs("joblib")
     run = sweep(tmp_path, "+launch=joblib", "hydra.launcher.n_jobs=2", *SLOW, "seed=0,1,2")

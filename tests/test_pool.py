@@ -10,13 +10,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import family
-from logged import runs
+from logged import TWO, runs
 
 from archab import Comparison, pool
 from archab.engine.plan import Loop, Vmap
 from archab.space.routine import AdamW
 
-SMALL = ("+space=n_diagonal", "targets=6", "samples=32", "heldout_samples=32", "engine=vmap", "engine.chunk=2")
+SMALL = ("+space=n_diagonal", *TWO, "targets=6", "samples=32", "heldout_samples=32", "engine=vmap", "engine.chunk=2")
 
 
 def test_rows_do_not_hang_on_the_number_of_processes(command, tmp_path):

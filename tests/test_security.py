@@ -53,13 +53,13 @@ def test_the_watch_sees_what_it_forbids(tmp_path):
 
 
 def test_a_run_and_a_comparison_call_nobody_and_unpickle_nothing(tmp_path):
-    assert watched(tmp_path, "archab", "+space=n_diagonal", *QUICK) == ""
+    assert watched(tmp_path, "archab", *QUICK) == ""
     assert watched(tmp_path, "archab.compare", "--space", "n_diagonal") == ""
 
 
 def test_what_a_run_keeps_of_its_configuration_has_no_password(command, tmp_path):
     told = 'space.question="is postgresql://me:secret@host/x hidden?"'
-    assert command("+space=n_diagonal", *QUICK, "report=true", told, "hydra.output_subdir=null").code == 0
+    assert command(*QUICK, "report=true", told, "hydra.output_subdir=null").code == 0
     kept = [file for file in tmp_path.rglob("*") if file.suffix in (".html", ".json", ".yaml")]
     assert {"report.html", "finished.json", "config.yaml"} <= {file.name for file in kept}
     assert any("me:***@host" in file.read_text() for file in kept)
@@ -70,7 +70,6 @@ def test_names_from_a_configuration_stay_inside_the_folder(command, tmp_path):
     inside = tmp_path / "inside"
     before = set(tmp_path.rglob("*"))
     ended = command(
-        "+space=n_diagonal",
         *QUICK,
         "space.a.name=../../escaped",
         "tracking.experiment=../../escaped",
@@ -87,7 +86,9 @@ def test_a_password_is_neither_printed_nor_kept(command, tmp_path):
     uri = "postgresql://me:secret@127.0.0.1:9/archab"
     assert hidden(f"could not reach {uri}!") == "could not reach postgresql://me:***@127.0.0.1:9/archab!"
     assert hidden("sqlite:////a/b:c@d") == "sqlite:////a/b:c@d"
-    ended = command("+space=n_diagonal", *QUICK, f"tracking.uri={uri}")
+    shown = hidden("postgresql://host/archab?user=me&password=secret&sslmode=require")
+    assert shown == "postgresql://host/archab?user=me&password=***&sslmode=require"
+    ended = command(*QUICK, f"tracking.uri={uri}")
     assert ended.code == 2
     assert "me:***@" in ended.err
     assert "secret" not in ended.err + ended.out

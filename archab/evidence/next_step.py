@@ -72,8 +72,8 @@ def train_longer(verdict: Verdict, command: str = "") -> str:
 
 
 _LEARNING = {
-    "linear fit": "Neither side beats a linear fit: train longer (routine.epochs, routine.lr), or on more samples",
-    "still falling": "Training had not ended: train longer",
+    "linear fit": "Neither side beats a linear fit; train longer (routine.epochs, routine.lr), or on more samples",
+    "still falling": "Training had not ended; train longer",
 }
 
 

@@ -509,7 +509,7 @@ def test_training_that_had_not_ended_or_was_unequal_is_said(design):
     assert "routine.epochs=20" in v.next_step
     seeds = ",".join(map(str, sorted(rows["seed"].unique())))
     again = f"run routine.epochs=20 seed={seeds}" if len(seeds) < 5 else "run routine.epochs=20 'seed=range(0,3)'"
-    assert v.verdict == "undecided" or v.next_step == f"Training had not ended: train longer: {again}"
+    assert v.verdict == "undecided" or v.next_step == f"Training had not ended; train longer: {again}"
     [unequal] = [n for n in judge(rows, curves=training(1, 1, steps=200)).notes if n.kind == "unequal training"]
     assert unequal.text == "Unequal training: optimiser steps of A 100 and B 200."
     assert note.text in judge(Study.of(study.table())).to_dict()["notes"], "in Python, from the table alone"
