@@ -2,12 +2,10 @@
 
 import io
 import os
-import re
 import subprocess
 import sys
 import warnings
 
-import networks
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,9 +13,7 @@ import torch
 from conftest import FAMILIES, family, in_double
 
 from archab import ArchitecturalSpace, Comparison
-from archab.engine.cpp import compiler
-from archab.engine.plan import Auto, Compiled, Loop, Vmap
-from archab.space.inputs import Tokens
+from archab.engine.plan import Auto, Loop, Vmap
 from archab.space.routine import SGD, AdamW
 
 EQUAL = ["nmse", "train_nmse"]
@@ -104,84 +100,29 @@ def test_every_engine_meets_the_same_draws():
         pd.testing.assert_frame_equal(rows[0].drop(columns=EQUAL), other.drop(columns=EQUAL))
 
 
-BATCHED = [
-    "Buffered",
-    "Padded",
-    "Tied",
-    "Normed",
-    "Counting",
-    "Normalised",
-    "Complex",
-    "Frozen",
-    "Scalar",
-    "Mixing",
-    "Remembering",
-    "Noisy",
-    "Hiding",
-    "Strided",
-    "Gathering",
-    "Evaluated",
-]
-ALONE = {
-    "Boxed": "differ in more than their parameters",
-    "Shared": "differ in more than their parameters",
-    "Chosen": "differ in more than their parameters",
-    "Branching": "data-dependent control flow",
-    "Masked": "dynamic shape|data-dependent",
-    "Writing": "vmap",
-    "Recurrent": "",
-    "Skipping": "draws from numpy or from random",
-}
+class Padded(torch.nn.Module):
+    """Words, the first of which is none."""
 
+    def __init__(self):
+        super().__init__()
+        self.words, self.out = torch.nn.Embedding(4, 3, padding_idx=0), torch.nn.Linear(3, 2)
 
-def fooling(name: str) -> ArchitecturalSpace:
-    shape = [5] if name == "Padded" else [3]
-    return ArchitecturalSpace(getattr(networks, name), {}, shape, prior=double_unless_complex, name=name)
-
-
-def double_unless_complex(network: torch.nn.Module) -> None:
-    if not any(p.is_complex() for p in network.parameters()):
-        network.double()
-
-
-TRACED = {*BATCHED, "Writing", "Recurrent"} - {"Counting", "Complex", "Mixing", "Remembering"}
-
-
-WITH_COMPILER = pytest.mark.skipif(compiler.compiler() is None, reason="no C++ compiler: install g++")
-
-
-@pytest.mark.parametrize("engine", [Vmap, pytest.param(Compiled, marks=WITH_COMPILER)])
-@pytest.mark.parametrize("name", BATCHED + list(ALONE))
-def test_a_network_that_fools_a_batched_engine_gets_the_loops_rows(name, engine):
-    inputs = {"inputs": Tokens(4)} if name == "Padded" else {}
-    comparison = of(fooling(name), engine=engine(), **inputs)
-    engines = {m.engine for lesson in comparison.plan.lessons.values() for m in lesson.methods.values()}
-    slow = "vmap" if name in BATCHED else "loop"
-    assert engines == {"compiled" if engine is Compiled and name in TRACED else slow}, comparison.plan.notes
-    assert_same(
-        table(comparison), table(of(fooling(name), engine=Loop(), **inputs)), 1e-5 if name == "Complex" else 1e-9
-    )
-
-
-@pytest.mark.parametrize("name", ALONE)
-def test_the_reason_for_the_loop_is_said_once(name):
-    notes = of(fooling(name), engine=Vmap()).plan.notes
-    assert len(notes) == 1
-    assert re.search(ALONE[name], notes[0]), notes[0]
+    def forward(self, x):
+        return self.out(self.words(x).mean(1))
 
 
 def test_the_padding_row_of_a_batched_embedding_does_not_learn():
     from archab.engine import batched, population
     from archab.engine.cohort import Cohort
 
-    nets = population.of([networks.Padded() for _ in range(2)])
-    before = nets.tensors["embedding.weight"].clone()
+    nets = population.of([Padded() for _ in range(2)])
+    before = nets.tensors["words.weight"].clone()
     x, y = torch.randint(4, (2, 32, 5)), torch.randn(2, 32, 2)
     cohort = Cohort(
         lambda: nets, [1, 2], SGD(lr=0.1), 16, x, y, x, y, lambda _: torch.arange(32).expand(2, -1), 1,
         torch.device("cpu"), lambda _: None,
     )  # fmt: skip
     stack, _ = batched.fit(cohort, nets)
-    after = stack.learnable[stack.names.index("embedding.weight")].detach()
+    after = stack.learnable[stack.names.index("words.weight")].detach()
     assert torch.equal(before[:, 0], after[:, 0])
     assert not torch.equal(before[:, 1:], after[:, 1:])

@@ -51,8 +51,11 @@ def comparison(kind: Kind, engine: Engine) -> Comparison:
 
 
 def routine(kind: Kind) -> AdamW | SGD:
-    """By turns, since one sees what the other does not: AdamW no factor of a gradient, SGD no order of small ones."""
-    return (ADAMW, MOMENTUM)[ZOO.index(kind) % 2]
+    """By turns, since one sees what the other does not: AdamW no factor of a gradient, SGD no order of small ones.
+
+    Of half precision SGD alone: AdamW's epsilon is 0 there.
+    """
+    return (ADAMW, MOMENTUM)[ZOO.index(kind) % 2 if kind.tolerance < 1e-2 else 1]
 
 
 def plain(kind: Kind, asked: Comparison) -> np.ndarray:
@@ -128,8 +131,7 @@ def error(network: nn.Module, x: Tensor, y: Tensor) -> float:
     return float(squares.mean() / y.double().flatten(1).var(0, correction=0).mean())
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ZOO, ids=[kind.name for kind in ZOO])
+@pytest.mark.parametrize("kind", [pytest.param(kind, id=kind.name, marks=kind.marks) for kind in ZOO])
 def test_rows_of_every_engine_are_those_of_a_plain_loop_or_refused(kind):
     wanted = None
     for engine, make in ENGINES.items():
@@ -149,5 +151,5 @@ def test_rows_of_every_engine_are_those_of_a_plain_loop_or_refused(kind):
 
 
 def test_there_are_many_kinds_and_each_says_what_it_is():
-    assert len(ZOO) >= 40
+    assert sum(kind.daily for kind in ZOO) >= 40
     assert all(kind.says for kind in ZOO)

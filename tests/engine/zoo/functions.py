@@ -28,7 +28,7 @@ class SplineEdges(nn.Module):
         return torch.einsum("bik,oik->bo", bases, self.spline) + self.base(F.silu(x.squeeze(-1)))
 
 
-@of(3)
+@of(3, by="vmap")
 class ChebyshevEdges(nn.Module):
     """A polynomial for each edge, through angles."""
 
@@ -57,7 +57,7 @@ class RadialBasis(nn.Module):
         return self.out(torch.exp(-self.widths * (x.unsqueeze(1) - self.centres).square().sum(-1)))
 
 
-@of(4)
+@of(4, by="vmap")
 class MixtureOfExperts(nn.Module):
     """The two best of four experts, weighted by a softmax over these."""
 

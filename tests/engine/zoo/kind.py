@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
 
@@ -36,6 +37,15 @@ class Kind:
     @property
     def name(self) -> str:
         return self.make.__name__
+
+    @property
+    def daily(self) -> bool:
+        """Whether the suite trains it each time: ties, noise, attention, oddities and whatever was once wrong."""
+        return self.make.__module__.rpartition(".")[2] in ("attention", "noise", "odd", "once_wrong", "ties")
+
+    @property
+    def marks(self) -> tuple[pytest.MarkDecorator, ...]:
+        return () if self.daily else (pytest.mark.slow,)
 
     @property
     def says(self) -> str:

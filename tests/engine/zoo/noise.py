@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from zoo.kind import of
 
 
-@of(3, by="", alone="no counter reaches", noisy=True)
+@of(3, noisy=True)
 class Dropouts(nn.Module):
     """Elements, their alpha form, and the weights of a layer."""
 
@@ -23,7 +23,7 @@ class Dropouts(nn.Module):
         return F.linear(h, F.dropout(self.third.weight, 0.1, self.training), self.third.bias)
 
 
-@of(4, 3, by="", alone="no counter reaches", noisy=True)
+@of(4, 3, noisy=True)
 class ChannelDropouts(nn.Module):
     """Whole channels of sequences and pictures, and their alpha form."""
 
@@ -48,10 +48,10 @@ class DroppedInPlace(nn.Module):
     def forward(self, x):
         h = self.first(x)
         self.drop(h)
-        return self.second(h + self.drop(h.tanh()))
+        return self.second(h + self.drop(2 * h.tanh()))
 
 
-@of(3, by="", alone="no counter reaches", noisy=True)
+@of(3, by="compiled", alone="inplace arithmetic", noisy=True)
 class StochasticDepth(nn.Module):
     """A layer is left out of some samples, by a draw into an empty tensor."""
 
@@ -66,7 +66,7 @@ class StochasticDepth(nn.Module):
         return x
 
 
-@of(3, by="", alone="no counter reaches", noisy=True)
+@of(3, by="compiled", alone="inplace arithmetic", noisy=True)
 class RandomScale(nn.Module):
     """One number for the whole mini-batch, from nothing but a shape."""
 
@@ -79,7 +79,7 @@ class RandomScale(nn.Module):
         return h * torch.empty(1).bernoulli_(0.9).to(h) + 0.1 * torch.rand(()).to(h) if self.training else h
 
 
-@of(3, by="", alone="no counter reaches", noisy=True)
+@of(3, noisy=True)
 class NoisyLayer(nn.Module):
     """Normal noise on what comes in and on the weights, and slopes drawn anew."""
 
@@ -94,7 +94,7 @@ class NoisyLayer(nn.Module):
         return F.rrelu(F.linear(x + 0.1 * torch.randn_like(x), weight, self.linear.bias), training=True)
 
 
-@of(3, by="", alone="no counter reaches", noisy=True)
+@of(3, noisy=True)
 class GumbelChoice(nn.Module):
     """A soft choice with Gumbel noise."""
 
@@ -107,7 +107,7 @@ class GumbelChoice(nn.Module):
         return (F.gumbel_softmax(logits) if self.training else logits.softmax(-1)) @ self.values
 
 
-@of(4, by="", alone="no counter reaches", noisy=True)
+@of(4, by="vmap", noisy=True)
 class ShuffledFeatures(nn.Module):
     """The features in a random order as it trains."""
 
@@ -133,7 +133,7 @@ class SkippedLayer(nn.Module):
         return self.second(x)
 
 
-@of(3, 3, by="", alone="no counter reaches", noisy=True)
+@of(3, 3, by="compiled", alone="Batching rule", noisy=True)
 class DroppingLSTM(nn.Module):
     """Torch's own with dropout between its layers, that no counter reaches."""
 
@@ -145,7 +145,7 @@ class DroppingLSTM(nn.Module):
         return self.lstm(x)[0][:, -1]
 
 
-@of(3)
+@of(3, by="", alone="no counter reaches")
 class SameNoise(nn.Module):
     """Random numbers from a generator of the forward pass's own: the same in every pass, in evaluation too."""
 
@@ -158,7 +158,7 @@ class SameNoise(nn.Module):
         return self.linear(x) * noise
 
 
-@of(3)
+@of(3, by="", alone="no counter reaches")
 class SeededPass(nn.Module):
     """Random numbers from torch's generator, seeded for the length of the pass."""
 

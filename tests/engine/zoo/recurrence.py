@@ -121,7 +121,7 @@ class StepwiseCell(nn.Module):
         return self.out(h)
 
 
-@of(6)
+@of(6, by="vmap")
 class RunningProducts(nn.Module):
     """Running sums, products, maxima and log-sums along the features."""
 

@@ -81,7 +81,7 @@ class MovingAverage(nn.Module):
         return h - self.mean
 
 
-@of(3)
+@of(3, by="vmap")
 class Teacher(nn.Module):
     """A slow copy of a layer, moved in the forward pass without gradients."""
 
@@ -97,7 +97,7 @@ class Teacher(nn.Module):
         return self.fast(x) + self.slow(x).tanh()
 
 
-@of(3)
+@of(3, by="vmap")
 class Projected(nn.Module):
     """Weights that are brought back to the unit sphere before they are used."""
 
@@ -129,7 +129,7 @@ class FirstBatch(nn.Module):
         return h + self.shift
 
 
-@of(4, 4)
+@of(4, 4, by="vmap")
 class KeptTable(nn.Module):
     """Angles made when they are first asked for, and kept."""
 
@@ -244,7 +244,7 @@ class BoundMethod(nn.Module):
         return self.run(x)
 
 
-@of(3)
+@of(3, by="", alone="differ in more than their parameters")
 class ClosureInPartial(nn.Module):
     """A function of the network's own parameters inside another, as an attribute."""
 

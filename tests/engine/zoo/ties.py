@@ -50,7 +50,7 @@ class Cloned(nn.Module):
         return x
 
 
-@of(3, by="", alone="batching changes")
+@of(3, by="", alone="differ in more than their parameters")
 class SlowedBackward(nn.Module):
     """A hook on what flows back through a layer."""
 
@@ -63,7 +63,7 @@ class SlowedBackward(nn.Module):
         return self.second(self.first(x).tanh())
 
 
-@of(3, by="", alone="batching changes")
+@of(3, by="compiled", alone="batching changes")
 class ReversedGradient(nn.Module):
     """A hook on an activation, as domain adaptation turns gradients round."""
 
