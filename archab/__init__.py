@@ -5,12 +5,12 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from archab.comparison import Comparison
+    from archab.comparison.comparison import Comparison
     from archab.space import ArchitecturalSpace
 
 __all__ = ["ArchitecturalSpace", "Comparison", "__version__"]
 
-_HOME = {"ArchitecturalSpace": "archab.space", "Comparison": "archab.comparison"}
+_HOME = {"ArchitecturalSpace": "archab.space", "Comparison": "archab.comparison.comparison"}
 
 
 def __getattr__(name: str) -> Any:

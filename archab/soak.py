@@ -19,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 
 from archab.results import KEY
-from archab.tracking import Store
+from archab.store.mlflow import Store
 
 SWEEP = ("+space=n_diagonal", "targets=8", "samples=64", "control=false", "engine=loop", "engine.chunk=4")
 

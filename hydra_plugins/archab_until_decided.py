@@ -83,7 +83,7 @@ class UntilDecided(Sweeper):
 
     def _decided(self, job: dict[str, str], used: int) -> bool:
         """Say what the evidence is over all seeds of this configuration in the store."""
-        from archab.compare import verdict_of
+        from archab.cli.compare import verdict_of
 
         verdict = verdict_of(job["store"], job["experiment"], job["fingerprint"], self.rule)
         decided = verdict.verdict != "undecided"

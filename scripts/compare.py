@@ -2,7 +2,7 @@
 
 import sys
 
-from archab.compare import main
+from archab.cli.compare import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -80,7 +80,7 @@ def command(
         monkeypatch.delenv(name, raising=False)
 
     def run(*arguments: str) -> Ended:
-        from archab import __main__ as program
+        from archab.cli import run as program
 
         GlobalHydra.instance().clear()
         program._progress.started = False

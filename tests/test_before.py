@@ -12,7 +12,7 @@ import pytest
 import torch
 from logged import runs
 
-from archab import compare
+from archab.cli import compare
 
 DATA = Path(__file__).parent / "data"
 NAMES = ("--names", "gate", "plain")

@@ -7,9 +7,9 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from archab import benchmark
+from archab.benchmark import __main__ as benchmark
+from archab.benchmark.students import Race, dense, encoder
 from archab.engine.cpp import compiler
-from archab.rivals import Race, dense, encoder
 
 STUDENTS, STEPS = 3, 8
 LISTED = ["loop", "loop, fused AdamW", "vmap"]

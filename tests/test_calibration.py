@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from archab import calibration
+from archab.calibration import __main__ as calibration
 from archab.errors import ArchabError
 
 

@@ -17,10 +17,12 @@ import pandas as pd
 import pytest
 from logged import AMOUNT, QUICK, SLOW, artifacts, client, runs, started
 
-from archab import __version__, compare, config, sync
-from archab.arguments import check_sweeper
+from archab import __version__
+from archab.cli import compare, config, sync
+from archab.cli.overrides import check_sweeper
 from archab.errors import ArchabError
 from archab.evidence.verdict import judge
+from archab.experiment import build
 from archab.results import COLUMNS
 
 SPLIT = ("+space=split_transformer", "space.a.members=[{layers:1}]", "space.b.members=[{layers:1}]")
@@ -64,7 +66,7 @@ def test_python_says_what_the_command_says(command, tmp_path):
     with redirect_stdout(io.StringIO()) as printed:
         assert compare.main(["--space", "n_diagonal", "--json"]) == 0
     told = json.loads(printed.getvalue())
-    comparison = config.comparison(config.resolved(config.composed(asked)))
+    comparison = build.comparison(config.resolved(config.composed(asked)))
     with pytest.warns(match=".") if comparison.plan.notes else nullcontext():
         table = comparison.table()
     table.to_parquet(tmp_path / "rows.parquet")

@@ -16,11 +16,11 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from archab import results
-from archab.compare import main
-from archab.delivery import tracked
-from archab.record import Record
+from archab.cli.compare import main
 from archab.results import COLUMNS
-from archab.tracking import Store, Tracker
+from archab.runs.log import Record
+from archab.store.mlflow import Store, Tracker
+from archab.store.upload import tracked
 
 ROOT = Path(__file__).parents[1]
 
@@ -210,7 +210,7 @@ def test_watching_prints_the_verdict_anew_when_a_seed_finishes(store):
     log(store, 0, rows(0))
     (store / "temporary").mkdir()
     watch = subprocess.Popen(
-        [sys.executable, "-m", "archab.compare", "--space", "made", "--watch", "--json"],
+        [sys.executable, "-m", "archab.cli.compare", "--space", "made", "--watch", "--json"],
         cwd=store, stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(store / "temporary")},
     )  # fmt: skip
     lines: list[dict] = []
@@ -275,7 +275,7 @@ def test_a_store_is_not_made_by_reading_from_it(store, capsys):
 
 def test_a_reader_that_has_seen_enough_is_no_error(store):
     rows(0).to_csv("table.csv", index=False)
-    command = f"{sys.executable} -m archab.compare --table table.csv --json | true"
+    command = f"{sys.executable} -m archab.cli.compare --table table.csv --json | true"
     ended = subprocess.run(command, shell=True, cwd=store, capture_output=True, text=True)
     assert ended.stderr == ""
 
@@ -385,7 +385,7 @@ def test_a_hero_needs_one_configuration_and_is_drawn_without_functions_where_non
 
 
 def test_units_are_called_as_the_measures_call_them():
-    from archab.background import UNITS
+    from archab.experiment.context import UNITS
     from archab.space import measure
 
     assert UNITS == measure.UNITS

@@ -9,7 +9,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import get_object
 
-from archab import Comparison, config
+from archab import Comparison
+from archab.cli import config
+from archab.experiment import build
 from archab.space.space import ArchitecturalSpace
 
 FILES = [f for f in sorted(config.home().glob("*/*.yaml")) if "\n_target_:" in f"\n{f.read_text()}"]
@@ -36,7 +38,7 @@ def test_a_file_holds_every_argument_of_its_target_and_no_other(file):
 
 @pytest.mark.parametrize("space", SPACES)
 def test_every_space_composes_builds_and_names_its_question_and_command(space):
-    made = config.comparison(config.resolved(composed(f"+space={space}")))
+    made = build.comparison(config.resolved(composed(f"+space={space}")))
     assert isinstance(made, Comparison)
     assert made.students > 0
     text = (config.home() / "space" / f"{space}.yaml").read_text().splitlines()
@@ -80,13 +82,13 @@ def test_a_side_keeps_what_is_its_own_and_takes_the_rest_from_what_is_shared():
 
 
 def test_the_worked_comparisons_have_the_sizes_and_samples_they_promise():
-    bands = config.comparison(config.resolved(composed("+space=n_diagonal"))).survey
+    bands = build.comparison(config.resolved(composed("+space=n_diagonal"))).survey
     assert bands.sizes == {
         "a": [80, 112, 136, 152, 160],
         "b": [100, 140, 180, 220, 260],
         "reference": [160],
     }
     assert set(bands.samples.values()) == {640}
-    split = config.comparison(config.resolved(composed("+space=split_transformer"))).survey
+    split = build.comparison(config.resolved(composed("+space=split_transformer"))).survey
     assert split.sizes["a"] == split.sizes["b"] == [258 * 32 * n for n in (1, 2, 3, 4)]
     assert split.samples[0, "a"] == split.samples[0, "b"] == 1040

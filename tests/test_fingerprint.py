@@ -4,8 +4,8 @@ import copy
 
 import pytest
 
-from archab.config import composed, resolved
-from archab.fingerprint import OUTSIDE, fingerprint, sources
+from archab.cli.config import composed, resolved
+from archab.runs.identity import OUTSIDE, fingerprint, sources
 
 CONFIG = {
     "seed": 0,

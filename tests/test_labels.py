@@ -2,7 +2,7 @@
 
 import pytest
 
-from archab.labels import LONGEST, labels, run_name
+from archab.runs.labels import LONGEST, labels, run_name
 
 BASE = {f"space.{side}.routine.lr": "0.01" for side in ("a", "b", "reference")} | {
     "targets": "40",

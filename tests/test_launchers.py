@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from archab.config import composed, cores
-from archab.sweep import LISTED, Outcome, table
+from archab.cli.config import composed, cores
+from archab.cli.sweep import LISTED, Outcome, table
 
 ONE = ("space.a.members=[{rank:1}]", "space.b.members=[{rank:1}]")
 QUICK = (*ONE, "targets=1", "samples=16", "heldout_samples=16", "control=false", "engine=loop")

@@ -6,8 +6,8 @@ import pytest
 from conftest import family
 
 from archab import Comparison
+from archab.comparison.duration import expected, in_words
 from archab.engine.plan import Loop
-from archab.pace import expected, in_words
 
 
 def test_what_is_expected_is_what_the_steps_take():

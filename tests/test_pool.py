@@ -12,7 +12,8 @@ import pytest
 from conftest import family
 from logged import TWO, runs
 
-from archab import Comparison, pool
+from archab import Comparison
+from archab.comparison import parallel as pool
 from archab.engine.plan import Loop, Vmap
 from archab.space.routine import AdamW
 

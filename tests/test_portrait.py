@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from archab import ArchitecturalSpace, Comparison, portrait
+from archab import ArchitecturalSpace, Comparison
 from archab.engine.plan import Loop
-from archab.evidence.functions import Typical
+from archab.experiment import example as portrait
+from archab.review.functions import Typical
 from archab.space.inputs import Tokens
 from archab.space.routine import AdamW
 

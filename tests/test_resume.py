@@ -10,7 +10,7 @@ from logged import TWO, runs
 
 from archab.engine.cpp import compiler
 from archab.results import KEY
-from archab.spool import Spool
+from archab.runs.folder import Spool
 
 SMALL = ("+space=n_diagonal", *TWO, "targets=6", "samples=32", "heldout_samples=32", "control=false", "engine.chunk=2")
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from logged import QUICK
 
-from archab.compare import main
+from archab.cli.compare import main
 
 SENTENCE = "Too few targets a member for any verdict: 4 of at least 7."
 PATIENCE = 60_000  # ms

@@ -17,15 +17,15 @@ import pytest
 from logged import QUICK, TWO, runs
 from mlflow.exceptions import MlflowException
 
-from archab import compare, sync
-from archab.record import ROWS, Record
-from archab.tracking import Store
+from archab.cli import compare, sync
+from archab.runs.log import ROWS, Record
+from archab.store.mlflow import Store
 
 CONTACT = """
 import sys
 from pathlib import Path
-from archab.record import ROWS, Record
-from archab.tracking import Store
+from archab.runs.log import ROWS, Record
+from archab.store.mlflow import Store
 run = Store(sys.argv[1], Path(sys.argv[2])).begin(Record("first", "contact", {}, {}, "auto"))
 run.client.set_terminated(run.run_id, "FINISHED")
 """

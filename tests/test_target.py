@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from archab import ArchitecturalSpace, Comparison
-from archab.engine.population import Draws
 from archab.errors import ArchabError
+from archab.networks.population import Draws
 from archab.space.inputs import Normal
-from archab.target import Source
+from archab.targets.network import Source
 
 
 class Stretched(nn.Module):

@@ -13,12 +13,12 @@ from scipy import stats
 from torch import nn
 
 from archab import ArchitecturalSpace, Comparison
-from archab.calibration import main
+from archab.calibration.__main__ import main
+from archab.calibration.networks import calibrate
 from archab.errors import ArchabError
 from archab.evidence.verdict import judge
 from archab.space.architectures import deep
 from archab.space.routine import AdamW
-from archab.twins import calibrate
 
 SMALL = ("samples=32", "heldout_samples=64", "engine.chunk=512")
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from archab.engine.curve import Curve
-from archab.engine.noise import Counter
-from archab.engine.population import Population
-from archab.engine.randomness import EVALUATION_SAMPLES
+from archab.networks.noise import Counter
+from archab.networks.population import Population
+from archab.networks.streams import EVALUATION_SAMPLES
 from archab.space.routine import Routine
 
 

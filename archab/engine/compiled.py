@@ -17,9 +17,9 @@ from archab.engine.cohort import Cohort, Outcome, variances
 from archab.engine.cpp.source import ALIGNED, Slot, Source, Update, generate
 from archab.engine.cpp.trace import Untraceable, elementwise, trace
 from archab.engine.curve import MOST, Curve
-from archab.engine.population import Population
 from archab.errors import ArchabError
-from archab.space.examine import fitting
+from archab.networks.population import Population
+from archab.networks.probe import fitting
 from archab.space.routine import Descent
 from archab.space.space import explain
 

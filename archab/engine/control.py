@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archab.engine.population import Population
+from archab.networks.population import Population
 
 LOCATION, SCALE = "archab_location", "archab_scale"
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from archab.engine.cohort import Batches, Cohort, MeanSquaredError, Outcome, normalised_error, watched
-from archab.engine.noise import Counter, unfused
-from archab.engine.randomness import forked
 from archab.errors import ArchabError
-from archab.space.examine import fitting
+from archab.networks.noise import Counter, unfused
+from archab.networks.probe import fitting
+from archab.networks.streams import forked
 from archab.space.space import explain
 
 

@@ -13,17 +13,19 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor
 
-from archab.engine import batched, compiled, loop
-from archab.engine.check import Sample, why_not_batched, why_not_compiled
+from archab.engine import compiled, loop
+from archab.engine import vmap as batched
 from archab.engine.cohort import Trainer
 from archab.engine.compiled import Compiled as Program
-from archab.engine.cpp import compiler, kept
+from archab.engine.cpp import cache as kept
+from archab.engine.cpp import compiler
 from archab.engine.cpp.lanes import LANES
 from archab.engine.cpp.source import Source
-from archab.engine.population import Population
+from archab.engine.equivalence import Sample, why_not_batched, why_not_compiled
 from archab.engine.replay import why_torchs_own
 from archab.errors import ArchabError
-from archab.space.examine import Shape, fitting
+from archab.networks.population import Population
+from archab.networks.probe import Shape, fitting
 from archab.space.routine import Descent
 from archab.space.space import explain
 
@@ -308,3 +310,38 @@ def _threads(shape: Shape) -> int:
     # At the small operations of small networks threads wait for each other, and for any other process on the machine: a
     # busy neighbour made two threads 20 times slower than one, which is at most 1.4 times slower than two.
     return torch.get_num_threads() if shape.parameters >= LARGE else 1
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The engine that a run was begun with, read back from its plan, whatever this machine would choose.
+
+    Attributes:
+        memory: `engine.memory` of the run.
+        kept: one such description a candidate.
+        workers: `engine.workers` of now: no row hangs on it.
+    """
+
+    memory: int
+    kept: tuple[dict[str, Any], ...]
+    workers: int | None = None
+
+    def methods(self, candidates: Sequence[Candidate]) -> list[Method]:
+        """As they were recorded.
+
+        Raises:
+            ArchabError: if this machine cannot train so.
+        """
+        pairs = list(zip(candidates, self.kept, strict=True))
+        made = programs([c if kept["engine"] == "compiled" else None for c, kept in pairs])
+        return [self._method(c, kept, program) for (c, kept), (program, _) in zip(pairs, made, strict=True)]
+
+    def _method(self, candidate: Candidate, kept: dict[str, Any], program: Any) -> Method:
+        engine = Compiled(self.memory, kept["chunk"])
+        method = engine.loop(candidate, kept["why"]) if kept["engine"] == "loop" else engine.method(candidate, program)
+        if method.engine != kept["engine"]:
+            raise ArchabError(
+                f"this run was begun with engine={kept['engine']} for {candidate.sample.space.name}, which is not to "
+                f"be had here ({method.why or 'no C++ compiler'}): its rows would differ. rerun=true trains it anew"
+            )
+        return replace(method, threads=kept["threads"])

@@ -8,11 +8,11 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from archab.engine import stand_ins
-from archab.engine.check import Sample, in_double, largest
-from archab.engine.noise import Counter, draws, unfused
-from archab.engine.randomness import Stage, forked, stream
-from archab.space.examine import fitting
+from archab.engine.equivalence import Sample, in_double, largest
+from archab.networks import stand_ins
+from archab.networks.noise import Counter, draws, unfused
+from archab.networks.probe import fitting
+from archab.networks.streams import Stage, forked, stream
 from archab.space.space import explain
 
 STUDENT = 2**40 + 7  # whose noise it is: no student's of a run

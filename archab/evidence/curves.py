@@ -7,7 +7,7 @@ import pandas as pd
 
 from archab.errors import ArchabError
 from archab.evidence.notes import Note
-from archab.evidence.wording import listed, signed
+from archab.evidence.words import listed, signed
 
 COLUMNS = ("member", "side", "step", "q25", "q50", "q75")
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from archab.evidence import statistics as st
-from archab.evidence.sequential import anytime_within
+from archab.evidence.e_process import anytime_within
 from archab.evidence.statistics import Array, Estimate
 
 

@@ -3,9 +3,8 @@
 import math
 
 from archab.evidence.design import Design
-from archab.evidence.finding import effect
 from archab.evidence.notes import Note
-from archab.evidence.wording import counted, small
+from archab.evidence.words import counted, effect, small
 
 
 def without(design: Design) -> float:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from archab.evidence import wording as words
+from archab.evidence import words as words
 
 if TYPE_CHECKING:
     from archab.evidence.outcome import Verdict

@@ -8,7 +8,7 @@ from archab.evidence import statistics as st
 from archab.evidence.design import Design
 from archab.evidence.notes import Note
 from archab.evidence.outcome import Member
-from archab.evidence.wording import called, error, listed
+from archab.evidence.words import called, error, listed
 
 BEATS = 0.99  # of the fit's error: what is nearer to it is the same fit, found by descent
 

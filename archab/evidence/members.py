@@ -10,11 +10,11 @@ import pandas as pd
 from archab.errors import ArchabError
 from archab.evidence import statistics as st
 from archab.evidence.design import Design
-from archab.evidence.fixed import NAN, fixed, groups_of, member_column
+from archab.evidence.estimate import NAN, fixed, groups_of, member_column
 from archab.evidence.linear import fit_of
 from archab.evidence.notes import Note
 from archab.evidence.outcome import Member, Rule
-from archab.evidence.wording import called, listed
+from archab.evidence.words import called, listed
 from archab.results import CONTROLS
 
 HALF, FEWEST = 0.5, 2

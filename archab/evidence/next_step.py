@@ -3,12 +3,12 @@
 import math
 import shlex
 
-from archab.evidence import wording as words
+from archab.evidence import words as words
 from archab.evidence.design import Design
-from archab.evidence.fixed import Fixed
+from archab.evidence.e_process import Forecast
+from archab.evidence.estimate import Fixed
 from archab.evidence.outcome import MoreTargets, Verdict
-from archab.evidence.planning import more_blocks
-from archab.evidence.sequential import Forecast
+from archab.evidence.power import more_blocks
 
 
 def more_targets(design: Design, whole: Fixed, alpha: float) -> MoreTargets:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from archab.evidence import headline
-from archab.evidence import wording as words
+from archab.evidence import words as words
 from archab.evidence.design import Design
+from archab.evidence.e_process import EARLY, Forecast, crossing
 from archab.evidence.notes import Note, caveats
-from archab.evidence.sequential import EARLY, Forecast, crossing
 from archab.evidence.statistics import FLOOR, holm
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ class Verdict:
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        from archab.evidence.report import fragment
+        from archab.review.report import fragment
 
         return fragment(self)
 
@@ -267,7 +267,7 @@ class Verdict:
 
     def to_rich(self, width: int = 80) -> "Table":
         """A table with a line per member, for a terminal so many columns wide."""
-        from archab.evidence.terminal import BLOCKS, table
+        from archab.review.terminal import BLOCKS, table
 
         return table(self, width, BLOCKS)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from archab.evidence.sequential import log_e_path
+from archab.evidence.e_process import log_e_path
 from archab.evidence.statistics import Array
 
 LONGEST = 2000  # rounds that are replayed

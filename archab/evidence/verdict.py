@@ -8,17 +8,18 @@ import numpy as np
 import pandas as pd
 
 from archab.errors import ArchabError
-from archab.evidence import equivalence, floored, headline, linear, sequential, statistics
+from archab.evidence import e_process as sequential
+from archab.evidence import equivalence, floored, headline, linear, statistics
 from archab.evidence.curves import checked, training_notes
 from archab.evidence.design import Design, arrange
-from archab.evidence.fixed import NAN, Fixed, estimate_of, fixed, member_column, ratio_interval
+from archab.evidence.estimate import NAN, Fixed, estimate_of, fixed, member_column, ratio_interval
 from archab.evidence.members import describe, limited, size_ratios
 from archab.evidence.next_step import more_targets, next_step, train_longer
 from archab.evidence.notes import Note, noted
 from archab.evidence.outcome import Counts, Decision, Member, Ratio, Rule, RuleName, Status, Verdict
 from archab.evidence.statistics import FLOOR
 from archab.evidence.study import Study
-from archab.evidence.wording import listed, p_is, percent, span
+from archab.evidence.words import listed, p_is, percent, span
 
 FEWEST_BLOCKS = 6
 MOST_CAPPED = 0.2

@@ -13,15 +13,16 @@ from torch import nn
 from torch.nn import functional as F
 
 from archab import ArchitecturalSpace, Comparison
-from archab.engine import compiled, population
-from archab.engine.check import Sample, largest, why_not_compiled
+from archab.engine import compiled
 from archab.engine.compiled import Block, Compiled
 from archab.engine.cpp import compiler
 from archab.engine.cpp.kernels import NoRule
 from archab.engine.cpp.trace import Untraceable
+from archab.engine.equivalence import Sample, largest, why_not_compiled
 from archab.engine.plan import Compiled as Engine
 from archab.engine.plan import Loop
 from archab.errors import ArchabError
+from archab.networks import population
 from archab.space.inputs import Normal, Tokens
 from archab.space.routine import SGD, Adam, AdamW
 

@@ -112,8 +112,9 @@ class Padded(torch.nn.Module):
 
 
 def test_the_padding_row_of_a_batched_embedding_does_not_learn():
-    from archab.engine import batched, population
+    from archab.engine import vmap as batched
     from archab.engine.cohort import Cohort
+    from archab.networks import population
 
     nets = population.of([Padded() for _ in range(2)])
     before = nets.tensors["words.weight"].clone()

@@ -6,7 +6,7 @@ from scipy import stats
 from torch import nn
 from torch.nn import functional as F
 
-from archab.engine.noise import Counter
+from archab.networks.noise import Counter
 
 
 def counter(student: int = 12345678901234) -> Counter:

@@ -11,10 +11,10 @@ from torch.nn.functional import dropout as imported_by_name
 from torch.utils.checkpoint import checkpoint
 
 from archab import ArchitecturalSpace
-from archab.engine import stand_ins
-from archab.engine.check import Sample
-from archab.engine.noise import Counter, Drawn
+from archab.engine.equivalence import Sample
 from archab.engine.replay import Replayed, why_torchs_own
+from archab.networks import stand_ins
+from archab.networks.noise import Counter, Drawn
 from archab.space.inputs import Normal
 
 STUDENT = torch.tensor(2**41 + 5)

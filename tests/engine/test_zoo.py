@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from zoo import ZOO, Kind
 
 from archab import ArchitecturalSpace, Comparison
-from archab.engine import population
 from archab.engine.cpp import compiler
-from archab.engine.noise import Counter
 from archab.engine.plan import Candidate, Compiled, Engine, Loop, Method, Vmap
-from archab.engine.randomness import Stage, forked, stream, words
 from archab.errors import ArchabError
+from archab.networks import population
+from archab.networks.noise import Counter
+from archab.networks.streams import Stage, forked, stream, words
 from archab.space.routine import SGD, AdamW
 
 ADAMW = AdamW(lr=1e-2, epochs=2, minibatch=8, clip=0.5)

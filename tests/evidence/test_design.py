@@ -5,8 +5,8 @@ from tables import crossed_rows, paired_rows, random_rows, swapped, unpaired_row
 
 from archab.errors import ArchabError
 from archab.evidence.design import arrange
-from archab.evidence.fixed import fixed
-from archab.evidence.sequential import crossing, log_e_path
+from archab.evidence.e_process import crossing, log_e_path
+from archab.evidence.estimate import fixed
 
 
 def test_paired_blocks_are_targets_and_rounds_span_the_members():

@@ -17,16 +17,16 @@ from matplotlib.transforms import Bbox
 from tables import crossed_rows, paired_rows, random_rows, unpaired_rows
 
 from archab.errors import ArchabError
-from archab.evidence import figures
+from archab.evidence.e_process import log_e_path
 from archab.evidence.family import judge_family
-from archab.evidence.figures import DARK, LIGHT, Absent, Picture, differences, rounds, scales, share, size, training
-from archab.evidence.figures.names import IN_TITLES, LONGEST, LONGEST_MEMBER, named, short
-from archab.evidence.figures.sheet import STYLE, TITLE, WIDTH, inches, wrapped
 from archab.evidence.outcome import Verdict
 from archab.evidence.replays import replay
-from archab.evidence.sequential import log_e_path
 from archab.evidence.study import Study
 from archab.evidence.verdict import judge
+from archab.review import figures
+from archab.review.figures import DARK, LIGHT, Absent, Picture, differences, rounds, scales, share, size, training
+from archab.review.figures.names import IN_TITLES, LONGEST, LONGEST_MEMBER, named, short
+from archab.review.figures.sheet import STYLE, TITLE, WIDTH, inches, wrapped
 
 
 def many(n: int, members: int = 5, effect: float = -0.3, sizes: tuple[float, float] = (1.0, 1.5)) -> pd.DataFrame:

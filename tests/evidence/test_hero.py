@@ -11,14 +11,14 @@ from matplotlib.text import Text
 from tables import crossed_rows, paired_rows, random_rows, unpaired_rows
 
 from archab.errors import ArchabError
-from archab.evidence.context import Context
 from archab.evidence.family import judge_family
-from archab.evidence.figures.hero import hero, write
-from archab.evidence.figures.palette import DARK, LIGHT
-from archab.evidence.figures.sheet import STYLE
-from archab.evidence.functions import Functions, typical
 from archab.evidence.study import Study
 from archab.evidence.verdict import judge
+from archab.review.context import Context
+from archab.review.figures.hero import hero, write
+from archab.review.figures.palette import DARK, LIGHT
+from archab.review.figures.sheet import STYLE
+from archab.review.functions import Functions, typical
 
 
 def decided():

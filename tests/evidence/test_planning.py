@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
-from archab.evidence import planning
+from archab.evidence import power as planning
 from archab.evidence.statistics import Estimate, Group, paired_estimate, unpaired_estimate
 
 

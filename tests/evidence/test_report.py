@@ -16,18 +16,18 @@ from rich.console import Console
 from tables import crossed_rows, paired_rows, random_rows, unpaired_rows
 
 from archab.errors import ArchabError
-from archab.evidence import report, terminal
-from archab.evidence import wording as words
-from archab.evidence.context import Context
+from archab.evidence import words as words
 from archab.evidence.family import judge_family
-from archab.evidence.figures import LIGHT
-from archab.evidence.figures.hero import hero
-from archab.evidence.markdown import described
 from archab.evidence.notes import Note
 from archab.evidence.outcome import Verdict
-from archab.evidence.report.strip import strip
 from archab.evidence.study import Study
 from archab.evidence.verdict import judge
+from archab.review import report, terminal
+from archab.review.context import Context
+from archab.review.figures import LIGHT
+from archab.review.figures.hero import hero
+from archab.review.markdown import described
+from archab.review.report.strip import strip
 
 CONTEXT = Context(
     heading="gates",

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from tables import crossed_rows, random_rows
 
-from archab.evidence import report
-from archab.evidence.context import Context
 from archab.evidence.family import judge_family
 from archab.evidence.study import Study
 from archab.evidence.verdict import judge
+from archab.review import report
+from archab.review.context import Context
 
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from archab.evidence import sequential as seq
+from archab.evidence import e_process as seq
 
 
 @pytest.fixture(autouse=True)

@@ -9,12 +9,12 @@ from rich.cells import cell_len
 from rich.console import Console
 from tables import crossed_rows, paired_rows, random_rows, unpaired_rows
 
-from archab.evidence.finding import between, effect
 from archab.evidence.outcome import Verdict
-from archab.evidence.terminal import show
-from archab.evidence.terminal.glyphs import ASCII, BLOCKS
-from archab.evidence.terminal.plot import Scale, plot, sparkline
 from archab.evidence.verdict import judge
+from archab.review.finding import between, effect
+from archab.review.terminal import show
+from archab.review.terminal.glyphs import ASCII, BLOCKS
+from archab.review.terminal.plot import Scale, plot, sparkline
 
 
 def shown(verdict: Verdict, width: int = 80, terminal: bool = True, **given: object) -> str:
@@ -123,7 +123,7 @@ def test_the_lines_of_the_plot_stand_where_ratio_and_interval_are(glyphs):
     label = len("member 0") + 2
     beside = 1 + max(len(effect(g)) for g in (verdict.gmr, *(m.gmr for m in verdict.members)))
     d = np.nanmean(verdict.data.values, axis=1)
-    from archab.evidence.ratios import reach
+    from archab.review.ratios import reach
 
     scale = Scale((76 - label - beside - 1) // 2, reach(d, 1.1))
     for m in verdict.members:

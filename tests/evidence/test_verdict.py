@@ -14,13 +14,13 @@ from statsmodels.stats.power import TTestIndPower, TTestPower
 from tables import crossed_rows, paired_rows, random_rows, swapped, unpaired_rows
 
 from archab.errors import ArchabError
-from archab.evidence import terminal
-from archab.evidence.finding import effect, finding, word
-from archab.evidence.markdown import described
 from archab.evidence.notes import Note, kept, restored
-from archab.evidence.report.plain import minded
 from archab.evidence.study import Study
 from archab.evidence.verdict import judge
+from archab.review import terminal
+from archab.review.finding import effect, finding, word
+from archab.review.markdown import described
+from archab.review.report.plain import minded
 
 NAMES = (
     "sentence names verdict status rule design blocks theta gmr interval_low interval_high ci_low ci_high "

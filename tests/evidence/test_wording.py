@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from archab.evidence import wording as words
+from archab.evidence import words as words
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from torch import nn
 from archab import ArchitecturalSpace, Comparison
 from archab.engine.plan import Loop, Vmap
 from archab.errors import ArchabError
-from archab.instantiate import bound, made
+from archab.experiment.instantiate import bound, made
 from archab.space.inputs import Tokens
 from archab.space.prior import Init
 from archab.space.routine import SGD

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from archab.engine.cpp.rules import RULES
-from archab.engine.noise import Counter, Drawn
+from archab.networks.noise import Counter, Drawn
 
 
 class Untraceable(Exception):

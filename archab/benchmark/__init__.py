@@ -1,0 +1,1 @@
+"""How fast archab is, beside what one would write oneself: python -m archab.benchmark."""

@@ -1,0 +1,123 @@
+"""What a whole run of the command line costs, in a process and a folder of its own: seconds and memory."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from pyarrow import parquet
+from torch import nn
+
+from archab.benchmark.students import FEW, ROUTINE, Race, dense, interleaved
+from archab.comparison.comparison import Comparison
+from archab.errors import ArchabError
+from archab.space.architectures import deep
+from archab.space.space import ArchitecturalSpace
+
+RANKS = range(1, 6)
+EPOCHS = 10
+RUN = ["+space=n_diagonal", "samples_per_measure=1", f"routine.epochs={EPOCHS}", "control=false"]
+COMPILES = 600  # targets: of 100 steps, `auto` compiles from 513 students on
+RATED_STEPS = 100  # steps of a student of the loop, of which its rate is taken
+MAXRSS = 1024 if sys.platform == "linux" else 1  # bytes in what the system counts a process's memory in
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one run took: seconds from the start of its process to its end, and at its peak so many MB of memory."""
+
+    seconds: float
+    memory: float
+
+
+def run(folder: Path, cache: Path, targets: int, restarts: int, seed: int) -> Cost:
+    """One run of `n_diagonal`: its rows and its MLflow store stay in `folder`, what it compiles in `cache`.
+
+    Raises:
+        subprocess.CalledProcessError: if it fails.
+        ArchabError: if it ends without a row for every student.
+    """
+    command = [sys.executable, "-m", "archab", *RUN, f"targets={targets}", f"restarts={restarts}", f"seed={seed}"]
+    environment = os.environ | {"XDG_CACHE_HOME": str(cache)}
+    with (folder / "said").open("w") as said:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=said, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command, (folder / "said").read_text())
+    _check_rows(folder, 2 * len(RANKS) * targets * restarts, seed)
+    return Cost(seconds, usage.ru_maxrss * MAXRSS / 1e6)
+
+
+def _check_rows(folder: Path, students: int, seed: int) -> None:
+    rows = sum(parquet.read_metadata(file).num_rows for file in folder.glob(f".archab/*/{seed}/results.parquet"))
+    if rows != students:
+        raise ArchabError(f"a run of {students:,} students left {rows:,} rows; one for each is needed")
+
+
+def first_and_second(targets: int, restarts: int) -> tuple[Cost, Cost]:
+    """The first run on a machine, which compiles all, and one of another seed behind it."""
+    with tempfile.TemporaryDirectory() as folder:
+        first, second = (run(Path(folder), Path(folder, "cache"), targets, restarts, seed) for seed in (0, 1))
+    return first, second
+
+
+def growing(sizes: Sequence[int], repeats: int) -> dict[int, Cost]:
+    """The fastest of some runs of each number of targets, in empty folders, after one that has compiled all.
+
+    The fastest, since another process on the machine can only slow a run down, and has doubled the seconds of some.
+    """
+    with tempfile.TemporaryDirectory() as cache:
+        _alone(cache, COMPILES)
+        rounds = [{targets: _alone(cache, targets) for targets in sizes} for _ in range(repeats)]
+    return {targets: min((costs[targets] for costs in rounds), key=lambda cost: cost.seconds) for targets in sizes}
+
+
+def _alone(cache: str, targets: int) -> Cost:
+    with tempfile.TemporaryDirectory() as folder:
+        return run(Path(folder), Path(cache), targets, 1, 0)
+
+
+@dataclass(frozen=True)
+class LoopCost:
+    """What the plain loop takes for one target of all members, a student a side.
+
+    Attributes:
+        steps: student-steps of one target.
+        seconds: for them, of training alone, once for each repeat.
+    """
+
+    steps: int
+    seconds: list[float]
+
+
+def loop_cost(repeats: int) -> LoopCost:
+    """Measure the loop on every architecture of the run."""
+    sides = [_side(deep.n_diagonal), _side(deep.lora)]
+    steps = _steps(*sides)
+    races = {
+        f"{side.name} {member}": Race(side, FEW, RATED_STEPS, member) for side in sides for member in range(len(RANKS))
+    }
+    found = interleaved({name: race.loop for name, race in races.items()}, repeats)
+    seconds = [sum(steps / found[name][k].rate for name in races) for k in range(repeats)]
+    return LoopCost(len(races) * steps, seconds)
+
+
+def _side(architecture: Callable[..., nn.Module]) -> ArchitecturalSpace:
+    members = [{"rank": rank} for rank in RANKS]
+    routine = replace(ROUTINE, epochs=EPOCHS)
+    return ArchitecturalSpace(partial(architecture, dim=5, depth=4), members, [5], routine=routine)
+
+
+def _steps(a: ArchitecturalSpace, b: ArchitecturalSpace) -> int:
+    """Steps of each student of the run."""
+    teacher = replace(dense(), measure="parameter")
+    known = Comparison(a, b, teacher, samples_per_measure=1).survey.samples
+    return known[0, "reference"] // ROUTINE.minibatch * EPOCHS

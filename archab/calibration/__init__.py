@@ -1,0 +1,1 @@
+"""Whether verdicts are as often wrong as they promise: python -m archab.calibration."""

@@ -1,0 +1,154 @@
+"""From the composed configuration to objects: the schema of the command line, and who shares what."""
+
+import difflib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+import archab
+from archab.errors import ArchabError
+
+
+@dataclass
+class Side:
+    """One space: see `ArchitecturalSpace`. What is null is shared with the other sides."""
+
+    architecture: Any = MISSING
+    members: Any = MISSING
+    input_shape: Any = None
+    prior: Any = None
+    measure: Any = None
+    routine: Any = None
+    name: str = ""
+
+
+@dataclass
+class Spaces:
+    """What a file of the group `space` defines, with the question that it asks."""
+
+    question: str = ""
+    a: Side = MISSING
+    b: Side = MISSING
+    reference: Side | None = None
+
+
+@dataclass
+class Tracking:
+    """Where runs are logged."""
+
+    uri: str | None = None
+    experiment: str | None = None
+    patience: float = 90.0
+
+
+@dataclass
+class Run:
+    """Every key of a run: see `Comparison`."""
+
+    seed: int = 0
+    targets: int = 40
+    restarts: int = 1
+    samples: int | None = None
+    samples_per_measure: float | None = None
+    heldout_samples: int = 512
+    protocol: str | None = None
+    size_tolerance: float = 0.0
+    device: str = "cpu"
+    spool: str = ".archab"
+    control: bool = True
+    rerun: bool = False
+    report: bool = False
+    shard: str | None = None
+    measure: Any = "information"
+    input_shape: Any = MISSING
+    inputs: Any = MISSING
+    prior: Any = MISSING
+    routine: Any = MISSING
+    engine: Any = MISSING
+    tracking: Tracking = field(default_factory=Tracking)
+    space: Spaces = MISSING
+
+
+def cores(jobs: int = 1) -> int:
+    """Cores for each of so many jobs at once, at least 1; -1 jobs are as many as there are cores."""
+    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if jobs == 0:
+        raise ArchabError("0 jobs at once: at least 1 is needed, or -1 for as many as there are cores")
+    return max(1, mine // jobs)
+
+
+ConfigStore.instance().store(name="schema", node=Run)
+OmegaConf.register_new_resolver("archab.cores", cores, replace=True)
+
+SHARED = ("prior", "routine", "measure", "input_shape")
+
+
+def home() -> Path:
+    """The folder of archab's own configuration files: in the package where it was installed, else beside it."""
+    package = Path(archab.__file__).resolve().parent
+    return package / "conf" if (package / "conf").is_dir() else package.parent / "conf"
+
+
+def composed(overrides: Sequence[str]) -> DictConfig:
+    """The configuration that these overrides give on the command line.
+
+    Raises:
+        ArchabError: with Hydra's message, where it cannot be composed.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+
+    try:
+        with initialize_config_dir(str(home()), version_base="1.3"):
+            return compose("config", list(overrides))
+    except HydraException as error:
+        raise ArchabError(" ".join(str(error).split())) from error
+
+
+def resolved(cfg: DictConfig) -> dict[str, Any]:
+    """The configuration in plain values; what is shared is copied into the sides that lack it, then removed.
+
+    Raises:
+        ArchabError: if a value is missing or cannot be resolved.
+    """
+    try:
+        plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ArchabError(
+            f"{error.full_key}: {str(error).splitlines()[0]}; give it on the command line or in the space's file"
+        ) from error
+    assert isinstance(plain, dict)
+    config: dict[str, Any] = {str(key): value for key, value in plain.items()}
+    named = {f"space.{s}": config["space"][s] for s in ("a", "b", "reference") if config["space"][s] is not None}
+    _refuse_unknown("", config, Run)
+    _refuse_unknown("space.", config["space"], Spaces)
+    for name, side in named.items():
+        _refuse_unknown(f"{name}.", side, Side)
+    sides = list(named.values())
+    for key in SHARED:
+        shared = config.pop(key)
+        for side in sides:
+            side[key] = shared if side[key] is None else side[key]
+    return config
+
+
+def _refuse_unknown(prefix: str, node: dict[str, Any], schema: type) -> None:
+    known = {field.name for field in fields(schema)}
+    for key in node:
+        if key not in known:
+            below = [path for path in _paths(node) if path.endswith(f".{key}") and not path.startswith("space.")]
+            near = below or difflib.get_close_matches(key, known, 1) or sorted(known)
+            raise ArchabError(f"+{prefix}{key}: no such key, nothing would read it. There is {', '.join(near)}")
+
+
+def _paths(node: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """The dotted keys of all values in it."""
+    for key, value in node.items():
+        yield f"{prefix}{key}"
+        yield from _paths(value, f"{prefix}{key}.") if isinstance(value, dict) else ()

@@ -1,0 +1,172 @@
+"""What a run shows in the terminal: the question and the plan, the progress, the table, and where to look next."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from archab import __version__
+from archab.evidence.outcome import Verdict
+from archab.review import terminal
+from archab.review.terminal import glyphs
+from archab.runs.shard import Shard
+
+if TYPE_CHECKING:  # what imports torch, which a run that is shown again has no need of
+    from archab.comparison.comparison import Comparison
+    from archab.comparison.inspection import Survey
+
+LINE_EVERY = 5.0  # seconds between two lines of progress where there is no terminal
+LETTERS = {"a": "A", "b": "B", "reference": " "}
+
+
+def console() -> Console:
+    """Standard output; a pipe gets 100 columns of plain text, in ASCII."""
+    out = Console(highlight=False)
+    return out if out.is_terminal else Console(highlight=False, width=max(out.width, 100))
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """Hears of a run, see `archab.experiment.job.Watch`, and prints it."""
+
+    out: Console = field(default_factory=console)
+
+    def say(self, line: str) -> None:
+        """A line about the run."""
+        print(line)
+
+    def warn(self, line: str) -> None:
+        """A line that is worth a warning."""
+        self.out.print(f"  ! {line}", style="yellow", markup=False)
+
+    def opening(self, comparison: "Comparison", space: str, question: str) -> None:
+        """What is about to be done, before anything is trained."""
+        out, survey = self.out, comparison.survey
+        text = glyphs(out).text
+        out.print(Text(text(f"archab {__version__} · {space} · seed {comparison.seed}")), style="bold")
+        if question:
+            out.print(Text(text(question)), style="italic")
+        grid = Table.grid(padding=(0, 2))
+        for side, sizes in survey.sizes.items():
+            name, unit = Text(text(comparison.spaces[side].name)), Text(text(comparison.spaces[side].unit))
+            grid.add_row(f"  {LETTERS[side]}", name, Text("  ".join(f"{size:,.0f}" for size in sizes)), unit)
+        out.print()
+        out.print(grid)
+        out.print()
+        facts = Table.grid(padding=(0, 2))
+        facts.add_row("  protocol", f"{comparison.protocol_name}: {comparison.rules.says}")
+        facts.add_row("  targets", Text(_targets(comparison)))
+        for side in ("a", "b"):
+            facts.add_row(f"  training {LETTERS[side]}", Text(text(_training(comparison, survey, side))))
+        out.print(facts)
+
+    def planned(self, comparison: "Comparison", seconds: float) -> None:
+        """How students train, how long it takes, and what is worth a warning."""
+        out, plan = self.out, comparison.plan
+        methods = [(side, method) for lesson in plan.lessons.values() for side, method in lesson.methods.items()]
+        for side in ("a", "b"):
+            names = sorted({method.engine for s, method in methods if s == side})
+            at_once = max(min(m.chunk, comparison.targets * comparison.restarts) for s, m in methods if s == side)
+            several = ", one student after another" if names == ["loop"] else f", {at_once} students at once"
+            out.print(f"  engine {LETTERS[side]}    {' and '.join(names)}{several}, {comparison.device}")
+        if seconds >= 1:
+            from archab.comparison.duration import in_words
+
+            out.print(f"  expected    {in_words(seconds)} of training")
+        out.print()
+        for note in plan.notes:
+            out.print(Text(glyphs(out).text(f"  ! {note}")), style="yellow")
+
+    @contextmanager
+    def progress(self, students: float) -> Iterator[Callable[[float], None]]:
+        """What to call with the number of students trained since the last call; it draws bars, or prints lines."""
+        out = self.out
+        if out.is_terminal:
+            columns = (
+                TextColumn("  training"),
+                BarColumn(40),
+                TextColumn("{task.completed:,.0f} of {task.total:,.0f}"),
+            )
+            with Progress(*columns, _Rate(), TimeRemainingColumn(), console=out) as bars:
+                task = bars.add_task("training", total=students)
+                yield lambda trained: bars.advance(task, trained)
+            return
+        started = last = time.monotonic()
+        done = 0.0
+
+        def line(trained: float) -> None:
+            nonlocal last, done
+            done += trained
+            now = time.monotonic()
+            if now - last >= LINE_EVERY:
+                last = now
+                rate = done / (now - started)
+                left = max(0.0, students - done) / rate
+                out.print(f"  {done:,.0f} of {students:,.0f} students, {rate:,.0f} a second, {left:,.0f} s left")
+
+        yield line
+
+    def verdict(self, found: Verdict, redrawn: int) -> None:
+        """The table of one run, a line a member, and the verdict in words."""
+        out = self.out
+        out.print()
+        terminal.show(out, found)
+        if redrawn:
+            out.print(f"  {redrawn} draws of targets were refused, since their outputs did not vary", style="dim")
+
+    def share(self, shard: Shard, students: int, compare: str) -> None:
+        """The end of a shard, whose rows alone are no verdict."""
+        out = self.out
+        out.print(f"  shard {shard} of this run is finished, {students:,} students. The verdict needs all of them:")
+        out.print(Text(f"  {compare}"), soft_wrap=True)
+
+    def where(self, lines: Mapping[str, str]) -> None:
+        """Where the run can be looked at, and what to type for the verdict over all seeds."""
+        print("", *(f"  {name:<8}{text}" for name, text in lines.items() if text), sep="\n")
+
+
+def _targets(comparison: "Comparison") -> str:
+    total = comparison.targets * len(comparison.a) * (1 if comparison.rules.divided else len(comparison.rules.lessons))
+    a_side = " and side" if comparison.protocol_name == "direct" else ""
+    return f"{comparison.targets} a member{a_side}, {total:,} in all; students {comparison.students:,}"
+
+
+def _training(comparison: "Comparison", survey: "Survey", side: str) -> str:
+    from archab.comparison.inspection import minibatch
+    from archab.space.routine import settings
+
+    space = comparison.spaces[side]
+    lessons = [(m, survey.samples[m, source]) for (m, source), sides in survey.learners.items() if side in sides]
+    chosen = [settings(space.routine_of(member)) for member in range(len(space))]
+    name = getattr(space.routine, "func", space.routine)
+    lr = _range([c["lr"] for c in chosen if isinstance(c.get("lr"), int | float)])
+    steps = _range([chosen[m]["epochs"] * n // minibatch(space, m) for m, n in lessons if "epochs" in chosen[m]])
+    samples = _range([n for _, n in lessons])
+    return ", ".join(
+        part
+        for part in (
+            getattr(name, "__name__", type(name).__name__),
+            f"lr {lr}" if lr else "",
+            f"{samples} samples",
+            f"{steps} steps a student" if steps else "",
+        )
+        if part
+    )
+
+
+def _range(values: Sequence[float]) -> str:
+    if not values:
+        return ""
+    low, high = min(values), max(values)
+    return f"{low:,g}" if low == high else f"{low:,g} to {high:,g}"
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f} students/s" if task.speed else "")

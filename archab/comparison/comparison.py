@@ -1,0 +1,471 @@
+"""The comparison: two spaces, a protocol, and the rows of their students; no files, MLflow, Hydra or progress bars."""
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.random import SeedSequence
+
+from archab.comparison.inspection import Survey, index_of, minibatch, survey
+from archab.comparison.plan import Finished, Lesson, Part, Plan
+from archab.comparison.protocol import PROTOCOLS, Protocol
+from archab.comparison.study import study_of
+from archab.engine import control
+from archab.engine.cohort import Cohort, Outcome
+from archab.engine.curve import Curve, quartiles
+from archab.engine.equivalence import Sample
+from archab.engine.plan import Auto, Candidate, Engine, Method, Recorded, device_named, threads
+from archab.errors import ArchabError
+from archab.networks import population
+from archab.networks.population import Population, interleaved, joined
+from archab.networks.signature import signature
+from archab.networks.streams import Stage, forked, stream, tile_size, tiles, words
+from archab.results import CONTROLS, Row, Side, curve_frame, frame
+from archab.runs.identity import in_force
+from archab.space.inputs import Inputs, Normal
+from archab.space.space import ArchitecturalSpace
+from archab.targets import linear
+from archab.targets.network import Source, Targets
+
+if TYPE_CHECKING:
+    from archab.evidence.study import Study
+
+CONTROL_STUDENTS = 8  # a member at least
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two architectural spaces, optionally a third, compared on targets drawn from a prior.
+
+    Iterating gives one `Row` per trained student, chunk by chunk; `table()` gives all as a DataFrame, and `study()` all
+    that must be known to judge them.
+
+    Attributes:
+        a, b: the sides. Networks are paired at equal index.
+        reference: draws the targets that both sides learn; of one member, or as many as the sides have.
+        protocol: `reference` (both sides learn each target of the reference; sizes need not match), `crossed` (both
+            learn each target, half drawn from A and half from B; sizes must match), `direct` (each side learns targets
+            drawn from the other; sizes must match) or `aa` (A against itself); by default `reference` or `crossed`.
+        targets: targets a member, in `direct` a side; an even number in `crossed`.
+        restarts: students a side and target.
+        seed: of everything random.
+        samples: training samples a target, rounded up to whole mini-batches.
+        samples_per_measure: the same as a multiple of the measure of the target's network, where `samples` is None.
+            Where both are: one sample a learnable parameter of the target's network, and at least 256.
+        heldout_samples: fresh samples on which students are scored.
+        inputs: distribution of the inputs.
+        size_tolerance: relative difference of sizes that `crossed` and `direct` let pass with a warning.
+        engine: how students train together.
+        device: `cpu`, `cuda`, `cuda:N` or `auto`.
+
+    Raises:
+        ArchabError: if the sides cannot be compared so; what needs a network to be built is found by `plan`.
+    """
+
+    a: ArchitecturalSpace
+    b: ArchitecturalSpace
+    reference: ArchitecturalSpace | None = None
+    protocol: str | None = None
+    targets: int = 40
+    restarts: int = 1
+    seed: int = 0
+    samples: int | None = None
+    samples_per_measure: float | None = None
+    heldout_samples: int = 512
+    inputs: Inputs = Normal()
+    size_tolerance: float = 0.0
+    engine: Engine = Auto()
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    @property
+    def rules(self) -> Protocol:
+        """The protocol in force."""
+        return PROTOCOLS[self.protocol_name]
+
+    @property
+    def protocol_name(self) -> str:
+        """The protocol that was asked for, else the one that fits."""
+        return in_force(self.protocol, self.reference is not None)
+
+    @property
+    def spaces(self) -> dict[str, ArchitecturalSpace]:
+        """The spaces by side; against itself, A is on both sides and, where there is no third, draws the targets."""
+        b, third = self.b, self.reference
+        if self.rules.twins:
+            b, third = replace(self.a, name=f"{self.a.name} again"), third if third is not None else self.a
+        return {"a": self.a, "b": b, **({} if third is None else {"reference": third})}
+
+    @property
+    def students(self) -> int:
+        """How many students the run trains."""
+        lessons = sum(len(sides) for _, sides in self.rules.lessons)
+        return len(self.a) * lessons * self._draws * self.restarts
+
+    def students_of(self, part: Part) -> int:
+        """How many of them are trained in one part of the plan."""
+        return part.targets * self.restarts * len(self.plan.lessons[part.member, part.source].methods)
+
+    @property
+    def _draws(self) -> int:
+        """Targets a member and source."""
+        return self.targets // 2 if self.rules.divided else self.targets
+
+    @cached_property
+    def survey(self) -> Survey:
+        """Build and run every member once.
+
+        Raises:
+            ArchabError: if sizes or shapes do not match, or a network cannot be built, run or counted.
+        """
+        asked = self.samples, self.samples_per_measure, self.size_tolerance
+        with threads(1):
+            return survey(self.spaces, self.rules, self.inputs, *asked)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """Decide how every member's students train.
+
+        Raises:
+            ArchabError: as `survey` does.
+        """
+        lessons = {key: self._lesson(*key) for key in self.survey.learners}
+        slower = [method.note for method in self._methods.values() if method.note]
+        notes = (*self.survey.notes, *self.survey.unequal, *_loops(self.spaces, self._methods), *slower)
+        return Plan(
+            protocol=self.protocol_name,
+            sizes=self.survey.sizes,
+            memory=self._memory,
+            made_by={"torch": torch.__version__, "device": str(device_named(self.device))},
+            methods=self._methods,
+            lessons=lessons,
+            notes=tuple(dict.fromkeys(notes)),
+        )
+
+    def by(self, plan: dict[str, Any]) -> "Comparison":
+        """The same comparison by the engines, chunks and threads of a plan, as `Plan.to_dict` gave it."""
+        return replace(
+            self, engine=Recorded(plan["memory"], tuple(plan["methods"]), getattr(self.engine, "workers", 1))
+        )
+
+    def __iter__(self) -> Iterator[Row]:
+        self._warn()
+        return self._all()
+
+    def table(self) -> pd.DataFrame:
+        """Train everything; one row a student, in key order. Its `attrs` hold the rest of what `study` gives."""
+        self._warn()
+        return self._study().table()
+
+    def study(self) -> "Study":
+        """Train everything, the control too: the rows with all that must be known to judge them."""
+        self._warn()
+        return self._study()
+
+    def _study(self) -> "Study":
+        finished = {part: self.run(part) for part in self.plan.parts}
+        curves = [
+            curve_frame(self.seed, part.member, part.source, one.curves)
+            for part, one in finished.items()
+            if part.first == 0
+        ]
+        control = [row for member in range(len(self.a)) for row in self.control(member)]
+        rows = frame(row for one in finished.values() for row in one.rows)
+        return study_of(self, rows, frame(control) if control else None, pd.concat(curves, ignore_index=True))
+
+    def _warn(self) -> None:
+        for note in self.plan.notes:
+            warnings.warn(note, stacklevel=3)  # the line of whoever asks for the rows
+
+    def _all(self) -> Iterator[Row]:
+        for part in self.plan.parts:
+            yield from self.run(part).rows
+
+    def run(self, part: Part, advance: Callable[[float], None] = lambda students: None) -> Finished:
+        """Train the students of one part of the plan.
+
+        Args:
+            part: one of `plan.parts`.
+            advance: called with the number of students, or the part of one, trained since the last call.
+        """
+        lesson = self.plan.lessons[part.member, part.source]
+        with threads(1):
+            targets = lesson.source.draw(part.first, part.last)
+        beaten = linear.errors(targets)
+        rows: list[Row] = []
+        curves: dict[str, list[tuple[int, float, float, float]]] = {}
+        for side, method in lesson.methods.items():
+            watched: list[Curve] | None = [] if part.first == 0 else None
+            cohort = self._cohort(lesson, part, side, targets, self.restarts, advance)
+            with threads(method.threads):
+                outcome = method.train(replace(cohort, curves=watched))
+            rows += self._rows(part, side, targets, self.restarts, outcome, beaten)
+            curves[side] = quartiles(watched or [])
+        return Finished(sorted(rows, key=lambda row: (row.draw, row.side, row.restart)), targets.redrawn, curves)
+
+    def control(self, member: int) -> list[Row]:
+        """Train students of the reference's own family on the first targets of a member, by their own routine.
+
+        They show whether size or training limits the sides: 8 a member, or more where members are few, 32 in all. What
+        they answer passes through each target's own location and scale, see `archab.engine.control.Standardised`.
+        Empty where they could show nothing: where the protocol has no reference, all draws of the reference are one
+        function, or the member of a side is of the reference's own family and size.
+        """
+        if member not in self.controlled:
+            return []
+        lesson = self.plan.lessons[member, "reference"]
+        each = max(CONTROL_STUDENTS, -(-CONTROLS // len(self.controlled)))
+        part = Part(member, "reference", 0, min(each, self._draws))
+        with threads(1):
+            targets = lesson.source.draw(part.first, part.last)
+        method = self._methods["reference", index_of(self.spaces["reference"], member)]
+        cohort = self._cohort(lesson, part, "reference", targets, 1, lambda _: None)
+
+        def students() -> Population:
+            return control.of_targets(cohort.students(), targets.location, targets.scale)
+
+        with threads(method.threads):
+            outcome = method.train(replace(cohort, students=students))
+        return list(self._rows(part, "reference", targets, 1, outcome, linear.errors(targets)))
+
+    @cached_property
+    def controlled(self) -> list[int]:
+        """The members that a control tells something about."""
+        if not self.rules.reference or self.rules.twins:
+            return []
+        return [m for m in range(len(self.a)) if self._control_tells(m)]
+
+    def _control_tells(self, member: int) -> bool:
+        third = self.spaces["reference"]
+        index = index_of(third, member)
+        if self.candidates["reference", index].sample.one_function:
+            return False
+        with forked(stream(self.seed, Stage.CHECK, "reference", "reference", member, 0, 0)):
+            own = signature(third.construct(index))
+        return all(signature(self.candidates[side, member].sample.networks[0]) != own for side in _STUDENTS)
+
+    def tile(self, member: int, source: str) -> int:
+        """How many targets of one member and source are drawn from one stream."""
+        known = self.survey
+        networks = known.shapes[source][index_of(self.spaces[source], member)].network_bytes
+        networks += sum(known.shapes[side][member].network_bytes for side in known.learners[member, source])
+        return tile_size(self._bytes_of_samples(member, source) + networks)
+
+    @property
+    def _memory(self) -> int:
+        return getattr(self.engine, "memory", 1024)
+
+    @cached_property
+    def _methods(self) -> dict[tuple[str, int], Method]:
+        """How the networks of each side and of the reference train and answer, by index."""
+        return dict(zip(self.candidates, self.engine.methods(list(self.candidates.values())), strict=True))
+
+    @cached_property
+    def candidates(self) -> dict[tuple[str, int], Candidate]:
+        """What the engine decides from, by side and index."""
+        sides = [*_STUDENTS, *(["reference"] if "reference" in self.survey.shapes else [])]
+        keys = [(side, index) for side in sides for index in range(len(self.spaces[side]))]
+        return {key: self._candidate(*key) for key in keys}
+
+    def _cohort(
+        self,
+        lesson: Lesson,
+        part: Part,
+        side: str,
+        targets: Targets,
+        restarts: int,
+        advance: Callable[[float], None],
+    ) -> Cohort:
+        index = index_of(self.spaces[side], part.member)
+        space = self._trained(side, index)
+        size = lesson.source.tile
+        here = list(tiles(part.first, part.last, size))
+        make, how = partial(space.construct, index), self.survey.draws[side][index]
+
+        def draws(stage: Stage, tile: int, restart: int) -> SeedSequence:
+            return stream(self.seed, stage, part.source, side, part.member, tile, restart)
+
+        def students() -> Population:
+            def draw(restart: int) -> Population:
+                return joined(
+                    [
+                        population.draw(make, how, size, stop, draws(Stage.STUDENT, tile, restart)).take(
+                            slice(start, stop)
+                        )
+                        for tile, start, stop in here
+                    ]
+                )
+
+            return interleaved([draw(restart) for restart in range(restarts)])
+
+        noise = [
+            [word for tile, start, stop in here for word in words(draws(Stage.NOISE, tile, restart), stop)[start:]]
+            for restart in range(restarts)
+        ]
+        return Cohort(
+            students=students,
+            noise=[word for target in zip(*noise, strict=True) for word in target],
+            routine=space.routine_of(index),
+            minibatch=minibatch(space, index),
+            inputs=targets.inputs,
+            outputs=targets.outputs,
+            heldout_inputs=targets.heldout_inputs,
+            heldout_outputs=targets.heldout_outputs,
+            order=lambda epoch: lesson.source.order(part.first, part.last, epoch),
+            restarts=restarts,
+            device=device_named(self.device),
+            advance=advance,
+        )
+
+    def _trained(self, side: str, index: int) -> ArchitecturalSpace:
+        """The space of a side's students: those of the reference answer on the scale of the targets."""
+        space = self.spaces[side]
+        if side != "reference":
+            return space
+        return replace(space, prior=control.Standardised(space.prior, self.survey.shapes[side][index].output))
+
+    def _rows(
+        self, part: Part, side: str, targets: Targets, restarts: int, outcome: Outcome, beaten: np.ndarray
+    ) -> Iterator[Row]:
+        size = self.plan.sizes[side][index_of(self.spaces[side], part.member)]
+        for student, diverged in enumerate(outcome.diverged):
+            target, restart = divmod(student, restarts)
+            yield Row(
+                fingerprint="",
+                seed=self.seed,
+                member=part.member,
+                target=targets.names[target],
+                draw=part.first + target,
+                source=part.source,  # type: ignore[arg-type]
+                side=side,  # type: ignore[arg-type]
+                restart=restart,
+                nmse=float(outcome.nmse[student]),
+                train_nmse=float(outcome.train_nmse[student]),
+                measure=size,
+                status="diverged" if diverged else "ok",
+                linear=float(beaten[target]),
+            )
+
+    def _candidate(self, side: str, index: int) -> Candidate:
+        """What the engine decides on one family of networks by."""
+        space, known = self._trained(side, index), self.survey
+        routine, cut, shape = space.routine_of(index), minibatch(space, index), known.shapes[side][index]
+        whole = known.draws[side][index].whole
+        sample = Sample(space, index, cut, self.inputs, shape.output, device_named(self.device), whole)
+        samples = [n for (member, _), n in known.samples.items() if index_of(space, member) == index]
+        steps = max(samples) // cut * getattr(routine, "epochs", 1)
+        return Candidate(sample, shape, len(samples) * self._draws * self.restarts, steps)
+
+    def _lesson(self, member: int, source: str) -> Lesson:
+        known, space, methods = self.survey, self.spaces[source], self._methods
+        index = index_of(space, member)
+        samples, sides = known.samples[member, source], known.learners[member, source]
+        data = self._bytes_of_samples(member, source)
+        tile = self.tile(member, source)
+        fitting = self._memory * 2**20 // (2 * data)  # beside its samples, what is made of them
+        chunk = max(1, min(fitting, min(methods[side, member].chunk for side in sides) // self.restarts))
+        edges = range(0, self._draws, chunk)
+        parts = tuple(Part(member, source, first, min(first + chunk, self._draws)) for first in edges)
+        answer = methods[source, index].answer
+        if answer is not None and source == "reference":
+            answer = control.as_targets(answer)
+        drawn = replace(known.draws[source][index], answer=answer)
+        where = Source(space, index, member, source, self.inputs, samples, self.heldout_samples, tile, self.seed, drawn)
+        return Lesson(where, {side: methods[side, member] for side in sides}, parts)
+
+    def _bytes_of_samples(self, member: int, source: str) -> int:
+        """The inputs and outputs of one target."""
+        space, known = self.spaces[source], self.survey
+        output = known.shapes[source][index_of(space, member)].output
+        values = math.prod(space.input_shape) + math.prod(output)
+        return (known.samples[member, source] + self.heldout_samples) * values * 4
+
+
+_STUDENTS: tuple[Side, ...] = ("a", "b")
+
+
+def _loops(spaces: dict[str, ArchitecturalSpace], methods: dict[tuple[str, int], Method]) -> list[str]:
+    return [
+        f"{spaces[side].name} is trained one student after another: {method.why}"
+        for (side, _), method in methods.items()
+        if method.why and side in _STUDENTS
+    ]
+
+
+MOST = {"targets": 10_000_000, "restarts": 1_000_000, "heldout_samples": 10_000_000, "seed": 2**53}
+_COUNTS = (
+    ("targets", 1, "target a member"),
+    ("restarts", 1, "student a side and target"),
+    ("heldout_samples", 2, "held-out samples"),
+    ("seed", 0, "as a whole number"),
+)
+
+
+def _check(comparison: Comparison) -> None:
+    """Raise an ArchabError if the sides cannot be compared so; what needs a network to be built is found later."""
+    for name, least, unit in _COUNTS:
+        value = getattr(comparison, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ArchabError(f"{name}={value!r}: at least {least} {unit} is needed")
+        if value > MOST[name]:
+            raise ArchabError(f"{name}={value}: at most {MOST[name]:,}")
+    if comparison.samples is not None and (not isinstance(comparison.samples, int) or comparison.samples < 1):
+        raise ArchabError(f"samples={comparison.samples!r}: a whole number of at least 1, or null for the default")
+    if comparison.samples_per_measure is not None and not 0 < comparison.samples_per_measure < math.inf:
+        raise ArchabError(
+            f"samples_per_measure={comparison.samples_per_measure!r}: more than 0 is needed, or null for the default"
+        )
+    if not hasattr(comparison.engine, "methods") or not callable(comparison.inputs):
+        raise ArchabError(
+            f"engine={comparison.engine!r}, inputs={comparison.inputs!r}: objects such as Auto() and Normal()"
+        )
+    if not 0 <= comparison.size_tolerance < 1:
+        raise ArchabError(f"size_tolerance={comparison.size_tolerance}: a share from 0 to below 1 is needed")
+    _check_protocol(comparison)
+    _check_spaces(comparison)
+    device_named(comparison.device)
+
+
+def _check_protocol(comparison: Comparison) -> None:
+    if comparison.protocol is not None and comparison.protocol not in PROTOCOLS:
+        raise ArchabError(f"protocol={comparison.protocol}: one of {', '.join(PROTOCOLS)}, or null")
+    if comparison.protocol == "reference" and comparison.reference is None:
+        raise ArchabError("protocol=reference: this space has no third network; give one, or protocol=crossed")
+    if comparison.rules.divided and comparison.targets % 2:
+        raise ArchabError(
+            f"targets={comparison.targets}: protocol={comparison.protocol_name} draws them in pairs, one from either "
+            f"side; give an even number, such as targets={comparison.targets + 1}"
+        )
+
+
+def _check_spaces(comparison: Comparison) -> None:
+    a, b = comparison.a, comparison.spaces["b"]
+    if len(a) != len(b):
+        raise ArchabError(
+            f"members: {a.name} has {len(a)} and {b.name} has {len(b)}; networks are paired at equal index"
+        )
+    if (kind_a := _kind(a)) != (kind_b := _kind(b)):
+        raise ArchabError(f"measure: {a.name} is measured by {kind_a} and {b.name} by {kind_b}; give both the same")
+    for name, space in comparison.spaces.items():
+        if space.input_shape != a.input_shape:
+            raise ArchabError(
+                f"input_shape: {a.name} has {list(a.input_shape)} and {space.name} ({name}) has "
+                f"{list(space.input_shape)}; both must take the same inputs"
+            )
+    if comparison.reference is not None and len(comparison.reference) not in (1, len(a)):
+        raise ArchabError(
+            f"members: the reference {comparison.reference.name} has {len(comparison.reference)}; one is needed, or "
+            f"{len(a)}"
+        )
+
+
+def _kind(space: ArchitecturalSpace) -> str:
+    return space.measure if isinstance(space.measure, str) else "numbers given by the user"

@@ -1,0 +1,172 @@
+"""What building every network once tells: sizes, shapes and samples, and whether the sides can be compared at all."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+from archab.comparison.protocol import Protocol
+from archab.errors import ArchabError
+from archab.networks.population import Draws, answer_together, why_not_together, why_whole
+from archab.networks.probe import Shape, check_drawn, examine
+from archab.networks.streams import Stage, forked, generator, stream
+from archab.results import Side
+from archab.space.inputs import Inputs
+from archab.space.routine import settings
+from archab.space.seeding import unseeded
+from archab.space.space import ArchitecturalSpace
+from archab.targets.network import sampled
+
+FEWEST_SAMPLES = 256
+
+Spaces = dict[str, ArchitecturalSpace]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The facts of a comparison before training.
+
+    Attributes:
+        sizes: the measure of every member, by side.
+        shapes: what else is known of every member, by side.
+        samples: training samples a target, by member and source.
+        learners: the sides whose students learn them.
+        draws: how networks of every member are drawn and answer, by side.
+        notes: sizes that differ.
+        unequal: training that differs.
+    """
+
+    sizes: dict[str, list[float]]
+    shapes: dict[str, list[Shape]]
+    samples: dict[tuple[int, str], int]
+    learners: dict[tuple[int, str], tuple[Side, ...]]
+    draws: dict[str, list[Draws]]
+    notes: tuple[str, ...]
+    unequal: tuple[str, ...]
+
+
+def survey(
+    spaces: Spaces,
+    protocol: Protocol,
+    inputs: Inputs,
+    samples: int | None,
+    samples_per_measure: float | None,
+    size_tolerance: float,
+) -> Survey:
+    """Build and run every member of the spaces that the protocol uses.
+
+    Raises:
+        ArchabError: if sizes or shapes do not match, or a network cannot be built, run or counted.
+    """
+    used = {side for source, sides in protocol.lessons for side in (source, *sides)}
+    sizes = {side: [s.size(m) for m in range(len(s))] for side, s in spaces.items() if side in used}
+    notes = _compare_sizes(spaces, sizes, size_tolerance) if protocol.equal_sizes else []
+    found = {side: _examined(side, spaces[side], inputs) for side in sizes}
+    shapes = {side: [shape for shape, _ in members] for side, members in found.items()}
+    draws = {side: [how for _, how in members] for side, members in found.items()}
+    _compare_shapes(spaces, shapes)
+    members = range(len(spaces["a"]))
+    learners = {(member, source): sides for member in members for source, sides in protocol.lessons}
+    counts = {}
+    for (member, source), sides in learners.items():
+        index = index_of(spaces[source], member)
+        size, shape = sizes[source][index], shapes[source][index]
+        cuts = [minibatch(spaces[side], member) for side in sides]
+        counts[member, source] = _whole(_asked(samples, samples_per_measure, size, shape), cuts)
+    notes += _passed_over(spaces, sizes)
+    return Survey(sizes, shapes, counts, learners, draws, tuple(notes), _compare_routines(spaces))
+
+
+def index_of(space: ArchitecturalSpace, member: int) -> int:
+    """The index of a member's network in a space: a space of one member serves every member."""
+    return member if len(space) > 1 else 0
+
+
+def minibatch(space: ArchitecturalSpace, member: int) -> int:
+    """Samples a mini-batch of this member's routine: its setting `minibatch`, else 16."""
+    return int(settings(space.routine_of(member)).get("minibatch", 16))
+
+
+def _examined(side: str, space: ArchitecturalSpace, inputs: Inputs) -> list[tuple[Shape, Draws]]:
+    here = stream(0, Stage.CHECK, side, side, 0, 0, 0)
+    found = []
+    for member in range(len(space)):
+        where, make = f"{space.name}: member {member}", partial(space.construct, member)
+        check_drawn(where, make, partial(forked, here))
+        with forked(here):
+            network, one, other = make(), make(), make()
+            shape = (max(2, minibatch(space, member)), *space.input_shape)
+            x = sampled(inputs, (2, *shape), generator(here))
+            examined = examine(where, network, x[0])
+        whole = why_whole(one, other, x[1])
+        together = whole is None and why_not_together(make, here) is None
+        answering = together and answer_together([network, one], x)
+        found.append((examined, Draws(together, answering, whole)))
+    return found
+
+
+def _passed_over(spaces: Spaces, sides: Iterable[str]) -> list[str]:
+    """A note for each space whose constructor would seed the generators."""
+    notes = []
+    for side in sides:
+        with forked(stream(0, Stage.CHECK, side, side, 0, 0, 0)), unseeded() as calls:
+            spaces[side].construct(0)
+        if calls:
+            notes.append(
+                f"{spaces[side].name}: its constructor calls {calls[0]}, which is passed over: networks are drawn from "
+                "the run's seed"
+            )
+    return notes
+
+
+def _compare_sizes(spaces: Spaces, sizes: dict[str, list[float]], tolerance: float) -> list[str]:
+    apart = max(abs(x - y) / max(x, y) for x, y in zip(sizes["a"], sizes["b"], strict=True))
+    if apart == 0:
+        return []
+    a, b = spaces["a"], spaces["b"]
+    lists = f"{a.name} {_listed(sizes['a'])} and {b.name} {_listed(sizes['b'])} {a.unit}"
+    if apart > tolerance:
+        raise ArchabError(
+            f"sizes must be equal at equal index, got {lists}; change the members, add a reference, or allow it by "
+            f"size_tolerance={math.ceil(apart * 100) / 100:g}"
+        )
+    return [f"sizes differ by up to {apart:.1%}: {lists}"]
+
+
+def _compare_shapes(spaces: Spaces, shapes: dict[str, list[Shape]]) -> None:
+    for member, first in enumerate(shapes["a"]):
+        for side, others in shapes.items():
+            other = others[index_of(spaces[side], member)]
+            if other.output != first.output:
+                raise ArchabError(
+                    f"member {member}: an output of {spaces['a'].name} has shape {list(first.output)}, one of "
+                    f"{spaces[side].name} ({side}) {list(other.output)}; both must give the same"
+                )
+
+
+def _compare_routines(spaces: Spaces) -> tuple[str, ...]:
+    a, b, notes = spaces["a"], spaces["b"], []
+    for name in ("epochs", "minibatch", "steps"):
+        values = [[settings(s.routine_of(m)).get(name) for m in range(len(s))] for s in (a, b)]
+        if values[0] != values[1] and None not in (*values[0], *values[1]):
+            one, two = (str(v[0]) if len(set(v)) == 1 else str(v) for v in values)
+            notes.append(f"unequal training: {name} is {one} for {a.name} and {two} for {b.name}")
+    return tuple(notes)
+
+
+def _asked(samples: int | None, per_measure: float | None, size: float, shape: Shape) -> int:
+    if samples is not None:
+        return samples
+    if per_measure is not None:
+        return math.ceil(per_measure * size)
+    return max(FEWEST_SAMPLES, shape.parameters)
+
+
+def _whole(samples: int, minibatches: list[int]) -> int:
+    """The next larger number of samples that is a whole number of every side's mini-batches."""
+    whole = math.lcm(*minibatches)
+    return -(-samples // whole) * whole
+
+
+def _listed(sizes: list[float]) -> str:
+    return "[" + ", ".join(f"{size:g}" for size in sizes) + "]"

@@ -1,0 +1,81 @@
+"""What must be known to judge a comparison that was trained: names, notes, control, curves, how to train longer."""
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from archab.evidence.notes import Note
+from archab.evidence.study import Study
+from archab.space.routine import settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from archab.comparison.comparison import Comparison
+
+
+def notes_of(comparison: "Comparison") -> list[Note]:
+    """What must stand with every verdict of this configuration."""
+    a, b = (
+        [settings(s.routine_of(m)).get("lr") for m in range(len(s))] for s in (comparison.a, comparison.spaces["b"])
+    )
+    tuned = "Shared learning rate, not tuned." if a == b else "Learning rates set by hand, not tuned."
+    return [
+        Note("not tuned", tuned),
+        *(Note("sizes", _sentence(note)) for note in comparison.survey.notes),
+        *(Note("unequal training", _sentence(note)) for note in comparison.survey.unequal),
+    ]
+
+
+def _sentence(note: str) -> str:
+    return f"{note[0].upper()}{note[1:]}."
+
+
+def member_names(comparison: "Comparison") -> list[str]:
+    """What a member is called: side A's own arguments, such as "rank 2"."""
+    plain = [
+        ", ".join(f"{key} {value}" for key, value in member.items() if isinstance(value, int | float | str))
+        for member in comparison.a.arguments
+    ]
+    return [name or f"member {i}" for i, name in enumerate(plain)]
+
+
+def longer(comparison: "Comparison", own: Collection[str] = ()) -> str:
+    """The overrides that double the epochs of both sides, such as `routine.epochs=20`; empty where they have none.
+
+    Args:
+        comparison: whose routines they are.
+        own: the sides that have a routine of their own, where that is known.
+    """
+    epochs: dict[str, list[Any]] = {
+        side: [settings(comparison.spaces[side].routine_of(m)).get("epochs") for m in range(len(comparison.a))]
+        for side in ("a", "b")
+    }
+    known = {side: [2 * n for n in values] for side, values in epochs.items() if all(type(n) is int for n in values)}
+    apart = len({tuple(values) for values in known.values()}) > 1 and not own
+    keys = {side: f"space.{side}.routine.epochs" if apart or side in own else "routine.epochs" for side in known}
+    shown = {side: str(v[0]) if len(set(v)) == 1 else str(v).replace(" ", "") for side, v in known.items()}
+    return " ".join(dict.fromkeys(f"{keys[side]}={shown[side]}" for side in known))
+
+
+def study_of(
+    comparison: "Comparison",
+    rows: "pd.DataFrame",
+    control: "pd.DataFrame | None",
+    curves: "pd.DataFrame | None",
+    own: Collection[str] = (),
+    command: str = "",
+) -> Study:
+    """The study of a comparison that has been trained; for `own` see `longer`."""
+    spaces = comparison.spaces
+    return Study(
+        rows,
+        names=(spaces["a"].name, spaces["b"].name),
+        member_names=member_names(comparison),
+        order=[comparison.seed],
+        control=control,
+        control_name=spaces["reference"].name if "reference" in spaces else "",
+        curves=curves,
+        longer=longer(comparison, own),
+        notes=notes_of(comparison),
+        command=command,
+    )

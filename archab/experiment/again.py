@@ -1,0 +1,47 @@
+"""A run that has finished before: shown again from its rows, and brought into a store that has lost it."""
+
+from functools import partial
+
+from archab.evidence.verdict import judge
+from archab.experiment.job import Job, Watch, where
+from archab.runs.log import Record
+from archab.store.history import studied
+from archab.store.upload import asked, delivered
+
+
+def shown_again(job: Job, watch: Watch) -> bool:
+    """Whether this very run has finished before: say so, and bring it into the store if that has lost it.
+
+    Raises:
+        ArchabError: if the store does not answer.
+    """
+    spool = job.spool
+    record = Record.read(spool.record)
+    if record is None or not spool.whole():
+        if spool.results.exists():
+            watch.say(f"  ! {spool.folder}: what a run left there is damaged, and is made anew")
+        return False
+    by = "" if record.engine == job.engine else f" by engine={record.engine}"
+    watch.say(f"{job.name}: finished before{by}; rerun=true trains it anew\n")
+    _show(job, record, watch)
+    if record.experiment != job.experiment:  # as a store that lacks it
+        record.experiment = job.experiment
+        record.runs.pop(job.store.shown, None)
+    holds = partial(asked, job.store, partial(job.store.holds, record), watch.say, job.patience)
+    page = holds()
+    if job.store.shown not in record.delivered or page is None:
+        watch.say(f"  its rows are brought to {job.store.shown}, which lacked them")
+        delivered(job.store, record, spool.files(), watch.say, job.patience)
+        record.write(spool.record)
+        page = holds()
+    watch.where(where(job, page or ""))
+    return True
+
+
+def _show(job: Job, record: Record, watch: Watch) -> None:
+    tables = job.spool.tables()
+    if job.shard:
+        watch.share(job.shard, len(tables[0]), job.compare)
+        return
+    redrawn = sum(int(value) for name, value, _, _ in record.points if name == "redrawn")
+    watch.verdict(judge(studied(record.tags, *tables), order=[job.config["seed"]]), redrawn)

@@ -1,0 +1,1 @@
+"""How a verdict is shown: in the terminal, on a page, as figures."""

@@ -1,0 +1,130 @@
+"""How often an error that one can live with is reached: the share of targets learnt to within ε, a side."""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy import stats
+
+from archab.evidence import words as words
+from archab.evidence.outcome import Verdict
+from archab.evidence.statistics import FLOOR, Array
+from archab.review.figures import scales
+from archab.review.figures.labels import Labels, Spot
+from archab.review.figures.names import named
+from archab.review.figures.palette import Palette
+from archab.review.figures.picture import Picture
+from archab.review.figures.scores import per_target
+from archab.review.figures.sheet import LABEL, Sheet, fitting
+from archab.review.finding import level, measured, replicates
+
+HEIGHT, POINTS = 1.75, 240
+EPSILONS = tuple(m * 10.0**e for e in range(0, -13, -1) for m in (5, 2, 1) if m * 10.0**e < 1)
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Shares of targets learnt to within errors.
+
+    Attributes:
+        errors: shape (k,), ascending.
+        a, b: (share, low, high) at each, shape (3, k).
+        epsilon: the error that is named.
+        at: both sides' shares there.
+    """
+
+    errors: Array
+    a: Array
+    b: Array
+    epsilon: float
+    at: tuple[float, float]
+
+
+def picture(verdict: Verdict) -> Picture:
+    """Share of targets within ε; every member counts alike."""
+    found = shares(per_target(verdict), verdict.settings.alpha, verdict.settings.floor)
+    a, b = verdict.names
+    order = [(found.at[0], a), (found.at[1], b)] if found.at[0] >= found.at[1] else [(found.at[1], b), (found.at[0], a)]
+    (most, leader), (least, other) = order
+    title = (
+        f"{leader} learns {words.percent(most)} of targets to within {scales.number(found.epsilon)}, {other} "
+        f"{words.percent(least)}"
+    )
+    if verdict.data.is_a is not None:
+        within = f"Within {scales.number(found.epsilon)} on targets of its own"
+        title = f"{within}: {leader} {words.percent(most)}, {other} {words.percent(least)}"
+    if not measured(verdict):
+        title = "Share of targets learnt to within each error"
+    members = " (members weighted alike)" if len(verdict.members) > 1 else ""
+    caption = (
+        f"Share of targets learnt to within each error{members}; band: pointwise {level(verdict)} interval (Wilson). "
+        f"n = {replicates(verdict)}; a restart is no replicate. A diverged student never counts as within. The error "
+        f"named is the round number at which {b} is nearest to half."
+    )
+    return Picture("share_within", title, caption, f"{title}.", partial(_draw, named(verdict), found))
+
+
+def shares(scores: pd.DataFrame, alpha: float, floor: float = FLOOR) -> Shares:
+    """Shares from a score (y = log NMSE) for each target, side and member."""
+    sides = {
+        side: [g.to_numpy(dtype=float) for _, g in own.groupby("member")["y"]] for side, own in scores.groupby("side")
+    }
+    epsilon = min((e for e in EPSILONS), key=lambda e: abs(_share(sides["b"], math.log(e)) - 0.5))
+    low = max(min(float(np.quantile(scores["y"], 0.005)), math.log(epsilon) - 1), math.log(floor))
+    grid = np.linspace(low, 0, POINTS)
+    a, b = (np.array([_with_interval(sides[s], e, alpha) for e in grid]).T for s in "ab")
+    at = _share(sides["a"], math.log(epsilon)), _share(sides["b"], math.log(epsilon))
+    return Shares(np.exp(grid), a, b, epsilon, at)
+
+
+def _share(members: list[Array], log_error: float) -> float:
+    # Scores are at most 0, where a diverged student stands: within 1 it is not.
+    return float(np.mean([np.mean((y <= log_error) & (y < 0)) for y in members]))
+
+
+def _with_interval(members: list[Array], log_error: float, alpha: float) -> tuple[float, float, float]:
+    """The share, and Wilson's 1927 interval for as many targets as there are."""
+    p, n = _share(members, log_error), sum(y.size for y in members)
+    z = float(stats.norm.ppf(1 - alpha / 2))
+    middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    return p, max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _draw(verdict: Verdict, found: Shares, palette: Palette, title: str, caption: str) -> Figure:
+    sheet = Sheet(palette, HEIGHT + 0.42, title, caption)
+    axes = sheet.axes(0.42, 0.36, 2.8, HEIGHT)
+    axes.set_xscale("log")
+    axes.set_xlim(found.errors[0], 1)
+    axes.set_ylim(0, 1.14)  # a name has room above a curve at 100%
+    axes.axvline(found.epsilon, color=palette.line, lw=0.8, zorder=0).set_in_layout(False)
+    for side, values, dash in (("b", found.b, (0, (4, 1.6))), ("a", found.a, "-")):
+        colour = getattr(palette, side)
+        if measured(verdict):
+            axes.fill_between(found.errors, values[1], values[2], color=colour, alpha=0.13, lw=0)
+        axes.plot(found.errors, values[0], color=colour, lw=1.5, ls=dash, label=side, zorder=2)
+    for side, share, marker in (("b", found.at[1], "s"), ("a", found.at[0], "o")):
+        colour = getattr(palette, side)
+        axes.plot(found.epsilon, share, marker, ms=4.2, mec=colour, mew=1.2, zorder=3, label=f"{side} at epsilon",
+                  mfc=colour if side == "a" else palette.bg)  # fmt: skip
+    labels = Labels(axes)
+    ordered = sorted(zip("ab", verdict.names, found.at, strict=True), key=lambda side: -side[2])
+    for i, (side, name, share) in enumerate(ordered):
+        # The upper name first up and to the left of its curve, the lower one down and to the right.
+        ways = [("right", "bottom"), ("left", "top"), ("left", "bottom"), ("right", "top")]
+        spots = [
+            Spot(found.epsilon, share, dx if ha == "left" else -dx, dy if va == "bottom" else -dy, ha, va)
+            for ha, va in (ways if i == 0 else [ways[1], ways[3], ways[0], ways[2]])
+            for dy in (4, 10, 18)
+            for dx in (6, 14, 24)
+        ]
+        text = f"{name} {words.percent(share)}"
+        labels.put(text, getattr(palette, side), spots, fitting(text, 1.3, LABEL, "bold"), below=i == 1)
+    errors = scales.round_numbers(float(found.errors[0]), 1.0)
+    scales.ticks(axes.xaxis, errors, [scales.number(v) for v in errors])
+    scales.ticks(axes.yaxis, [0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
+    sheet.label(axes, "error ε, NMSE (log)")
+    return sheet.figure

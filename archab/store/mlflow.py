@@ -1,0 +1,421 @@
+"""MLflow: one flat run a job, in the experiment named after the space."""
+
+import getpass
+import glob
+import logging
+import os
+import shlex
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from archab.errors import ArchabError
+from archab.runs.log import ROWS, Point, Record
+from archab.store import schema, view
+from archab.store import uri as address
+from archab.store.uri import hidden
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+TRAINING = "workflowType=machine_learning"  # or MLflow shows what a language model would have
+PAGE = f"runs?compareRunsMode=CHART&{TRAINING}&viewStateShareKey={view.NAME}"
+LONGEST_PARAMETER, LONGEST_TAG, PARAMETERS_A_REQUEST, METRICS_A_REQUEST = 6000, 8000, 100, 1000  # MLflow's limits
+DESCRIPTION = "mlflow.note.content"
+FIRST_CONTACT = 20_190_817  # the key of the lock on a PostgreSQL store
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A run that the store holds; `start` in milliseconds, `artifacts` the URI of its files."""
+
+    run_id: str
+    status: str
+    seed: int
+    start: int
+    deleted: bool
+    artifacts: str
+    tags: dict[str, str]
+    params: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where runs are logged: an MLflow tracking URI, and a folder for artifacts where the store has no server."""
+
+    uri: str
+    artifacts: Path
+
+    @classmethod
+    def named(cls, uri: str | None, folder: Path) -> "Store":
+        """The store of this URI, else of MLFLOW_TRACKING_URI, else `mlflow.db` in this folder; paths made absolute."""
+        chosen = uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+        file = address.file_of(chosen)
+        return cls(address.absolute(chosen, folder), (folder / file).parent / "mlruns" if file else folder / "mlruns")
+
+    @property
+    def file(self) -> Path | None:
+        """The file of an SQLite store."""
+        return address.file_of(self.uri)
+
+    @property
+    def shown(self) -> str:
+        """The URI without its password: what is printed, logged and kept."""
+        return hidden(self.uri)
+
+    def check(self) -> None:
+        """Raise an ArchabError if the store cannot be reached or written; without importing MLflow."""
+        address.check(self.uri)
+
+    def runs(self, experiment: str) -> list[Logged]:
+        """Every run of an experiment that trained students, deleted ones too, in the order of their start.
+
+        Raises:
+            ArchabError: if there is no such experiment in the store.
+        """
+        from mlflow.entities import ViewType
+
+        client = self.client()
+        identity = self.identity(experiment)
+        runs: list[Logged] = []
+        page = None
+        while page is None or page.token:
+            page = client.search_runs(
+                [identity],
+                "tags.`archab.kind` = 'run'",
+                ViewType.ALL,
+                order_by=["attributes.start_time ASC"],
+                page_token=page.token if page else None,
+            )
+            runs += [_logged(run) for run in page]
+        return runs
+
+    def others(self, experiment: str) -> str:
+        """How many runs of an experiment did not train students for archab, empty where there are none."""
+        found = self.client().search_runs([self.identity(experiment)], "", max_results=1000)
+        count = sum("archab.kind" not in run.data.tags for run in found)
+        return f"{count:,}{' or more' if found.token else ''}" if count else ""
+
+    def holds(self, record: Record) -> str | None:
+        """The identity of the experiment that has this run, None where the store lost the run or its rows."""
+        run_id = record.runs.get(self.shown, "")
+        info = self._run(run_id) if run_id else None
+        if info is None or info.status != "FINISHED":
+            return None
+        there = {item.path for item in self.client().list_artifacts(run_id)}
+        return str(info.experiment_id) if ROWS in there else None
+
+    def _run(self, run_id: str) -> Any:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            info = self.client().get_run(run_id).info
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return None
+        return info if info.lifecycle_stage == "active" else None
+
+    def end_dead(self, record: Record, hosts: set[str]) -> int:
+        """End as KILLED the runs like this one that died without a word on these hosts; how many there were.
+
+        Only for whoever holds their folder: a run that is marked as running there cannot be alive.
+        """
+        client = self.client()
+        found = self._experiment(record.experiment)
+        if found is None:
+            return 0
+        mine = {key: record.tags[key] for key in ("archab.fingerprint", "archab.seed", "archab.folder")}
+        asked = " and ".join(f"tags.`{key}` = '{value}'" for key, value in mine.items())
+        running = client.search_runs([found.experiment_id], f"{asked} and attributes.status = 'RUNNING'")
+        dead = [run for run in running if run.data.tags.get("archab.host") in hosts]
+        for run in dead:
+            client.set_terminated(run.info.run_id, "KILLED")
+        return len(dead)
+
+    def deliver(self, record: Record, files: Sequence[Path]) -> str:
+        """Bring the whole log of a finished run into the store; the identity of its run there.
+
+        It goes into the run that it was begun as, where that is still there. What the store has already is not doubled.
+        """
+        known = record.runs.get(self.shown)
+        run = self._run(known) if known else None
+        if run:
+            tracker = Tracker(self.client(), run.run_id, run.experiment_id)
+        else:  # a store that lost it: when its seed was first started is part of the evidence
+            tracker = self.begin(replace(record, start=record.first or record.start))
+        tracker.parameters(record.parameters)
+        tracker.points(record.points)
+        tracker.tag(record.tags)
+        for file in files:
+            tracker.keep(file, files[0].parent)
+        for name, values in record.values.items():
+            tracker.keep_values(values, name)
+        tracker.end()
+        return tracker.run_id
+
+    def begin(self, record: Record) -> "Tracker":
+        """A new run of this record, without its metrics, marked as running."""
+        kind = {"mlflow.user": getpass.getuser(), "mlflow.source.type": "LOCAL", "mlflow.source.name": "archab"}
+        identity = self._made(record.experiment)
+        run = self.client().create_run(identity, record.start, _in_parts(record.tags | kind), record.name)
+        return Tracker(self.client(), run.info.run_id, identity)
+
+    def _made(self, experiment: str) -> str:
+        """The identity of an experiment, which is made if need be, and opens in archab's view."""
+        from mlflow.exceptions import MlflowException
+
+        client = self.client()
+        location = None if self.uri.startswith("http") else self.artifacts.as_uri()
+        shown = view.state()
+        found = self._experiment(experiment)
+        if found is None:
+            try:
+                return str(client.create_experiment(experiment, location, {view.TAG: shown}))
+            except MlflowException:
+                if (found := self._experiment(experiment)) is None:
+                    raise  # else another process was faster
+        if found.tags.get(view.TAG) != shown:
+            client.set_experiment_tag(found.experiment_id, view.TAG, shown)
+        return str(found.experiment_id)
+
+    def fetch(self, run: Logged, name: str, folder: Path) -> Path | None:
+        """An artifact of a run as a file, in this folder where the store is remote; None where it is gone.
+
+        What MLflow or the network raises where the store does not answer.
+        """
+        from mlflow.artifacts import download_artifacts
+        from mlflow.exceptions import MlflowException
+
+        self.client()
+        where = f"{run.artifacts}/{name}"
+        local = where.startswith(("file:", "/"))  # such files are read where they are
+        try:
+            return Path(download_artifacts(where, dst_path=None if local else str(folder), tracking_uri=self.uri))
+        except (MlflowException, OSError):
+            if name in [item.path for item in self.client().list_artifacts(run.run_id)]:
+                raise
+            return None
+
+    def summaries(self, experiment: str, asked: str) -> "list[Tracker]":
+        """The summary runs of an experiment that answer what was asked, of which there should be one.
+
+        Raises:
+            ArchabError: if there is no such experiment.
+        """
+        client, identity = self.client(), self.identity(experiment)
+        found = client.search_runs([identity], "tags.`archab.kind` = 'verdict'")
+        same = [run for run in found if run.data.tags.get("archab.asked", "") == asked]
+        return [Tracker(client, run.info.run_id, identity) for run in same]
+
+    def identity(self, experiment: str) -> str:
+        """The identity of an experiment that is there.
+
+        Raises:
+            ArchabError: if it is not, with the names of those that are.
+        """
+        found = self._experiment(experiment)
+        if found is None:
+            there = ", ".join(e.name for e in self.client().search_experiments() if e.name != "Default")
+            raise ArchabError(f"--space {experiment}: no such experiment in {self.shown}. There are: {there or 'none'}")
+        return str(found.experiment_id)
+
+    def _experiment(self, name: str) -> Any:
+        """An experiment, None where there is none of this name.
+
+        Raises:
+            ArchabError: if it was deleted, which keeps its name from others.
+        """
+        found = self.client().get_experiment_by_name(name)
+        if found is None or found.lifecycle_stage == "active":
+            return found
+        restore = f"MLFLOW_TRACKING_URI={shlex.quote(self.shown)} mlflow experiments restore -x {found.experiment_id}"
+        raise ArchabError(
+            f"the experiment {name} was deleted in {self.shown}. Restore it: {restore}; or log to another one: "
+            "tracking.experiment=NAME"
+        )
+
+    def client(self) -> "MlflowClient":
+        """MLflow's own client of this store.
+
+        Raises:
+            ArchabError: if it can be no store; what may work later raises as MLflow does.
+        """
+        try:
+            return _client(self)
+        except ArchabError:
+            raise
+        except Exception as error:  # of MLflow or SQLAlchemy
+            if passes(error):
+                raise
+            raise ArchabError(f"tracking.uri={self.shown}: cannot be used as a store ({first_line(error)})") from error
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes from the store's first contact, which makes its tables and which only one survives."""
+        if self.file and os.access(self.file.parent, os.W_OK):
+            with FileLock(f"{self.file}.lock"):
+                yield
+        elif self.uri.startswith("postgresql"):
+            from sqlalchemy import create_engine, text
+
+            engine = create_engine(self.uri)
+            with engine.connect() as connection:
+                connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": FIRST_CONTACT})
+                yield
+            engine.dispose()
+        else:
+            yield
+
+    def check_there(self) -> None:
+        """Raise an ArchabError if there is no store yet: to read from, it is not made."""
+        self.check()
+        if self.file and not self.file.exists():
+            raise ArchabError(f"tracking.uri={self.shown}: there is no store; it is made by the first run")
+
+    @property
+    def review(self) -> str:
+        """The command that opens the review, empty where a server runs already."""
+        return "" if self.uri.startswith("http") else f"mlflow ui --backend-store-uri {shlex.quote(self.shown)}"
+
+    def link(self, experiment: str, page: str = PAGE) -> str:
+        """A page of an experiment: that with its runs and charts where none is named."""
+        server = self.shown.rstrip("/") if self.uri.startswith("http") else "http://127.0.0.1:5000"
+        return f"{server}/#/experiments/{experiment}/{page}"
+
+
+@dataclass(frozen=True)
+class Tracker:
+    """An open MLflow run."""
+
+    client: "MlflowClient"
+    run_id: str
+    experiment_id: str
+
+    def points(self, points: Sequence[Point]) -> None:
+        """Log metrics, in as few requests as may be."""
+        from mlflow.entities import Metric
+
+        for first in range(0, len(points), METRICS_A_REQUEST):
+            some = [Metric(*point) for point in points[first : first + METRICS_A_REQUEST]]
+            self.client.log_batch(self.run_id, metrics=some)
+
+    def parameters(self, parameters: dict[str, Any]) -> None:
+        """Log parameters, each cut to MLflow's limit."""
+        from mlflow.entities import Param
+
+        all_of_them = [Param(key, str(value)[:LONGEST_PARAMETER]) for key, value in parameters.items()]
+        for first in range(0, len(all_of_them), PARAMETERS_A_REQUEST):
+            self.client.log_batch(self.run_id, params=all_of_them[first : first + PARAMETERS_A_REQUEST])
+
+    def tag(self, tags: dict[str, str]) -> None:
+        """Set tags; `mlflow.note.content` is the description."""
+        from mlflow.entities import RunTag
+
+        self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in _in_parts(tags).items()])
+
+    def history(self, name: str) -> dict[int, float]:
+        """What a metric was at each step."""
+        return {point.step: point.value for point in self.client.get_metric_history(self.run_id, name)}
+
+    def end(self) -> None:
+        """End it as FINISHED."""
+        self.client.set_terminated(self.run_id, "FINISHED")
+
+    def delete(self) -> None:
+        """Delete it, as MLflow does: to be restored."""
+        self.client.delete_run(self.run_id)
+
+    def keep(self, file: Path, folder: Path) -> None:
+        """Keep a file as an artifact, at the place that it has in this folder."""
+        inside = str(file.parent.relative_to(folder))
+        self.client.log_artifact(self.run_id, str(file), None if inside == "." else inside)
+
+    def keep_values(self, values: dict[str, Any], name: str) -> None:
+        """Keep plain values as a YAML or JSON artifact of this name."""
+        self.client.log_dict(self.run_id, values, name)
+
+
+def passes(error: Exception) -> bool:
+    """Whether it may work later: a database that is locked, a server that is down."""
+    database = getattr(error.__cause__ or error, "orig", None)  # its own error, behind SQLAlchemy's, behind MLflow's
+    if getattr(database, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+        return False  # such as a table that is missing
+    code = getattr(error, "error_code", "")
+    lost = {"OperationalError", "InterfaceError"} & {kind.__name__ for kind in type(error).__mro__}  # of the database
+    return code in ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR") or bool(lost) or isinstance(error, OSError)
+
+
+def of_store(error: Exception) -> bool:
+    """Whether MLflow, its database or the network failed, and not archab."""
+    return isinstance(error, OSError) or type(error).__module__.split(".")[0] in ("mlflow", "sqlalchemy")
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception says, in one line."""
+    return hidden((str(error).splitlines() or [type(error).__name__])[0])
+
+
+@cache
+def _client(store: Store) -> "MlflowClient":
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # or MLflow calls home
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    from mlflow import MlflowClient
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("mlflow.store.db.utils", "urllib3.connectionpool"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what they would log is said by `Live`
+    with store._alone():
+        if (file := store.file) and not file.exists():
+            # Under another name first: a process that is killed while tables are made would leave half a database.
+            for left in file.parent.glob(f".{glob.escape(file.name)}.*"):
+                left.unlink()
+            unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+            MlflowClient(tracking_uri=address.of_file(unfinished)).search_experiments(max_results=1)
+            unfinished.replace(file)
+        if address.of_database(store.uri):
+            schema.check(store.uri)
+        client = MlflowClient(tracking_uri=store.uri)
+        client.search_experiments(max_results=1)
+    return client
+
+
+def _in_parts(tags: dict[str, str]) -> dict[str, str]:
+    """Tags within MLflow's limit: a description is cut, another one goes on in `NAME.1`, `NAME.2`, …"""
+    made: dict[str, str] = {}
+    for key, value in tags.items():
+        first, *more = [value[i : i + LONGEST_TAG] for i in range(0, max(1, len(value)), LONGEST_TAG)]
+        if key == DESCRIPTION and more:
+            first, more = f"{first[:-3]}\n\n…", []
+        made |= {key: first} | {f"{key}.{i}": part for i, part in enumerate(more, 1)}
+    return made
+
+
+def _whole(tags: dict[str, str]) -> dict[str, str]:
+    """Tags as they were before `_in_parts`."""
+    made = {key: value for key, value in tags.items() if not key.rpartition(".")[2].isdecimal()}
+    for key in made:
+        made[key] += "".join(tags[f"{key}.{i}"] for i in range(1, len(tags)) if f"{key}.{i}" in tags)
+    return made
+
+
+def _logged(run: Any) -> Logged:
+    return Logged(
+        run_id=run.info.run_id,
+        status=run.info.status,
+        seed=int(run.data.tags["archab.seed"]),
+        start=run.info.start_time,
+        deleted=run.info.lifecycle_stage == "deleted",
+        artifacts=run.info.artifact_uri,
+        tags=_whole(run.data.tags),
+        params=dict(run.data.params),
+    )

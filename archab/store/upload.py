@@ -1,0 +1,129 @@
+"""A run and its store, which may go away: metrics are sent as they come, and all of it is brought there at the end."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from archab.errors import ArchabError
+from archab.runs.log import Record
+from archab.store.mlflow import Store, Tracker, first_line, of_store, passes
+
+Made = TypeVar("Made")
+
+
+@dataclass
+class Live:
+    """The run of a record in a store, while it goes on.
+
+    Attributes:
+        store: where it is logged.
+        record: what it logs.
+        tracker: its run.
+        say: called with a line on a store that does not answer.
+        patience: seconds that such a store is waited for at the end.
+        broken: whether it did not answer the last time.
+    """
+
+    store: Store
+    record: Record
+    tracker: Tracker
+    say: Callable[[str], None]
+    patience: float
+    _sent: int = 0
+    broken: bool = False
+
+    def send(self) -> None:
+        """Bring what was logged since into the store; where it does not answer, that waits until the end."""
+        if self.broken:
+            return
+        try:
+            self.tracker.points(self.record.points[self._sent :])
+            self._sent = len(self.record.points)
+        except Exception as error:  # of MLflow, SQLAlchemy or the network
+            self.broken = True
+            self.say(f"{self.store.shown} does not answer ({first_line(error)}); what is to be logged there waits")
+
+    def deliver(self, files: Sequence[Path]) -> None:
+        """Bring all of it there, and end the run as FINISHED.
+
+        Raises:
+            ArchabError: if the store does not answer.
+        """
+        self.broken = True
+        delivered(self.store, self.record, files, self.say, self.patience)
+        self.broken = False
+
+
+def delivered(store: Store, record: Record, files: Sequence[Path], say: Callable[[str], None], patience: float) -> None:
+    """Bring a finished run into a store that may have to be waited for, and note it in the record.
+
+    Raises:
+        ArchabError: if the store does not answer for that long.
+    """
+    try:
+        record.runs[store.shown] = patiently(lambda: store.deliver(record, files), say, patience)
+    except ArchabError:
+        raise
+    except Exception as error:  # of MLflow, SQLAlchemy or the network
+        raise ArchabError(
+            f"tracking.uri={store.shown}: does not answer ({first_line(error)}). The run is finished and kept in "
+            f"{files[0].parent}: archab-sync, or the same command, brings it there"
+        ) from error
+    record.delivered = [*dict.fromkeys([*record.delivered, store.shown])]
+
+
+@contextmanager
+def tracked(store: Store, record: Record, say: Callable[[str], None], patience: float) -> Iterator[Live]:
+    """An open run, ended as KILLED when interrupted, as FAILED on an error; `Live.deliver` ends it as FINISHED.
+
+    Raises:
+        ArchabError: if the store refuses it.
+    """
+    tracker = asked(store, lambda: store.begin(record), say, patience)
+    record.runs[store.shown] = tracker.run_id
+    live, status = Live(store, record, tracker, say, patience), "FAILED"
+    with suppress(Exception):
+        tracker.parameters(record.parameters)
+    try:
+        yield live
+        status = "FINISHED"
+    except (KeyboardInterrupt, SystemExit):
+        status = "KILLED"
+        raise
+    finally:
+        if status != "FINISHED" and not live.broken:
+            with suppress(Exception):  # a store that is gone is no reason to hide why the run ended
+                tracker.client.set_terminated(tracker.run_id, status)
+
+
+def asked(store: Store, act: Callable[[], Made], say: Callable[[str], None], patience: float) -> Made:
+    """What a store answers, which may have to be waited for.
+
+    Raises:
+        ArchabError: if it does not answer for that long, or refuses.
+    """
+    try:
+        return patiently(act, say, patience)
+    except Exception as error:
+        if not of_store(error):
+            raise
+        raise ArchabError(f"tracking.uri={store.shown}: cannot be used as a store ({first_line(error)})") from error
+
+
+def patiently(act: Callable[[], Made], say: Callable[[str], None], patience: float) -> Made:
+    """Try it again until it works or so many seconds are over; the last error is raised."""
+    end, pause = time.monotonic() + patience, 0.5
+    while True:
+        try:
+            return act()
+        except Exception as error:  # of MLflow, SQLAlchemy or the network
+            left = end - time.monotonic()
+            if left <= 0 or not passes(error):
+                raise
+            if pause == 0.5:
+                say(f"the store does not answer ({first_line(error)}); trying again for {left:.0f} s")
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, 10.0)

@@ -1,0 +1,1 @@
+"""What is learnt: functions drawn from a prior, with their samples."""

@@ -1,0 +1,62 @@
+"""How well the least-squares affine map of the inputs does on each target: what a student that learnt must beat."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from archab.engine.cohort import variances
+from archab.targets.network import Targets
+
+MOST_FEATURES = 256  # 10,000 targets of so many would take longer than their students' training
+AT_ONCE = 2**23  # numbers of the inputs of those that are solved together: 64 MiB
+
+
+def errors(targets: Targets) -> np.ndarray:
+    """Held-out NMSE of each target's affine map, fitted in float64 on its training samples, shape (T,).
+
+    The map of least norm, where several fit alike. Its features are the input's coordinates; of integers, which name
+    tokens or classes, whether each place holds each value between the least and the largest of the training samples.
+
+    Returns:
+        NaN where there are more than 256 features, or a sample is not finite: the map is then not known.
+    """
+    widths = _widths(targets.inputs)
+    found = np.full(len(widths), np.nan)
+    known = (widths <= MOST_FEATURES).nonzero().flatten()
+    samples = targets.inputs.shape[1] + targets.heldout_inputs.shape[1]
+    at_once = max(1, AT_ONCE // (samples * MOST_FEATURES))
+    for some in known.split(at_once) if len(known) else ():
+        inputs, heldout = _features(targets.inputs[some], targets.heldout_inputs[some])
+        outputs, wanted = (y[some].double().flatten(2) for y in (targets.outputs, targets.heldout_outputs))
+        finite = inputs.isfinite().flatten(1).all(1)
+        solved = torch.linalg.lstsq(inputs.where(finite.view(-1, 1, 1), 0.0), outputs, driver="gelsd").solution
+        off = (heldout @ solved - wanted).square().mean((1, 2)) / variances(targets.heldout_outputs[some])
+        found[some.numpy()] = off.where(finite & off.isfinite(), torch.nan).numpy()
+    return found
+
+
+def _widths(inputs: Tensor) -> Tensor:
+    """How many features each target's inputs (T, n, …) have beside the constant, shape (T,)."""
+    if _measured(inputs):
+        return torch.full((len(inputs),), inputs[0, 0].numel() * (2 if inputs.is_complex() else 1))
+    each = inputs.flatten(1).long()
+    return inputs[0, 0].numel() * (each.amax(1) - each.amin(1) + 1)
+
+
+def _features(*inputs: Tensor) -> tuple[Tensor, ...]:
+    """A constant and the features of inputs (T, n, …), in float64; those of integers are counted in the first."""
+    if _measured(inputs[0]):
+        numbers = [torch.view_as_real(x) if x.is_complex() else x for x in inputs]
+        return tuple(_with_constant(x.double().flatten(2)) for x in numbers)
+    first = inputs[0].flatten(1).long()
+    low, high = first.amin(1), first.amax(1)
+    values = low.view(-1, 1, 1, 1) + torch.arange(int((high - low).max()) + 1)
+    return tuple(_with_constant((x.flatten(2).long().unsqueeze(-1) == values).double().flatten(2)) for x in inputs)
+
+
+def _measured(inputs: Tensor) -> bool:
+    return inputs.is_floating_point() or inputs.is_complex()
+
+
+def _with_constant(features: Tensor) -> Tensor:
+    return torch.cat([torch.ones(*features.shape[:2], 1, dtype=torch.float64), features], 2)

@@ -1,0 +1,183 @@
+"""Targets: functions to approximate, drawn as networks from a prior, with their training and held-out samples."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.random import SeedSequence
+from torch import Tensor
+
+from archab.errors import ArchabError
+from archab.networks.population import Draws, Population, answers, draw
+from archab.networks.probe import fitting
+from archab.networks.streams import Stage, forked, generator, stream, tiles
+from archab.space.inputs import Inputs
+from archab.space.space import ArchitecturalSpace, explain
+
+ATTEMPTS = 20
+SMALLEST_SCALE = 1e-6
+
+
+@dataclass(frozen=True)
+class Targets:
+    """A run of T targets.
+
+    Attributes:
+        names: identity of each, a hash of its weights and inputs.
+        redrawn: how many draws were refused since their outputs were constant or not finite.
+        inputs, outputs: training samples, shape (T, n, …); outputs have mean 0 in every coordinate and, over all
+            coordinates together, variance 1.
+        heldout_inputs, heldout_outputs: fresh samples, shape (T, h, …), standardised by the same map.
+        location, scale: that map, (y − location) / scale, shapes (T, …) and (T,).
+    """
+
+    names: tuple[str, ...]
+    redrawn: int
+    inputs: Tensor
+    outputs: Tensor
+    heldout_inputs: Tensor
+    heldout_outputs: Tensor
+    location: Tensor
+    scale: Tensor
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the targets of one member come from.
+
+    Attributes:
+        space: the space whose prior is drawn from, and `index` its member.
+        member: the member that the targets serve (a space of one member serves every one with draws of its own).
+        side: `a`, `b` or `reference`.
+        inputs: the distribution of inputs.
+        samples, heldout: numbers of training and of held-out samples.
+        tile: targets a tile.
+        seed: the run's seed.
+        draws: how its networks are drawn and answer.
+    """
+
+    space: ArchitecturalSpace
+    index: int
+    member: int
+    side: str
+    inputs: Inputs
+    samples: int
+    heldout: int
+    tile: int
+    seed: int
+    draws: Draws
+
+    def draw(self, first: int, last: int) -> Targets:
+        """The targets first … last − 1.
+
+        Raises:
+            ArchabError: if a target's outputs stay constant or non-finite in 20 draws.
+        """
+        return _joined([self._tile(tile, start, stop) for tile, start, stop in tiles(first, last, self.tile)])
+
+    def order(self, first: int, last: int, epoch: int) -> Tensor:
+        """The order in which students meet the training samples of these targets, shape (last − first, samples)."""
+        drawn = [
+            # Row after row, so that those of more targets extend these.
+            np.random.default_rng(self._stream(Stage.ORDER, tile, epoch)).permuted(
+                np.tile(np.arange(self.samples), (stop, 1)), axis=1
+            )[start:]
+            for tile, start, stop in tiles(first, last, self.tile)
+        ]
+        return torch.from_numpy(np.concatenate(drawn))
+
+    def _tile(self, tile: int, start: int, stop: int) -> Targets:
+        """The positions start … stop − 1 of a tile; those that fail are taken from the tile's next attempt."""
+        missing, at = torch.arange(start, stop), list[Tensor]()
+        found: list[Targets] = []
+        for attempt in range(ATTEMPTS):
+            drawn, whole = self._attempt(tile, attempt, missing)
+            found.append(drawn)
+            at.append(missing[whole])
+            missing = missing[~whole]
+            if not len(missing):
+                return _joined(found, torch.cat(at).argsort() if attempt else None)
+        raise ArchabError(
+            f"the prior of {self.space.name}, member {self.index}, gave no target whose outputs vary in {ATTEMPTS} "
+            f"draws (a scale above {SMALLEST_SCALE:g} and finite is needed)"
+        )
+
+    def _attempt(self, tile: int, attempt: int, positions: Tensor) -> tuple[Targets, Tensor]:
+        """One draw of these positions of a tile: those whose outputs vary, and which of the positions they are."""
+        make, here = partial(self.space.construct, self.index), self._stream(Stage.TARGET, tile, attempt)
+        networks = draw(make, self.draws, self.tile, int(positions[-1]) + 1, here).take(positions)
+        inputs, heldout = self._inputs(tile, attempt, positions)
+        together = self.draws.answering
+        answer = self.draws.answer or (lambda networks, x: answers(networks, x, together))
+        outputs, heldout_outputs = (answer(networks, x) for x in (inputs, heldout))
+        mean = outputs.mean(1, keepdim=True)
+        scale = (outputs - mean).square().flatten(1).mean(1).sqrt()
+        whole = (scale >= SMALLEST_SCALE) & scale.isfinite() & heldout_outputs.flatten(1).isfinite().all(1)
+        outputs, heldout_outputs = (
+            fitting(networks.network, (y - mean) / scale.view(-1, *[1] * (y.dim() - 1)))
+            for y in (outputs, heldout_outputs)
+        )
+        made = [inputs, outputs, heldout, heldout_outputs, mean.squeeze(1), scale]
+        if not whole.all():
+            networks = networks.take(whole.nonzero().flatten())
+            made = [t[whole] for t in made]
+        names = tuple(_identities(networks, made[0], made[2]))
+        return Targets(names, int((~whole).sum()), *made), whole
+
+    def _inputs(self, tile: int, attempt: int, positions: Tensor) -> tuple[Tensor, Tensor]:
+        stream, shape = self._stream(Stage.INPUTS, tile, attempt), tuple(self.space.input_shape)
+        draws = generator(stream)
+        with forked(stream):
+            inputs = sampled(self.inputs, (self.tile, self.samples, *shape), draws)[positions]
+            return inputs, sampled(self.inputs, (self.tile, self.heldout, *shape), draws)[positions]
+
+    def _stream(self, stage: Stage, tile: int, k: int) -> SeedSequence:
+        return stream(self.seed, stage, self.side, self.side, self.member, tile, k)
+
+
+def _identities(networks: Population, *inputs: Tensor) -> Iterator[str]:
+    """A hash of each target's weights and inputs."""
+    if networks.modules:
+        for network, *given in zip(networks.modules, *inputs, strict=True):
+            held = (*network.parameters(), *network.buffers(), *given)
+            yield from _hashes([(t if t.layout == torch.strided else t.to_dense()).unsqueeze(0) for t in held])
+    elif len(inputs[0]):
+        yield from _hashes([*networks.tensors.values(), *inputs])
+
+
+def _hashes(tensors: list[Tensor]) -> Iterator[str]:
+    """One for each index of their first axis."""
+    rows = [t.detach().reshape(len(t), -1).contiguous().view(torch.uint8) for t in tensors]
+    for row in torch.cat(rows, 1).numpy():
+        yield hashlib.blake2b(row, digest_size=8).hexdigest()
+
+
+def _joined(parts: list[Targets], order: Tensor | None = None) -> Targets:
+    """Several runs of targets as one, rearranged."""
+    names = [name for part in parts for name in part.names]
+    whole = [torch.cat([getattr(part, key) for part in parts]) for key in _TENSORS]
+    if order is not None:
+        names, whole = [names[i] for i in order.tolist()], [tensor[order] for tensor in whole]
+    return Targets(tuple(names), sum(part.redrawn for part in parts), *whole)
+
+
+_TENSORS = ("inputs", "outputs", "heldout_inputs", "heldout_outputs", "location", "scale")
+
+
+def sampled(inputs: Inputs, shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    """Inputs of this shape.
+
+    Raises:
+        ArchabError: if the distribution fails or gives anything else.
+    """
+    try:
+        drawn = inputs(shape, generator)
+    except Exception as error:
+        raise ArchabError(f"inputs: the distribution failed on shape {tuple(shape)}: {explain(error)}") from error
+    if not isinstance(drawn, Tensor) or tuple(drawn.shape) != tuple(shape):
+        got = tuple(drawn.shape) if isinstance(drawn, Tensor) else type(drawn).__name__
+        raise ArchabError(f"inputs: the distribution gave {got} where a tensor of shape {tuple(shape)} was asked for")
+    return drawn
