@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
-from archab.errors import ArchabError
+from archab.errors import ArchabError, first_line
 
 Side = Literal["a", "b"]  # a row of the control, which is kept apart, has the side `reference`
 Source = Literal["a", "b", "reference"]
@@ -60,6 +60,8 @@ class Row:
 COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Row))
 CONTROL_COLUMNS = ("seed", "member", "target", "nmse")
 CURVE_COLUMNS = ("seed", "member", "source", "side", "step", "q25", "q50", "q75")
+ROWS, CONTROL, CURVES = TABLES = ("results.parquet", "control.parquet", "curves.parquet")  # the files of a run
+REPORT = "report"  # and the folder of its figures
 KEY = ["seed", "member", "source", "draw", "side", "restart"]
 _TYPES: dict[Any, str] = {int: "int64", float: "float64"}
 _DTYPES = {field.name: _TYPES.get(field.type, "str") for field in fields(Row)}
@@ -80,7 +82,7 @@ def write(table: pd.DataFrame, path: Path) -> None:
     Raises:
         ArchabError: if it cannot be written.
     """
-    with _whole(path) as unfinished:
+    with whole(path) as unfinished:
         table.to_parquet(unfinished, index=False)
 
 
@@ -91,7 +93,7 @@ def join(files: Sequence[Path], path: Path) -> None:
         ArchabError: if one of them cannot be read, or the whole cannot be written.
     """
     schema = parquet.read_schema(files[0])
-    with _whole(path) as unfinished, parquet.ParquetWriter(unfinished, schema) as writer:
+    with whole(path) as unfinished, parquet.ParquetWriter(unfinished, schema) as writer:
         waiting: list[pa.Table] = []
         for file in files:
             waiting.append(parquet.read_table(file))
@@ -101,8 +103,12 @@ def join(files: Sequence[Path], path: Path) -> None:
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A temporary name to write under, which becomes the file's own once all is written."""
+def whole(path: Path) -> Iterator[Path]:
+    """A temporary name to write under, which becomes the file's own once all is written: what it holds is always whole.
+
+    Raises:
+        ArchabError: if it cannot be written.
+    """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield unfinished
@@ -123,7 +129,7 @@ def read(path: Path) -> pd.DataFrame:
     try:
         table = pd.read_parquet(path, read_dictionary=["fingerprint", *_FEW])
     except Exception as error:  # pyarrow raises many kinds
-        raise ArchabError(f"{path}: not a readable table of rows ({str(error).splitlines()[0]})") from error
+        raise ArchabError(f"{path}: not a readable table of rows ({first_line(error)})") from error
     if "linear" not in table:  # made by a version that did not fit it
         table["linear"] = float("nan")
     if missing := [name for name in COLUMNS if name not in table]:
@@ -141,8 +147,7 @@ def read_curves(path: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
     except Exception as error:  # pandas and pyarrow raise many kinds
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ArchabError(f"{path}: no readable table of training curves ({said})") from error
+        raise ArchabError(f"{path}: no readable table of training curves ({first_line(error)})") from error
 
 
 def curve_frame(

@@ -18,13 +18,15 @@ from logged import QUICK, TWO, runs
 from mlflow.exceptions import MlflowException
 
 from archab.cli import compare, sync
-from archab.runs.log import ROWS, Record
+from archab.results import ROWS
+from archab.runs.log import Record
 from archab.store.mlflow import Store
 
 CONTACT = """
 import sys
 from pathlib import Path
-from archab.runs.log import ROWS, Record
+from archab.results import ROWS
+from archab.runs.log import Record
 from archab.store.mlflow import Store
 run = Store(sys.argv[1], Path(sys.argv[2])).begin(Record("first", "contact", {}, {}, "auto"))
 run.client.set_terminated(run.run_id, "FINISHED")

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from archab import __version__
 from archab.cli import signals
-from archab.errors import ArchabError
-from archab.store.mlflow import TRAINING, Store, first_line, of_store
+from archab.errors import ArchabError, first_line
+from archab.store.mlflow import TRAINING, Store, of_store, told
 
 if TYPE_CHECKING:
     from archab.evidence.outcome import Verdict
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if not of_store(error):
             raise
-        print(f"archab-compare: the store or the disk failed ({first_line(error)})", file=sys.stderr)
+        print(f"archab-compare: the store or the disk failed ({told(error)})", file=sys.stderr)
         return 2
     return 0
 
@@ -203,8 +203,7 @@ def _from_table(given: argparse.Namespace) -> Asked:
     try:
         rows = pd.read_parquet(file) if file.suffix in (".parquet", ".pq") else pd.read_csv(file, dtype={"target": str})
     except Exception as error:  # pandas and pyarrow raise many kinds
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ArchabError(f"--table {file}: cannot be read as CSV or Parquet ({said})") from error
+        raise ArchabError(f"--table {file}: cannot be read as CSV or Parquet ({first_line(error)})") from error
 
     def contexts() -> "list[Context]":
         from archab.experiment.context import of_table
@@ -287,7 +286,7 @@ def _minding(what: str) -> Iterator[None]:
     except Exception as error:
         if not of_store(error):
             raise
-        print(f"archab-compare: {what} ({first_line(error)})", file=sys.stderr)
+        print(f"archab-compare: {what} ({told(error)})", file=sys.stderr)
 
 
 def _review(store: Store, summary: "Tracker") -> None:

@@ -12,7 +12,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import archab
-from archab.errors import ArchabError
+from archab.errors import ArchabError, first_line
 
 
 @dataclass
@@ -121,7 +121,7 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
         plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise ArchabError(
-            f"{error.full_key}: {str(error).splitlines()[0]}; give it on the command line or in the space's file"
+            f"{error.full_key}: {first_line(error)}; give it on the command line or in the space's file"
         ) from error
     assert isinstance(plain, dict)
     config: dict[str, Any] = {str(key): value for key, value in plain.items()}

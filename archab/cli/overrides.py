@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from archab.cli.config import home
-from archab.errors import ArchabError
+from archab.errors import ArchabError, first_line
 
 _ASKS_HYDRA = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
 _LAUNCHERS = {"joblib": "joblib", "submitit_local": "submitit", "submitit_slurm": "submitit", "ray": "ray"}  # by extra
@@ -101,7 +101,7 @@ def _unread(override: str) -> str:
     try:
         OverridesParser.create().parse_override(override)
     except HydraException as error:
-        return str(error).splitlines()[0]
+        return first_line(error)
     return ""
 
 
@@ -133,7 +133,7 @@ def _check_files(folders: list[Path], arguments: list[str], chosen: str) -> None
             yaml.compose(text, Loader=yaml.SafeLoader)
         except yaml.YAMLError as error:
             where = f", line {mark.line + 1}" if (mark := getattr(error, "problem_mark", None)) else ""
-            problem = getattr(error, "problem", "") or str(error).splitlines()[0]
+            problem = getattr(error, "problem", "") or first_line(error)
             tab = ": indent with spaces, not with tabs" if r"'\t'" in problem else ""
             raise ArchabError(f"{file}{where}: is no YAML ({problem}){tab}") from error
         if file in spaces and re.search(r"^space:", text, re.M) and not _PACKAGE.match(text):

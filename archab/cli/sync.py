@@ -47,11 +47,11 @@ def _sync(folder: Path, uri: str | None, patience: float) -> int:
                 if store.shown in record.delivered and asked(store, partial(store.holds, record), _say, patience):
                     continue
                 delivered(store, record, logged(file.parent), _say, patience)
+                record.write(file)
             except ArchabError as error:
                 failed += 1
                 print(f"archab-sync: {error}", file=sys.stderr)
                 continue
-            record.write(file)
             brought += 1
             print(f"{record.name}: brought to {store.shown}")
     print(f"{brought} runs were brought to their store, {failed} could not be")

@@ -66,6 +66,19 @@ class Comparison:
 
     Raises:
         ArchabError: if the sides cannot be compared so; what needs a network to be built is found by `plan`.
+
+    Example:
+        >>> from functools import partial
+        >>> from archab.space.architectures import deep
+        >>> members, shape = [{"rank": 1}, {"rank": 2}], [4]
+        >>> a = ArchitecturalSpace(partial(deep.n_diagonal, dim=4, depth=1), members, shape, name="bands")
+        >>> b = ArchitecturalSpace(partial(deep.lora, dim=4, depth=1), members, shape, name="LoRA")
+        >>> full = ArchitecturalSpace(partial(deep.dense, dim=4, depth=1), {}, shape, name="full matrices")
+        >>> comparison = Comparison(a, b, full, targets=3, samples=64, heldout_samples=32)
+        >>> comparison.protocol_name, comparison.students
+        ('reference', 12)
+        >>> sorted({(row.member, row.side) for row in comparison})
+        [(0, 'a'), (0, 'b'), (1, 'a'), (1, 'b')]
     """
 
     a: ArchitecturalSpace

@@ -17,7 +17,7 @@ import torch
 from archab.comparison.comparison import Comparison
 from archab.comparison.plan import Finished, Part
 from archab.engine.plan import cores
-from archab.errors import ArchabError
+from archab.errors import ArchabError, first_line
 
 # Steps one after another that take about a minute, from which on it pays to start processes: each imports torch anew.
 LONG = {"vmap": 20_000, "loop": 75_000}
@@ -46,7 +46,7 @@ def why_alone(comparison: Comparison) -> str:
     try:
         ForkingPickler.dumps(comparison.by(comparison.plan.to_dict()))
     except Exception as error:  # whatever a user's object makes of it
-        return (str(error).splitlines() or [type(error).__name__])[0]
+        return first_line(error)
     return ""
 
 

@@ -17,11 +17,10 @@ from archab.engine.cohort import Cohort, Outcome, variances
 from archab.engine.cpp.source import ALIGNED, Slot, Source, Update, generate
 from archab.engine.cpp.trace import Untraceable, elementwise, trace
 from archab.engine.curve import MOST, Curve
-from archab.errors import ArchabError
+from archab.errors import ArchabError, explain
 from archab.networks.population import Population
 from archab.networks.probe import fitting
 from archab.space.routine import Descent
-from archab.space.space import explain
 
 NUMPY = {torch.float32: np.float32, torch.float64: np.float64, torch.int64: np.int64, torch.int32: np.int32}
 NUMPY |= {torch.bool: np.int32}

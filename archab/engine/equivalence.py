@@ -12,7 +12,7 @@ from archab.engine import compiled, loop
 from archab.engine import vmap as batched
 from archab.engine.cohort import Cohort
 from archab.engine.compiled import Block, Compiled
-from archab.errors import ArchabError
+from archab.errors import ArchabError, explain
 from archab.networks import population
 from archab.networks.batching import batching
 from archab.networks.noise import Counter, Drawn, unfused
@@ -22,7 +22,7 @@ from archab.networks.signature import signature
 from archab.networks.streams import Stage, forked, generator, stream
 from archab.space.inputs import Inputs
 from archab.space.routine import Descent, Routine
-from archab.space.space import ArchitecturalSpace, explain
+from archab.space.space import ArchitecturalSpace
 
 STEPS = 2
 CONSTRUCTIONS = 8  # a choice of two attributes goes unnoticed in one family of 128, and is then found in the run

@@ -8,11 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from archab.engine.cohort import Batches, Cohort, MeanSquaredError, Outcome, normalised_error, watched
-from archab.errors import ArchabError
+from archab.errors import ArchabError, explain
 from archab.networks.noise import Counter, unfused
 from archab.networks.probe import fitting
 from archab.networks.streams import forked
-from archab.space.space import explain
 
 
 def train(cohort: Cohort, by_torch: bool = False) -> Outcome:

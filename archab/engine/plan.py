@@ -23,11 +23,10 @@ from archab.engine.cpp.lanes import LANES
 from archab.engine.cpp.source import Source
 from archab.engine.equivalence import Sample, why_not_batched, why_not_compiled
 from archab.engine.replay import why_torchs_own
-from archab.errors import ArchabError
+from archab.errors import ArchabError, explain
 from archab.networks.population import Population
 from archab.networks.probe import Shape, fitting
 from archab.space.routine import Descent
-from archab.space.space import explain
 
 AT_ONCE = 512  # students whose rows are written together: what an interrupted run loses
 BLOCK = max(LANES.values())  # students of a block of a program

@@ -9,11 +9,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from archab.engine.equivalence import Sample, in_double, largest
+from archab.errors import explain
 from archab.networks import stand_ins
 from archab.networks.noise import Counter, draws, unfused
 from archab.networks.probe import fitting
 from archab.networks.streams import Stage, forked, stream
-from archab.space.space import explain
 
 STUDENT = 2**40 + 7  # whose noise it is: no student's of a run
 

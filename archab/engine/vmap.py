@@ -10,13 +10,12 @@ from torch.func import functional_call, vmap
 
 from archab.engine import loop
 from archab.engine.cohort import Batches, Cohort, MeanSquaredError, Outcome, normalised_error, watched
-from archab.errors import ArchabError
+from archab.errors import ArchabError, explain
 from archab.networks.batching import batching
 from archab.networks.noise import Counter
 from archab.networks.population import Population
 from archab.networks.probe import fitting
 from archab.networks.streams import EVALUATION_SAMPLES
-from archab.space.space import explain
 
 
 class Stack(nn.Module):

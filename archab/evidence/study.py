@@ -35,6 +35,16 @@ class Study:
         notes: what else must stand with the verdict, such as "shared learning rate, not tuned".
         command: what the further seeds are appended to in the next command; empty where there is none.
         label: what tells it from others that are judged with it.
+
+    Example:
+        >>> from archab.evidence.verdict import judge
+        >>> errors = {"a": (0.30, 0.25, 0.28, 0.31), "b": (0.21, 0.19, 0.22, 0.20)}
+        >>> rows = pd.DataFrame(
+        ...     [(0, 0, t, side, 0, errors[side][t]) for t in range(4) for side in "ab"],
+        ...     columns=["seed", "member", "target", "side", "restart", "nmse"],
+        ... )
+        >>> judge(Study(rows, names=("gate", "plain"))).sentence()
+        'Too few targets for any verdict: 4 of at least 7.'
     """
 
     rows: pd.DataFrame

@@ -59,6 +59,20 @@ def judge(
 
     Raises:
         ArchabError: if the rows or a setting are refused; the message says what would be right.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> rows = pd.DataFrame(
+        ...     [
+        ...         (0, 0, target, side, 0, hard * better * np.exp(0.1 * rng.normal()))
+        ...         for target, hard in enumerate(rng.uniform(0.1, 0.5, 30))
+        ...         for side, better in (("a", 1.0), ("b", 0.7))
+        ...     ],
+        ...     columns=["seed", "member", "target", "side", "restart", "nmse"],
+        ... )
+        >>> verdict = judge(rows, names=("gate", "plain"))
+        >>> verdict.verdict, round(verdict.gmr, 1), verdict.blocks
+        ('b_better', 1.4, 30)
     """
     settings = checked_rule(rule, alpha, margin, planned, floor)
     study = (rows if isinstance(rows, Study) else Study.of(rows)).with_(

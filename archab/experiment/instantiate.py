@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from archab.errors import ArchabError
+from archab.errors import ArchabError, first_line
 
 ITSELF = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
 
@@ -95,7 +95,7 @@ def made(key: str, node: object) -> Any:
         arguments = {name: value for name, value in dict(node).items() if name != "_target_"}  # type: ignore[call-overload]
         cause = error.__cause__ or error
         raise ArchabError(
-            f"{key}: {function.func.__name__} could not be made with {arguments}: {_first_line(cause)}"
+            f"{key}: {function.func.__name__} could not be made with {arguments}: {first_line(cause)}"
         ) from error
 
 
@@ -118,7 +118,7 @@ def imported(key: str, node: object) -> Callable[..., Any]:
     except Exception as error:
         cause = error.__cause__ or error
         places = "modules are found in the current directory and on PYTHONPATH"
-        why = _misspelt(target) or f"({type(cause).__name__}: {_first_line(cause)}); {places}"
+        why = _misspelt(target) or f"({type(cause).__name__}: {first_line(cause)}); {places}"
         raise ArchabError(f"{key}._target_={target}: cannot be imported {why}") from error
     if not callable(function):
         raise ArchabError(f"{key}._target_={target}: is a {type(function).__name__}, no class or function")
@@ -173,7 +173,3 @@ def _check_arguments(key: str, function: Callable[..., Any], arguments: dict[str
             f"{key}.{wrong[0]}: {function.__name__} takes no such argument, but {', '.join(parameters)}. A node "
             "that is written over another choice of its group inherits its keys: choose it in the defaults list instead"
         )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [""])[0]

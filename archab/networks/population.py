@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.overrides import TorchFunctionMode
 
+from archab.errors import explain
 from archab.networks.batching import batching
 from archab.networks.noise import Counter, unfused
 from archab.networks.probe import fitting, nearly
 from archab.networks.signature import not_in_tensors, signature
 from archab.networks.streams import EVALUATION_SAMPLES, forked
 from archab.space.measure import registered
-from archab.space.space import explain
 
 Make = Callable[[], nn.Module]
 

@@ -14,9 +14,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from archab.errors import ArchabError
+from archab.errors import ArchabError, explain
 from archab.space.measure import learnable, registered
-from archab.space.space import explain
 
 
 @dataclass(frozen=True)

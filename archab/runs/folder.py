@@ -17,7 +17,7 @@ from pyarrow import parquet
 from archab import results
 from archab.errors import ArchabError
 from archab.runs.lease import holder, leased
-from archab.runs.log import TABLES, Record, logged, replace
+from archab.runs.log import Record, logged
 from archab.runs.shard import Shard
 
 
@@ -33,9 +33,9 @@ class Spool:
         self._shard = shard
         self.folder = self._seed / f"shard-{shard.number}-of-{shard.of}" if shard else self._seed
         self._parts = self.folder / "parts"
-        self.results, self._control, self._curves = (self.folder / name for name in TABLES)
+        self.results, self._control, self._curves = (self.folder / name for name in results.TABLES)
         self.record = self.folder / "finished.json"
-        self.pictures = self.folder / "report"
+        self.pictures = self.folder / results.REPORT
         self._whole, self._whole_control, self._whole_curves = (
             self._parts / name for name in ("joined", "control", "curves")
         )
@@ -91,7 +91,8 @@ class Spool:
             if not goes_on:
                 if self._parts.exists():
                     self._parts.rename(self.folder / f"parts-{len(list(self.folder.glob('parts-*')))}")
-                replace(self._seed / "plan.json", json.dumps(plan | {"anew": anew}, indent=1, sort_keys=True))
+                with results.whole(self._seed / "plan.json") as unfinished:
+                    unfinished.write_text(json.dumps(plan | {"anew": anew}, indent=1, sort_keys=True))
             self._parts.mkdir(exist_ok=True)
         return kept if goes_on else plan
 

@@ -2,15 +2,13 @@
 
 import json
 import math
-import os
 import time
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-ROWS = "results.parquet"
-TABLES = (ROWS, "control.parquet", "curves.parquet")
-REPORT = "report"
+from archab.results import REPORT, TABLES, whole
+
 Point = tuple[str, float, int, int]  # name, value, time in ms, step
 
 
@@ -54,7 +52,8 @@ class Record:
 
     def write(self, file: Path) -> None:
         """Keep it as JSON."""
-        replace(file, json.dumps(asdict(self), indent=1, default=str))
+        with whole(file) as unfinished:
+            unfinished.write_text(json.dumps(asdict(self), indent=1, default=str))
 
     @classmethod
     def read(cls, file: Path) -> "Record | None":
@@ -73,10 +72,3 @@ def logged(folder: Path) -> list[Path]:
     """What a finished run has beside its record: tables, and the report with its figures where there is one."""
     tables = [folder / name for name in TABLES if (folder / name).exists()]
     return [*tables, *sorted((folder / REPORT).glob("*"))]
-
-
-def replace(file: Path, text: str) -> None:
-    """Write a text file whose old content stays until the new one is whole."""
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-    unfinished.write_text(text)
-    unfinished.replace(file)

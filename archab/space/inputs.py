@@ -12,7 +12,14 @@ from archab.errors import ArchabError
 
 
 class Inputs(Protocol):
-    """A distribution of inputs; a user's own is any callable with this signature."""
+    """A distribution of inputs; a user's own is any callable with this signature.
+
+    Example:
+        >>> def angles(shape, generator):
+        ...     return 2 * math.pi * torch.rand(*shape, generator=generator)
+        >>> angles((2, 8, 3), Generator().manual_seed(0)).shape
+        torch.Size([2, 8, 3])
+    """
 
     def __call__(self, shape: Sequence[int], generator: Generator) -> Tensor:
         """Draw a tensor of this shape (targets, samples, *input_shape), from this generator alone."""
@@ -20,7 +27,12 @@ class Inputs(Protocol):
 
 @dataclass(frozen=True)
 class Normal:
-    """Independent normal coordinates."""
+    """Independent normal coordinates.
+
+    Example:
+        >>> Normal(mean=1.0, std=0.5)((2, 8, 3), Generator().manual_seed(0)).shape
+        torch.Size([2, 8, 3])
+    """
 
     mean: float = 0.0
     std: float = 1.0
@@ -36,7 +48,13 @@ class Normal:
 
 @dataclass(frozen=True)
 class Uniform:
-    """Independent coordinates, uniform in [low, high)."""
+    """Independent coordinates, uniform in [low, high).
+
+    Example:
+        >>> x = Uniform(low=0.0, high=2.0)((100, 8, 3), Generator().manual_seed(0))
+        >>> bool((x >= 0).all() and (x < 2).all())
+        True
+    """
 
     low: float = -1.0
     high: float = 1.0
@@ -52,7 +70,12 @@ class Uniform:
 
 @dataclass(frozen=True)
 class Tokens:
-    """Independent integers, uniform in 0 … vocabulary − 1, for networks that begin with an embedding."""
+    """Independent integers, uniform in 0 … vocabulary − 1, for networks that begin with an embedding.
+
+    Example:
+        >>> sorted(set(Tokens(3)((1, 50, 4), Generator().manual_seed(0)).flatten().tolist()))
+        [0, 1, 2]
+    """
 
     vocabulary: int
 

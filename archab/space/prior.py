@@ -13,7 +13,15 @@ from archab.errors import ArchabError
 
 @dataclass(frozen=True)
 class Init:
-    """The constructor's own draws: the prior is defined in the network's `__init__`."""
+    """The constructor's own draws: the prior is defined in the network's `__init__`.
+
+    Example:
+        >>> line = nn.Linear(2, 1)
+        >>> before = line.weight.clone()
+        >>> Init()(line)
+        >>> torch.equal(line.weight, before)
+        True
+    """
 
     def __call__(self, network: nn.Module) -> None:
         """Leave the network as it was constructed."""
@@ -25,6 +33,13 @@ class Scaled:
 
     Attributes:
         factors: shell-style pattern of parameter names (`*.weight`) to factor; factors of several patterns multiply.
+
+    Example:
+        >>> line = nn.Linear(2, 1)
+        >>> before = line.weight.clone()
+        >>> Scaled({"weight": 0.5})(line)
+        >>> torch.equal(line.weight, before / 2)
+        True
     """
 
     factors: Mapping[str, float]

@@ -37,6 +37,18 @@ class Routine(Protocol):
 
     Its hyperparameters are its keyword arguments (or its fields). `minibatch`, 16 where there is none, is the number of
     samples that each item of `batches` holds.
+
+    Example:
+        >>> import torch
+        >>> def descend(network, batches, loss, lr=0.1, epochs=2):
+        ...     optimiser = torch.optim.SGD(network.parameters(), lr)
+        ...     for _ in range(epochs):
+        ...         for inputs, outputs in batches:
+        ...             optimiser.zero_grad()
+        ...             loss(network(inputs), outputs).backward()
+        ...             optimiser.step()
+        >>> settings(descend)
+        {'lr': 0.1, 'epochs': 2}
     """
 
     def __call__(self, network: nn.Module, batches: Batches, loss: Loss) -> None:
@@ -117,7 +129,12 @@ class Descent(ABC):
 
 @dataclass(frozen=True)
 class Adam(Descent):
-    """Adam (Kingma and Ba 2015, arXiv:1412.6980); `weight_decay` is added to the gradient."""
+    """Adam (Kingma and Ba 2015, arXiv:1412.6980); `weight_decay` is added to the gradient.
+
+    Example:
+        >>> [round(rate, 4) for rate in Adam(lr=0.1, schedule="linear").rates(4)]
+        [0.1, 0.075, 0.05, 0.025]
+    """
 
     beta1: float = 0.9
     beta2: float = 0.999
@@ -153,7 +170,12 @@ class Adam(Descent):
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101): `weight_decay` shrinks the parameters themselves."""
+    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101): `weight_decay` shrinks the parameters themselves.
+
+    Example:
+        >>> AdamW(lr=3e-3, epochs=20).weight_decay
+        0.01
+    """
 
     weight_decay: float = 1e-2
     decoupled: ClassVar[bool] = True
@@ -161,7 +183,12 @@ class AdamW(Adam):
 
 @dataclass(frozen=True)
 class SGD(Descent):
-    """Stochastic gradient descent with (Nesterov) momentum; `weight_decay` is added to the gradient."""
+    """Stochastic gradient descent with (Nesterov) momentum; `weight_decay` is added to the gradient.
+
+    Example:
+        >>> settings(SGD(momentum=0.9, nesterov=True))["momentum"]
+        0.9
+    """
 
     lr: float = 1e-2
     momentum: float = 0.0

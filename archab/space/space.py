@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from archab.errors import ArchabError
+from archab.errors import ArchabError, explain
 from archab.space import measure as sizes
 from archab.space import routine as routines
 from archab.space.prior import Init
@@ -34,6 +34,13 @@ class ArchitecturalSpace:
 
     Raises:
         ArchabError: if there is no member, the measure is unknown, or a list has another length than `members`.
+
+    Example:
+        >>> from torch import nn
+        >>> members = [{"in_features": 3, "out_features": n} for n in (2, 4)]
+        >>> lines = ArchitecturalSpace(nn.Linear, members, input_shape=[3], measure="parameter", name="lines")
+        >>> [lines.size(member) for member in range(len(lines))]
+        [8.0, 16.0]
     """
 
     architecture: Callable[..., nn.Module]
@@ -154,11 +161,6 @@ class ArchitecturalSpace:
         if isinstance(self.measure, str):
             return sizes.MEASURES[self.measure](network)
         return float(self.measure[member])
-
-
-def explain(error: BaseException) -> str:
-    """An exception in one line: its kind and the first line of its message."""
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}".rstrip(": ")
 
 
 def _is_size(value: object) -> bool:

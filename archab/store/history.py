@@ -11,9 +11,9 @@ import pandas as pd
 
 from archab import results
 from archab.errors import ArchabError
+from archab.results import CONTROL, CURVES, ROWS
 from archab.runs.labels import PLACE, SHARED
 from archab.runs.labels import labels as labelled
-from archab.runs.log import ROWS
 from archab.runs.shard import Shard
 from archab.store.mlflow import Logged, Store
 
@@ -94,8 +94,8 @@ def configuration(one: Recorded, label: str, store: Store) -> "Study":
         about.append(f"Of seed {seed}, {there} of {of} shards are finished by one plan.")
     own = studied(
         one.runs[-1].tags,
-        tables["results.parquet"],
-        None if tables["control.parquet"].empty else tables["control.parquet"],
+        tables[ROWS],
+        None if tables[CONTROL].empty else tables[CONTROL],
         pd.concat(curves, ignore_index=True) if curves else None,
     )
     notes = [*own.notes, *(Note("store", text) for text in about)]
@@ -134,8 +134,7 @@ def labels(found: Sequence[Recorded]) -> list[str]:
     return labelled([one.parameters for one in found])
 
 
-_FILES = (ROWS, "control.parquet")
-CURVES = "curves.parquet"
+_FILES = (ROWS, CONTROL)
 
 
 def _recorded(fingerprint: str, runs: Sequence[Logged]) -> Recorded:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from archab.errors import ArchabError
-from archab.runs.log import ROWS, Point, Record
+from archab.errors import ArchabError, first_line
+from archab.results import ROWS
+from archab.runs.log import Point, Record
 from archab.store import schema, view
 from archab.store import uri as address
 from archab.store.uri import hidden
@@ -254,7 +255,7 @@ class Store:
         except Exception as error:  # of MLflow or SQLAlchemy
             if passes(error):
                 raise
-            raise ArchabError(f"tracking.uri={self.shown}: cannot be used as a store ({first_line(error)})") from error
+            raise ArchabError(f"tracking.uri={self.shown}: cannot be used as a store ({told(error)})") from error
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -357,9 +358,9 @@ def of_store(error: Exception) -> bool:
     return isinstance(error, OSError) or type(error).__module__.split(".")[0] in ("mlflow", "sqlalchemy")
 
 
-def first_line(error: BaseException) -> str:
-    """What an exception says, in one line."""
-    return hidden((str(error).splitlines() or [type(error).__name__])[0])
+def told(error: BaseException) -> str:
+    """What an exception of the store says, in one line and without passwords."""
+    return hidden(first_line(error))
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from archab.errors import ArchabError
 from archab.runs.log import Record
-from archab.store.mlflow import Store, Tracker, first_line, of_store, passes
+from archab.store.mlflow import Store, Tracker, of_store, passes, told
 
 Made = TypeVar("Made")
 
@@ -44,7 +44,7 @@ class Live:
             self._sent = len(self.record.points)
         except Exception as error:  # of MLflow, SQLAlchemy or the network
             self.broken = True
-            self.say(f"{self.store.shown} does not answer ({first_line(error)}); what is to be logged there waits")
+            self.say(f"{self.store.shown} does not answer ({told(error)}); what is to be logged there waits")
 
     def deliver(self, files: Sequence[Path]) -> None:
         """Bring all of it there, and end the run as FINISHED.
@@ -69,7 +69,7 @@ def delivered(store: Store, record: Record, files: Sequence[Path], say: Callable
         raise
     except Exception as error:  # of MLflow, SQLAlchemy or the network
         raise ArchabError(
-            f"tracking.uri={store.shown}: does not answer ({first_line(error)}). The run is finished and kept in "
+            f"tracking.uri={store.shown}: does not answer ({told(error)}). The run is finished and kept in "
             f"{files[0].parent}: archab-sync, or the same command, brings it there"
         ) from error
     record.delivered = [*dict.fromkeys([*record.delivered, store.shown])]
@@ -110,7 +110,7 @@ def asked(store: Store, act: Callable[[], Made], say: Callable[[str], None], pat
     except Exception as error:
         if not of_store(error):
             raise
-        raise ArchabError(f"tracking.uri={store.shown}: cannot be used as a store ({first_line(error)})") from error
+        raise ArchabError(f"tracking.uri={store.shown}: cannot be used as a store ({told(error)})") from error
 
 
 def patiently(act: Callable[[], Made], say: Callable[[str], None], patience: float) -> Made:
@@ -124,6 +124,6 @@ def patiently(act: Callable[[], Made], say: Callable[[str], None], patience: flo
             if left <= 0 or not passes(error):
                 raise
             if pause == 0.5:
-                say(f"the store does not answer ({first_line(error)}); trying again for {left:.0f} s")
+                say(f"the store does not answer ({told(error)}); trying again for {left:.0f} s")
             time.sleep(min(pause, left))
             pause = min(2 * pause, 10.0)

@@ -10,12 +10,12 @@ import torch
 from numpy.random import SeedSequence
 from torch import Tensor
 
-from archab.errors import ArchabError
+from archab.errors import ArchabError, explain
 from archab.networks.population import Draws, Population, answers, draw
 from archab.networks.probe import fitting
 from archab.networks.streams import Stage, forked, generator, stream, tiles
 from archab.space.inputs import Inputs
-from archab.space.space import ArchitecturalSpace, explain
+from archab.space.space import ArchitecturalSpace
 
 ATTEMPTS = 20
 SMALLEST_SCALE = 1e-6

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from archab.engine.cpp.rules import RULES
+from archab.errors import explain
 from archab.networks.noise import Counter, Drawn
 
 
@@ -135,7 +136,7 @@ def _flat(function: Any, *arguments: Any) -> fx.GraphModule:
                 _allow_non_fake_inputs=True,
             )(*arguments)
     except Exception as error:
-        raise Untraceable(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}") from error
+        raise Untraceable(explain(error)) from error
     if drawn.operations:
         raise Untraceable(f"{drawn.operations[0]} draws random numbers that no counter reaches")
     traced.graph.eliminate_dead_code()
