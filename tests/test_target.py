@@ -11,7 +11,7 @@ from archab import ArchitecturalSpace, Comparison
 from archab.errors import ArchabError
 from archab.networks.population import Draws
 from archab.space.inputs import Normal
-from archab.targets.network import Source
+from archab.targets.network import NetworkSource
 
 
 class Stretched(nn.Module):
@@ -48,7 +48,7 @@ class Constant(nn.Module):
 def source(network, tile=4, **given):
     space = ArchitecturalSpace(network, {}, [3])
     standard = {"index": 0, "member": 0, "side": "b", "inputs": Normal(), "samples": 64, "heldout": 4096, "seed": 0}
-    return Source(space=space, tile=tile, **{"draws": Draws(False, False), **standard, **given})
+    return NetworkSource(space=space, tile=tile, **{"draws": Draws(False, False), **standard, **given})
 
 
 def test_outputs_have_mean_zero_a_coordinate_and_variance_one_over_all_coordinates_together():

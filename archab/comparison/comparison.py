@@ -31,7 +31,8 @@ from archab.runs.identity import in_force
 from archab.space.inputs import Inputs, Normal
 from archab.space.space import ArchitecturalSpace
 from archab.targets import linear
-from archab.targets.network import Source, Targets
+from archab.targets.base import Targets
+from archab.targets.network import NetworkSource
 
 if TYPE_CHECKING:
     from archab.evidence.study import Study
@@ -391,7 +392,9 @@ class Comparison:
         if answer is not None and source == "reference":
             answer = control.as_targets(answer)
         drawn = replace(known.draws[source][index], answer=answer)
-        where = Source(space, index, member, source, self.inputs, samples, self.heldout_samples, tile, self.seed, drawn)
+        where = NetworkSource(
+            space, index, member, source, self.inputs, samples, self.heldout_samples, tile, self.seed, drawn
+        )
         return Lesson(where, {side: methods[side, member] for side in sides}, parts)
 
     def _bytes_of_samples(self, member: int, source: str) -> int:

@@ -15,7 +15,7 @@ from archab.space.inputs import Inputs
 from archab.space.routine import settings
 from archab.space.seeding import unseeded
 from archab.space.space import ArchitecturalSpace
-from archab.targets.network import sampled
+from archab.targets.base import sampled
 
 FEWEST_SAMPLES = 256
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from archab.engine.plan import Method
 from archab.results import Row, Side
-from archab.targets.network import Source
+from archab.targets.base import TargetSource
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Lesson:
         parts: its chunks.
     """
 
-    source: Source
+    source: TargetSource
     methods: dict[Side, Method]
     parts: tuple[Part, ...]
 

@@ -76,7 +76,7 @@ def portray(comparison: Comparison, typical: Typical) -> Functions | None:
     )
     lesson = few.plan.lessons[typical.member, typical.source]
     # Targets are drawn in tiles, whose size depends on how many samples there are.
-    lesson = replace(lesson, source=replace(lesson.source, tile=comparison.tile(typical.member, typical.source)))
+    lesson = replace(lesson, source=lesson.source.tiled(comparison.tile(typical.member, typical.source)))
     few.plan.lessons[typical.member, typical.source] = lesson
     last = max(typical.draw + 1, min(SHOWN, lesson.parts[-1].last))
     targets = _by_line(lesson.source.draw(max(0, last - SHOWN), last).heldout_outputs)

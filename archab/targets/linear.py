@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from archab.engine.cohort import variances
-from archab.targets.network import Targets
+from archab.targets.base import Targets
 
 MOST_FEATURES = 256  # 10,000 targets of so many would take longer than their students' training
 AT_ONCE = 2**23  # numbers of the inputs of those that are solved together: 64 MiB

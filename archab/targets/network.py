@@ -1,8 +1,8 @@
-"""Targets: functions to approximate, drawn as networks from a prior, with their training and held-out samples."""
+"""Targets that are networks, drawn from the prior of a space."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -10,43 +10,21 @@ import torch
 from numpy.random import SeedSequence
 from torch import Tensor
 
-from archab.errors import ArchabError, explain
+from archab.errors import ArchabError
 from archab.networks.population import Draws, Population, answers, draw
 from archab.networks.probe import fitting
 from archab.networks.streams import Stage, forked, generator, stream, tiles
 from archab.space.inputs import Inputs
 from archab.space.space import ArchitecturalSpace
+from archab.targets.base import Targets, joined, sampled
 
 ATTEMPTS = 20
 SMALLEST_SCALE = 1e-6
 
 
 @dataclass(frozen=True)
-class Targets:
-    """A run of T targets.
-
-    Attributes:
-        names: identity of each, a hash of its weights and inputs.
-        redrawn: how many draws were refused since their outputs were constant or not finite.
-        inputs, outputs: training samples, shape (T, n, …); outputs have mean 0 in every coordinate and, over all
-            coordinates together, variance 1.
-        heldout_inputs, heldout_outputs: fresh samples, shape (T, h, …), standardised by the same map.
-        location, scale: that map, (y − location) / scale, shapes (T, …) and (T,).
-    """
-
-    names: tuple[str, ...]
-    redrawn: int
-    inputs: Tensor
-    outputs: Tensor
-    heldout_inputs: Tensor
-    heldout_outputs: Tensor
-    location: Tensor
-    scale: Tensor
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where the targets of one member come from.
+class NetworkSource:
+    """Networks of one member of a space, drawn from its prior; see `TargetSource`.
 
     Attributes:
         space: the space whose prior is drawn from, and `index` its member.
@@ -70,13 +48,17 @@ class Source:
     seed: int
     draws: Draws
 
+    def tiled(self, tile: int) -> "NetworkSource":
+        """See `TargetSource`."""
+        return replace(self, tile=tile)
+
     def draw(self, first: int, last: int) -> Targets:
         """The targets first … last − 1.
 
         Raises:
             ArchabError: if a target's outputs stay constant or non-finite in 20 draws.
         """
-        return _joined([self._tile(tile, start, stop) for tile, start, stop in tiles(first, last, self.tile)])
+        return joined([self._tile(tile, start, stop) for tile, start, stop in tiles(first, last, self.tile)])
 
     def order(self, first: int, last: int, epoch: int) -> Tensor:
         """The order in which students meet the training samples of these targets, shape (last − first, samples)."""
@@ -99,7 +81,7 @@ class Source:
             at.append(missing[whole])
             missing = missing[~whole]
             if not len(missing):
-                return _joined(found, torch.cat(at).argsort() if attempt else None)
+                return joined(found, torch.cat(at).argsort() if attempt else None)
         raise ArchabError(
             f"the prior of {self.space.name}, member {self.index}, gave no target whose outputs vary in {ATTEMPTS} "
             f"draws (a scale above {SMALLEST_SCALE:g} and finite is needed)"
@@ -153,31 +135,3 @@ def _hashes(tensors: list[Tensor]) -> Iterator[str]:
     rows = [t.detach().reshape(len(t), -1).contiguous().view(torch.uint8) for t in tensors]
     for row in torch.cat(rows, 1).numpy():
         yield hashlib.blake2b(row, digest_size=8).hexdigest()
-
-
-def _joined(parts: list[Targets], order: Tensor | None = None) -> Targets:
-    """Several runs of targets as one, rearranged."""
-    names = [name for part in parts for name in part.names]
-    whole = [torch.cat([getattr(part, key) for part in parts]) for key in _TENSORS]
-    if order is not None:
-        names, whole = [names[i] for i in order.tolist()], [tensor[order] for tensor in whole]
-    return Targets(tuple(names), sum(part.redrawn for part in parts), *whole)
-
-
-_TENSORS = ("inputs", "outputs", "heldout_inputs", "heldout_outputs", "location", "scale")
-
-
-def sampled(inputs: Inputs, shape: Sequence[int], generator: torch.Generator) -> Tensor:
-    """Inputs of this shape.
-
-    Raises:
-        ArchabError: if the distribution fails or gives anything else.
-    """
-    try:
-        drawn = inputs(shape, generator)
-    except Exception as error:
-        raise ArchabError(f"inputs: the distribution failed on shape {tuple(shape)}: {explain(error)}") from error
-    if not isinstance(drawn, Tensor) or tuple(drawn.shape) != tuple(shape):
-        got = tuple(drawn.shape) if isinstance(drawn, Tensor) else type(drawn).__name__
-        raise ArchabError(f"inputs: the distribution gave {got} where a tensor of shape {tuple(shape)} was asked for")
-    return drawn
