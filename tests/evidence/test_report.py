@@ -309,7 +309,7 @@ def test_templates_and_style_are_in_the_wheel(tmp_path):
     root = Path(report.__file__).parents[3]
     [wheel] = list(WheelBuilder(str(root)).build(directory=str(tmp_path), versions=["standard"]))
     names = zipfile.ZipFile(wheel).namelist()
-    wanted = {f"archab/evidence/report/{file.name}" for file in Path(report.__file__).parent.glob("*.*")}
+    wanted = {f"archab/review/report/{file.name}" for file in Path(report.__file__).parent.glob("*.*")}
     assert {name for name in wanted if not name.endswith(".pyc")} <= set(names)
 
 
