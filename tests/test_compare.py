@@ -245,7 +245,7 @@ TABLES = {
     "a third side": (broken(side="c"), "side: 'c'"),
     "a size of nothing": (broken(measure=0.0), "measure: a size"),
     "a seed beyond a table's numbers": (broken(seed=2.0**60), "to 2^53"),
-    "words for numbers": (broken(nmse="small"), "'small' is no number"),
+    "words for numbers": (broken(nmse="small"), "'small' in row 0 is no number"),
 }
 
 

@@ -146,6 +146,7 @@ def _training(comparison: "Comparison", survey: "Survey", side: str) -> str:
     chosen = [settings(space.routine_of(member)) for member in range(len(space))]
     name = getattr(space.routine, "func", space.routine)
     lr = _range([c["lr"] for c in chosen if isinstance(c.get("lr"), int | float)])
+    clip = _range([c["clip"] for c in chosen if isinstance(c.get("clip"), int | float)])
     steps = _range([chosen[m]["epochs"] * n // minibatch(space, m) for m, n in lessons if "epochs" in chosen[m]])
     samples = _range([n for _, n in lessons])
     return ", ".join(
@@ -153,6 +154,7 @@ def _training(comparison: "Comparison", survey: "Survey", side: str) -> str:
         for part in (
             getattr(name, "__name__", type(name).__name__),
             f"lr {lr}" if lr else "",
+            f"gradients cut at {clip}" if clip else "",
             f"{samples} samples",
             f"{steps} steps a student" if steps else "",
         )

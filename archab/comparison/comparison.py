@@ -427,10 +427,16 @@ _COUNTS = (
 
 def _check(comparison: Comparison) -> None:
     """Raise an ArchabError if the sides cannot be compared so; what needs a network to be built is found later."""
+    for name in ("a", "b", "reference"):
+        value = getattr(comparison, name)
+        if not isinstance(value, ArchitecturalSpace) and (value is not None or name != "reference"):
+            raise ArchabError(f"{name}={value!r}: an ArchitecturalSpace is needed")
     for name, least, unit in _COUNTS:
         value = getattr(comparison, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ArchabError(f"{name}={value!r}: at least {least} {unit} is needed")
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ArchabError(f"{name}={value!r}: a whole number is needed, at least {least}")
+        if value < least:
+            raise ArchabError(f"{name}={value}: at least {least} {unit} {'are' if least > 1 else 'is'} needed")
         if value > MOST[name]:
             raise ArchabError(f"{name}={value}: at most {MOST[name]:,}")
     if comparison.samples is not None and (not isinstance(comparison.samples, int) or comparison.samples < 1):
@@ -439,10 +445,10 @@ def _check(comparison: Comparison) -> None:
         raise ArchabError(
             f"samples_per_measure={comparison.samples_per_measure!r}: more than 0 is needed, or null for the default"
         )
-    if not hasattr(comparison.engine, "methods") or not callable(comparison.inputs):
-        raise ArchabError(
-            f"engine={comparison.engine!r}, inputs={comparison.inputs!r}: objects such as Auto() and Normal()"
-        )
+    if not hasattr(comparison.engine, "methods"):
+        raise ArchabError(f"engine={comparison.engine!r}: an object is needed, such as archab.engine.plan.Loop()")
+    if not callable(comparison.inputs):
+        raise ArchabError(f"inputs={comparison.inputs!r}: an object is needed, such as archab.space.inputs.Normal()")
     if not 0 <= comparison.size_tolerance < 1:
         raise ArchabError(f"size_tolerance={comparison.size_tolerance}: a share from 0 to below 1 is needed")
     _check_protocol(comparison)

@@ -27,7 +27,8 @@ def notes_of(comparison: "Comparison") -> list[Note]:
 
 
 def _sentence(note: str) -> str:
-    return f"{note[0].upper()}{note[1:]}."
+    name = "." in note.split()[0]  # which stays as it is written
+    return f"{note if name else note[0].upper() + note[1:]}."
 
 
 def member_names(comparison: "Comparison") -> list[str]:

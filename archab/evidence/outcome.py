@@ -339,7 +339,8 @@ class Verdict:
         lower = f"{words.percent(1 - min(h.gmr, 1 / h.gmr))} lower on targets of {own if h.gmr >= 1 else others}"
         span = words.span(1 / h.ci_high, 1 / h.ci_low, (own, others)) if math.isfinite(h.ci_low) else ""
         level = f"{100 * (1 - self.settings.alpha):g}% interval of a single look"
-        return f"Home advantage: a side's error is {lower}{f' ({level}: {span})' if span else ''}."
+        which = "advantage" if h.gmr >= 1 else "disadvantage"
+        return f"Home {which}: a side's error is {lower}{f' ({level}: {span})' if span else ''}."
 
     def lost_sentence(self) -> str:
         """How many students diverged; empty where none did."""

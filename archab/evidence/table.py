@@ -73,9 +73,11 @@ def some(items: list[str], most: int = 5) -> str:
 def _numbers(column: pd.Series) -> pd.Series:
     """Numbers; NaN for an empty cell, and an error for any other text."""
     values = pd.to_numeric(column, errors="coerce").astype(float)
-    doubtful = column[values.isna() & column.notna()]
-    if (wrong := ~doubtful.astype(str).str.strip().str.lower().isin(_EMPTY)).any():
-        raise ArchabError(f"{column.name}: {doubtful[wrong].iloc[0]!r} is no number")
+    doubtful = values.isna() & column.notna() & ~column.astype(str).str.strip().str.lower().isin(_EMPTY)
+    if doubtful.any():
+        row = int(doubtful.to_numpy().argmax())
+        hint = "; the cell of a student that diverged stays empty" if column.name == "nmse" else ""
+        raise ArchabError(f"{column.name}: {column.iloc[row]!r} in row {row} is no number{hint}")
     return values.reset_index(drop=True)
 
 

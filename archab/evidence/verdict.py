@@ -74,6 +74,11 @@ def judge(
         >>> verdict.verdict, round(verdict.gmr, 1), verdict.blocks
         ('b_better', 1.4, 30)
     """
+    if not isinstance(rows, Study | pd.DataFrame):
+        raise ArchabError(
+            f"judge({rows!r}): a table of students (a pandas DataFrame) or a Study is needed; a file is read by "
+            "pandas.read_csv or read_parquet, or judged by archab-compare --table FILE"
+        )
     settings = checked_rule(rule, alpha, margin, planned, floor)
     study = (rows if isinstance(rows, Study) else Study.of(rows)).with_(
         notes,
@@ -200,8 +205,9 @@ def decide(verdict: Verdict, *, p_adjusted: float | None = None, family: int = 1
     if decision != "undecided" or status == "below_linear":
         return replace(decided, next_step=train_longer(decided, command))
     ahead = sequential.forecast(verdict.data.rounds, verdict.settings.alpha / family)
-    step = next_step(verdict, ahead, fewest(verdict), command)
-    return replace(decided, forecast=ahead, next_step=" ".join(filter(None, (train_longer(decided), step))))
+    # Students that would go on learning make another configuration: further targets of this one would not answer it.
+    step = train_longer(decided, command) or next_step(verdict, ahead, fewest(verdict), command)
+    return replace(decided, forecast=ahead, next_step=step)
 
 
 def fewest(verdict: Verdict) -> tuple[int, int]:
@@ -326,7 +332,7 @@ def _equivalence_p(whole: Fixed, members: Sequence[Member], settings: Rule) -> f
 
 
 def _home_advantage(design: Design, alpha: float) -> Ratio | None:
-    if design.home is None:
+    if design.home is None or np.abs(design.home).max() <= 1e-12:  # all at the cap: nothing was measured
         return None
     estimate = estimate_of(design.home)
     return Ratio(math.exp(estimate.theta), *ratio_interval(*statistics.t_interval(estimate, alpha)))

@@ -25,7 +25,10 @@ BAD = {
     "mixed fingerprints": (GOOD.assign(fingerprint=["x", "y"] * 14), "fingerprint: 'x', 'y' in one table"),
     "a fingerprint beside none": (changed("fingerprint", "x"), "fingerprint: '', 'x' in one table"),
     "a negative error": (changed("nmse", -0.25), "nmse: -0.25 in row 3: an error is 0 or more"),
-    "an error in words": (changed("nmse", "small"), "nmse: 'small' is no number"),
+    "an error in words": (
+        changed("nmse", "small"),
+        "nmse: 'small' in row 3 is no number; the cell of a student that diverged stays empty",
+    ),
     "half a seed": (changed("seed", 0.5), "seed: 0.5 in row 3"),
     "no member": (changed("member", None), "member: nan in row 3"),
     "no target": (changed("target", None), "target: empty in row 3"),

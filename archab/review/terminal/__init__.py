@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from archab.evidence import words as words
+from archab.evidence.next_step import targets_a_block
 from archab.evidence.notes import Note
 from archab.evidence.outcome import Member, Verdict
 from archab.review.finding import (
@@ -72,7 +73,7 @@ def family(verdicts: Sequence[Verdict], drawn: Glyphs) -> Table:
         made.add_column(head, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for v in verdicts:
         p = words.probability(v.p_adjusted, v.settings.alpha)
-        cells = (v.label, word(v), effect(v.gmr), p, f"{v.blocks:,}")
+        cells = (v.label, word(v), effect(v.gmr), p, f"{v.blocks * targets_a_block(v.data):,}")
         made.add_row(*(Text(drawn.text(cell)) for cell in cells))
     return made
 
