@@ -10,7 +10,8 @@ from mlflow import MlflowClient
 
 AMOUNT = ("targets=2", "samples=32", "heldout_samples=32")
 TWO = ("space.a.members=[{rank:1},{rank:3}]", "space.b.members=[{rank:1},{rank:3}]")
-QUICK = ("+space=n_diagonal", *TWO, *AMOUNT)
+AUTO = ("+space=n_diagonal", *TWO, *AMOUNT, "routine.epochs=1")
+QUICK = (*AUTO, "engine=loop")  # whose students are fewer than what a check of another engine trains
 
 
 def runs(folder: Path, experiment: str) -> pd.DataFrame:

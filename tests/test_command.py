@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from logged import AMOUNT, QUICK, SLOW, artifacts, client, runs, started
+from logged import AMOUNT, AUTO, QUICK, SLOW, artifacts, client, runs, started
 
 from archab import __version__
 from archab.cli import compare, config, sync
@@ -428,7 +428,7 @@ def test_an_interrupted_run_ends_as_killed_and_keeps_its_rows_and_no_second_one_
 
 
 def test_a_run_killed_outright_goes_on_from_its_parts_with_the_rows_of_an_undisturbed_one(tmp_path, command):
-    quick = (*QUICK, "engine=loop", "engine.chunk=2")
+    quick = (*QUICK, "engine.chunk=2")
     assert command(*quick).code == 0
     [result] = tmp_path.glob(".archab/*/0/results.parquet")
     rows = pd.read_parquet(result)
@@ -458,8 +458,8 @@ def test_a_finished_seed_is_drawn_anew_for_this_terminal(command, monkeypatch):
 
 
 def test_a_finished_seed_is_not_trained_again_unless_it_is_asked_for_or_lost(command, tmp_path):
-    once = command(*QUICK)
-    again = command(*QUICK, "engine=loop")
+    once = command(*AUTO)
+    again = command(*QUICK)
     assert "seed 0: finished before by engine=auto; rerun=true trains it anew" in again.out
     assert "verdict" in again.out
     assert "results.parquet" in again.out

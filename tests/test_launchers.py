@@ -178,6 +178,7 @@ def test_a_plain_sweep_tells_of_its_jobs(command):
     assert ended.out.endswith("archab-compare --space n_diagonal\n")
 
 
+@pytest.mark.slow
 def test_a_killed_worker_ends_a_sweep_under_joblib_in_one_message_and_the_same_command_goes_on(tmp_path):
     needs("joblib")
     arguments = ("+launch=joblib", "hydra.launcher.n_jobs=2", *SLOW, "seed=0,1")
@@ -197,9 +198,8 @@ def test_a_killed_worker_ends_a_sweep_under_joblib_in_one_message_and_the_same_c
     ]
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_sweep_under_joblib_that_is_told_to_end_ends_its_runs_as_killed(number, code, tmp_path):
     needs("joblib")
     run = sweep(tmp_path, "+launch=joblib", "hydra.launcher.n_jobs=2", *SLOW, "seed=0,1,2")

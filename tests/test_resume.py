@@ -12,7 +12,18 @@ from archab.engine.cpp import compiler
 from archab.results import KEY
 from archab.runs.folder import Spool
 
-SMALL = ("+space=n_diagonal", *TWO, "targets=6", "samples=32", "heldout_samples=32", "control=false", "engine.chunk=2")
+ALIKE = (
+    "+space=n_diagonal",
+    *TWO,
+    "targets=6",
+    "samples=32",
+    "heldout_samples=32",
+    "control=false",
+    "routine.epochs=1",
+)
+SMALL = (*ALIKE, "engine.chunk=2")
+LOOP = (*SMALL, "engine=loop")
+CONTROLLED = tuple(word for word in LOOP if word != "control=false")
 
 
 def interrupted(folder: Path, parts: int = 2) -> pd.DataFrame:
@@ -35,9 +46,9 @@ def kept(folder: Path) -> pd.DataFrame:
 
 
 def test_an_interrupted_run_goes_on_by_the_plan_it_was_begun_with_whatever_is_typed_now(command, tmp_path):
-    assert command(*SMALL, "engine=loop").code == 0
+    assert command(*LOOP).code == 0
     undisturbed = interrupted(tmp_path)
-    resumed = command(*SMALL[:-1], "engine=vmap", "engine.chunk=3", "engine.memory=77")
+    resumed = command(*ALIKE, "engine=vmap", "engine.chunk=3", "engine.memory=77")
     assert (resumed.code, resumed.err) == (0, "")
     assert "by the plan that is kept" in resumed.out
     assert "going on from 2 of 6 finished parts" in resumed.out
@@ -59,14 +70,14 @@ def test_a_plan_that_this_machine_cannot_follow_is_an_error_that_says_so(command
     plan["methods"][0]["engine"] = "compiled"
     file.write_text(json.dumps(plan))
     monkeypatch.setattr(compiler, "load", broken)
-    ended = command(*SMALL)
+    ended = command(*LOOP)
     assert ended.code == 2
     assert "begun with engine=compiled for n-diagonal" in ended.err
     assert "rerun=true" in ended.err
 
 
 def test_a_plan_of_other_versions_is_put_aside_with_its_parts(command, tmp_path):
-    assert command(*SMALL, "engine=loop").code == 0
+    assert command(*LOOP).code == 0
     interrupted(tmp_path)
     [file] = tmp_path.glob(".archab/*/0/plan.json")
     file.write_text(file.read_text().replace('"torch": "', '"torch": "0.'))
@@ -77,60 +88,60 @@ def test_a_plan_of_other_versions_is_put_aside_with_its_parts(command, tmp_path)
 
 
 def test_running_anew_leaves_the_old_rows_until_the_end_and_its_own_parts_to_the_next_try(command, tmp_path):
-    assert command(*SMALL, "engine=loop").code == 0
+    assert command(*LOOP).code == 0
     before = interrupted(tmp_path)
-    anew = command(*SMALL, "engine=loop", "rerun=true")
+    anew = command(*LOOP, "rerun=true")
     assert anew.code == 0
     assert "going on" not in anew.out  # parts of the earlier run are none of this one's
     pd.testing.assert_frame_equal(kept(tmp_path), before, check_exact=True)
     interrupted(tmp_path)
-    assert "going on from 2 of 6" in command(*SMALL, "engine=loop", "rerun=true").out
+    assert "going on from 2 of 6" in command(*LOOP, "rerun=true").out
 
 
 def test_shards_have_the_rows_of_the_undivided_run_each_once(command, tmp_path):
-    ended = command(*SMALL, "shards=4")
+    ended = command(*LOOP, "shards=3")
     assert ended.code == 0, ended.err
-    assert "shard 4/4 of this run is finished" in ended.out
+    assert "shard 3/3 of this run is finished" in ended.out
     files = list(tmp_path.glob(".archab/*/0/shard-*/results.parquet"))
-    assert len(files) == 4
+    assert len(files) == 3
     shards = pd.concat([pd.read_parquet(file) for file in files]).sort_values(KEY, ignore_index=True)
-    assert command(*SMALL).code == 0
+    assert command(*LOOP).code == 0
     pd.testing.assert_frame_equal(kept(tmp_path), shards, check_exact=True)
     found = runs(tmp_path, "n_diagonal")
-    assert sorted(found["tags.archab.shard"]) == ["", "1/4", "2/4", "3/4", "4/4"]
+    assert sorted(found["tags.archab.shard"]) == ["", "1/3", "2/3", "3/3"]
     assert found["tags.archab.plan"].nunique() == found["tags.archab.fingerprint"].nunique() == 1
 
 
 def test_shards_follow_the_plan_of_the_first(command, tmp_path):
-    assert command(*SMALL, "shard=1/2", "engine=loop").code == 0
-    assert "by the plan that is kept" in command(*SMALL[:-1], "shard=2/2", "engine=vmap").out
+    assert command(*LOOP, "shard=1/2").code == 0
+    assert "by the plan that is kept" in command(*ALIKE, "shard=2/2", "engine=vmap").out
     assert runs(tmp_path, "n_diagonal")["tags.archab.plan"].nunique() == 1
 
 
 def test_the_control_is_trained_once_by_the_shards(command, tmp_path):
-    command("-m", *SMALL, "control=true", "shard=1/2,2/2")
+    command("-m", *CONTROLLED, "shard=1/2,2/2")
     shards = pd.concat([pd.read_parquet(file) for file in tmp_path.glob(".archab/*/0/shard-*/control.parquet")])
-    command(*SMALL, "control=true")
+    command(*CONTROLLED)
     [whole] = tmp_path.glob(".archab/*/0/control.parquet")
     pd.testing.assert_frame_equal(pd.read_parquet(whole), shards.sort_values(KEY, ignore_index=True), check_exact=True)
 
 
 def test_a_run_that_another_host_is_at_is_left_alone_until_its_lease_is_stale(command, tmp_path):
-    assert command(*SMALL).code == 0
+    assert command(*LOOP).code == 0
     interrupted(tmp_path)
     [folder] = tmp_path.glob(".archab/*/0")
     lease = folder / "lease"
     lease.write_text(json.dumps({"host": "elsewhere", "pid": 1}))
-    ended = command(*SMALL)
+    ended = command(*LOOP)
     assert ended.code == 2
     assert "a process on elsewhere is at this very run" in ended.err
     os.utime(lease, (time.time() - 301,) * 2)
-    assert command(*SMALL).code == 0
+    assert command(*LOOP).code == 0
     assert not lease.exists()
 
 
 def test_a_damaged_plan_is_none(command, tmp_path):
-    assert command(*SMALL).code == 0
+    assert command(*LOOP).code == 0
     rows = interrupted(tmp_path)
     [file] = tmp_path.glob(".archab/*/0/plan.json")
     spool = Spool(tmp_path / ".archab", file.parents[1].name, 0)
@@ -140,7 +151,7 @@ def test_a_damaged_plan_is_none(command, tmp_path):
         assert spool.begin(plan) is plan, text
         assert json.loads(file.read_text()) == plan
     file.write_text("null")
-    assert command(*SMALL).code == 0
+    assert command(*LOOP).code == 0
     pd.testing.assert_frame_equal(kept(tmp_path), rows, check_exact=True)
 
 
@@ -154,12 +165,12 @@ DAMAGES = {
 
 
 def test_a_finished_run_that_is_damaged_is_trained_again_and_says_so(command, tmp_path):
-    assert command(*SMALL).code == 0
+    assert command(*LOOP).code == 0
     rows = kept(tmp_path)
     [folder] = tmp_path.glob(".archab/*/0")
     for name, damage in DAMAGES.items():
         damage(folder)
-        again = command(*SMALL)
+        again = command(*LOOP)
         assert (again.code, again.err) == (0, ""), name
         assert "is damaged, and is made anew" in again.out, name
         pd.testing.assert_frame_equal(kept(tmp_path), rows, check_exact=True)

@@ -5,6 +5,7 @@ import pytest
 from archab import soak
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_killed_ends_as_an_undisturbed_one(capfd):
     assert soak.main(["--kills", "1", "--seeds", "1"]) == 0
     assert "the same to the bit, each once" in capfd.readouterr().out

@@ -87,6 +87,7 @@ def test_two_untrained_sides_are_not_called_equivalent():
     assert "two untrained sides are not equal" in verdict.sentence()
 
 
+@pytest.mark.slow
 def test_restarts_pooled_as_independent_find_differences_that_our_unit_does_not():
     experiments, targets, restarts = 60, 4, 5
     one = side(routine=AdamW(lr=2e-2, epochs=4))
