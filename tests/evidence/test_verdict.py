@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from rich.text import Text
 from scipy import stats
 from statsmodels.stats.power import TTestIndPower, TTestPower
 from tables import crossed_rows, paired_rows, random_rows, swapped, unpaired_rows
 
 from archab.errors import ArchabError
+from archab.evidence.family import judge_family
 from archab.evidence.notes import Note, kept, restored
 from archab.evidence.study import Study
 from archab.evidence.verdict import judge
@@ -611,3 +613,33 @@ def test_where_every_target_is_at_the_floor_there_is_no_ratio_without_it():
     assert "No target is without them." in v.paragraph()
     with pytest.raises(ArchabError, match="floor=0: an error between 0 and 1"):
         judge(random_rows(0), floor=0.0)
+
+
+def test_a_side_that_would_go_on_learning_is_trained_longer_before_targets_are_added():
+    rows = paired_rows({0: [(-0.1, -0.1 - 0.01 * i) for i in range(5)]}).assign(linear=0.1)
+    v = judge(Study(rows, longer="routine.epochs=6", command="run routine.epochs=3"))
+    assert v.status == "too_few"
+    assert v.next_step.startswith("Neither side beats a linear fit; train longer")
+    assert v.next_step.endswith(": run routine.epochs=6 seed=0")
+    assert "more target" not in v.next_step
+
+
+def test_pairs_are_counted_as_targets_in_the_table_of_a_family():
+    effect = np.random.default_rng(0).normal(-0.3, 0.1, (8, 2))
+    table = terminal.family(
+        judge_family([Study(crossed_rows(effect.tolist()), label=label) for label in ("one", "other")]), terminal.BLOCKS
+    )
+    assert list(table.columns[-1].cells) == [Text("16"), Text("16")]
+
+
+def test_a_home_advantage_is_none_where_every_student_is_at_the_cap():
+    capped = judge(crossed_rows([(0.0, 0.0)] * 8, level=0.0))
+    assert capped.home_advantage is None
+    away = judge(crossed_rows([(0.3, -0.3), (0.2, -0.4)] * 4))
+    assert "Home disadvantage: a side's error is" in away.paragraph()
+
+
+@pytest.mark.parametrize("given", ["rows.csv", None])
+def test_what_is_no_table_is_refused_with_what_would_be_right(given):
+    with pytest.raises(ArchabError, match=r"a table of students .* archab-compare --table FILE"):
+        judge(given)
