@@ -249,6 +249,7 @@ def test_a_killed_job_is_the_only_one_lost_under_submitit_and_one_that_is_warned
     pd.testing.assert_frame_equal(rows(tmp_path, killed), pd.read_parquet(whole), check_exact=True)
 
 
+@pytest.mark.slow
 def test_a_signal_that_warns_of_the_end_of_time_ends_a_run_outside_of_submitit_too(tmp_path):
     run = sweep(tmp_path, *SLOW, "seed=0,1")
     working(run, tmp_path)

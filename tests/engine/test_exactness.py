@@ -77,6 +77,7 @@ def test_repeated_rows_are_the_same_to_the_bit_and_those_of_more_targets_extend_
     assert_same(rows, more[more["draw"] < 3].reset_index(drop=True), 1e-4)
 
 
+@pytest.mark.slow
 def test_another_thread_count_changes_rows_by_rounding_alone(tmp_path):
     code = (
         "import sys, torch; sys.path.insert(0, sys.argv[2]); from conftest import family, in_double; "

@@ -40,8 +40,8 @@ class Kind:
 
     @property
     def daily(self) -> bool:
-        """Whether the suite trains it each time: ties, noise, attention, oddities and whatever was once wrong."""
-        return self.make.__module__.rpartition(".")[2] in ("attention", "noise", "odd", "once_wrong", "ties")
+        """Whether the suite trains it each time: ties, noise, oddities and whatever was once wrong."""
+        return self.make.__module__.rpartition(".")[2] in ("noise", "odd", "once_wrong", "ties")
 
     @property
     def marks(self) -> tuple[pytest.MarkDecorator, ...]:
