@@ -202,7 +202,7 @@ def _cohort(teacher: nn.Module, students: Population, shape: Sequence[int], samp
     return Cohort(
         students=lambda: students,
         noise=list(range(count)),
-        routine=ROUTINE,
+        routines=[ROUTINE] * count,
         minibatch=MINIBATCH,
         inputs=inputs,
         outputs=outputs,

@@ -327,7 +327,7 @@ class Comparison:
         return Cohort(
             students=students,
             noise=[word for target in zip(*noise, strict=True) for word in target],
-            routine=space.routine_of(index),
+            routines=[space.routine_of(index)] * (len(targets.names) * restarts),
             minibatch=minibatch(space, index),
             inputs=targets.inputs,
             outputs=targets.outputs,

@@ -1,7 +1,6 @@
 """How long training is going to take: a few steps of every family, timed; nothing is decided by it."""
 
 import time
-from dataclasses import replace
 
 import torch
 
@@ -43,9 +42,7 @@ def _seconds(candidate: Candidate, method: Method) -> float:
 
 
 def _taken(candidate: Candidate, method: Method, steps: int, students: int) -> float:
-    cohort = candidate.sample.cohort(steps, students)
-    if isinstance(cohort.routine, Descent):
-        cohort = replace(cohort, routine=replace(cohort.routine, epochs=1))
+    cohort = candidate.sample.cohort(steps, students).for_one_epoch()
     with torch.random.fork_rng(devices=[]):
         start = time.perf_counter()
         method.train(cohort)

@@ -1,17 +1,17 @@
 """The seam between the comparison and the engines: a cohort of students goes in, their errors come out."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from archab.engine.curve import Curve
+from archab.engine.loss import Loss, Objective, SquaredError
 from archab.networks.noise import Counter
 from archab.networks.population import Population
-from archab.networks.streams import EVALUATION_SAMPLES
-from archab.space.routine import Routine
+from archab.space.routine import Descent, Routine
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class Cohort:
     Attributes:
         students: draws the T × restarts students from their prior, those of one target side by side.
         noise: what names each student's stream of dropout and other noise, 63 bits each.
-        routine: how each of them trains.
+        routines: how each of them trains, an entry a student; those of one cohort differ in numbers alone, see
+            `archab.space.routine.kind`.
         minibatch: samples a mini-batch.
         inputs, outputs: training samples, shape (T, n, …).
         heldout_inputs, heldout_outputs: fresh samples, shape (T, h, …).
@@ -30,11 +31,12 @@ class Cohort:
         device: where they train.
         advance: called with the number of students (or the part of one) that has been trained since the last call.
         curves: where engines put the training curves; None where none are asked for.
+        loss: what they minimise, and are scored by.
     """
 
     students: Callable[[], Population]
     noise: list[int]
-    routine: Routine
+    routines: Sequence[Routine]
     minibatch: int
     inputs: Tensor
     outputs: Tensor
@@ -45,6 +47,17 @@ class Cohort:
     device: torch.device
     advance: Callable[[float], None]
     curves: list[Curve] | None = None
+    loss: Loss = SquaredError()
+
+    @property
+    def routine(self) -> Routine:
+        """That of the first of them: epochs, mini-batches and optimiser are the same for all."""
+        return self.routines[0]
+
+    def for_one_epoch(self) -> "Cohort":
+        """The same, where archab's own routines train for an epoch alone; others know no epochs."""
+        shorter = [replace(r, epochs=1) if isinstance(r, Descent) else r for r in self.routines]
+        return replace(self, routines=shorter)
 
 
 @dataclass(frozen=True)
@@ -89,56 +102,10 @@ class Batches:
         self._epoch_done()
 
 
-class MeanSquaredError:
-    """The mean squared error of each replicate, summed over replicates; it remembers whose became NaN or infinite.
-
-    Args:
-        axis: the first axis of the samples: 0 for one network, 1 behind a replicate axis.
-    """
-
-    def __init__(self, axis: int) -> None:
-        self._axis = axis
-        self.total: Tensor | float = 0.0
-        self.calls = 0
-
-    def __call__(self, predictions: Tensor, outputs: Tensor) -> Tensor:
-        """Predictions and outputs of one mini-batch to a scalar to call `backward` on."""
-        each = (predictions - outputs).square().flatten(self._axis).mean(self._axis)
-        self.total = self.total + each.detach().double()  # half precision could not hold a sum
-        self.calls += 1
-        return each.sum()
-
-    def finite(self) -> Tensor:
-        """Whether every loss so far was finite, one entry a replicate."""
-        return torch.as_tensor(self.total).isfinite()
-
-
-def watched(cohort: Cohort, loss: MeanSquaredError) -> Callable[[], None]:
+def watched(cohort: Cohort, loss: Objective) -> Callable[[], None]:
     """What to call after every step of students whose losses these are, for their training curve."""
     if cohort.curves is None:
         return lambda: None
     curve = Curve()
     cohort.curves.append(curve)
     return lambda: curve.step(loss.total, loss.calls)
-
-
-def normalised_error(predict: Callable[[Tensor], Tensor], inputs: Tensor, outputs: Tensor, axis: int) -> Tensor:
-    """NMSE: mean squared error over the mean variance of the output coordinates, in float64, one entry a replicate.
-
-    `inputs` and `outputs` have their samples on `axis`, as in `MeanSquaredError`.
-    """
-    total = torch.zeros((), dtype=torch.float64, device=outputs.device)
-    with torch.no_grad():
-        for start in range(0, inputs.shape[axis], EVALUATION_SAMPLES):
-            length = min(EVALUATION_SAMPLES, inputs.shape[axis] - start)
-            wanted = outputs.narrow(axis, start, length)
-            error = predict(inputs.narrow(axis, start, length)).double() - wanted.double()
-            total = total + error.square().flatten(axis).sum(axis)
-        variance = variances(outputs, axis)
-    return total / outputs[0].numel() / variance if axis else total / outputs.numel() / variance
-
-
-def variances(outputs: Tensor, axis: int = 1) -> Tensor:
-    """Mean variance of the output coordinates, in float64, over the samples on `axis`, one entry a target."""
-    flat = outputs.double().flatten(axis + 1) if outputs.dim() > axis + 1 else outputs.double().unsqueeze(-1)
-    return flat.var(axis, correction=0).mean(-1)

@@ -7,16 +7,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from archab.engine.cohort import Cohort, Outcome, variances
+from archab.engine.cohort import Cohort, Outcome
 from archab.engine.cpp.source import ALIGNED, Slot, Source, Update, generate
 from archab.engine.cpp.trace import Untraceable, elementwise, trace
 from archab.engine.curve import MOST, Curve
+from archab.engine.loss import Loss
 from archab.errors import ArchabError, explain
 from archab.networks.population import Population
 from archab.networks.probe import fitting
@@ -24,6 +25,7 @@ from archab.space.routine import Descent
 
 NUMPY = {torch.float32: np.float32, torch.float64: np.float64, torch.int64: np.int64, torch.int32: np.int32}
 NUMPY |= {torch.bool: np.int32}
+AT_ONCE = 256  # steps of a call, for which the numbers of all students are laid out
 
 
 @dataclass(frozen=True)
@@ -137,24 +139,23 @@ def answerer(program: Compiled, output: tuple[int, ...]) -> Callable[[Population
 def fit(cohort: Cohort, program: Compiled, population: Population) -> Block:
     """Train the students, an epoch a call, or as much of it as lies between two points of their curve."""
     block = Block(program, population, cohort.noise)
-    routine = cohort.routine
-    assert isinstance(routine, Descent)
+    routine = cast(Descent, cohort.routine)
     inputs, outputs = (fitting(population.network, t).contiguous() for t in (cohort.inputs, cohort.outputs))
     targets = torch.arange(block.students) // cohort.restarts
     samples = inputs.shape[1]
     steps = samples // cohort.minibatch
-    numbers = _numbers(routine, routine.epochs * steps).to(program.source.dtype)
+    numbers = _Numbers(cohort, block, steps)
     curve, every = Curve(), steps
     if cohort.curves is not None:
         cohort.curves.append(curve)
         every = -(-routine.epochs * steps // MOST)
     for epoch in range(routine.epochs):
         before = epoch * steps
-        here = numbers[before : before + steps].contiguous()
         order = cohort.order(epoch).contiguous()
         # Up to the next multiple of `every`, counted from the first epoch on.
-        edges = [0, *(edge - before for edge in range(-(-(before + 1) // every) * every, before + steps, every)), steps]
-        for at, until in pairwise(edges):
+        points = {edge - before for edge in range(-(-(before + 1) // every) * every, before + steps, every)}
+        for at, until in pairwise(sorted({*points, *range(0, steps, AT_ONCE), steps})):
+            here = numbers.of(before + at, before + until)
             block.call("train", targets, inputs, outputs, order, here, samples, before, at, until - at)
             if (before + until) % every == 0:
                 curve.add(before + until, block.get("total")[:, 0], before + until)
@@ -162,7 +163,7 @@ def fit(cohort: Cohort, program: Compiled, population: Population) -> Block:
     return block
 
 
-def write(network: nn.Module, routine: Descent, inputs: Tensor, outputs: Tensor) -> Source:
+def write(network: nn.Module, routine: Descent, inputs: Tensor, outputs: Tensor, loss: Loss) -> Source:
     """The program of a family, from one network and one mini-batch in the network's precision.
 
     Raises:
@@ -170,7 +171,7 @@ def write(network: nn.Module, routine: Descent, inputs: Tensor, outputs: Tensor)
         NoRule: if an operation of the graph has no rule.
     """
     try:
-        traced = trace(copy.deepcopy(network), inputs, outputs)
+        traced = trace(copy.deepcopy(network), inputs, outputs, loss)
         probe = _numbers(routine, 1)
         dtype = next(iter(network.parameters())).dtype
         norm = routine.clip_norm is not None
@@ -178,6 +179,23 @@ def write(network: nn.Module, routine: Descent, inputs: Tensor, outputs: Tensor)
     except (RuntimeError, TypeError, ValueError, AttributeError) as error:
         raise Untraceable(explain(error)) from error
     return generate(traced, Update(graph, routine.moments, probe.shape[1], norm), inputs, outputs)
+
+
+class _Numbers:
+    """What the steps of every lane take, whose routines differ in numbers alone."""
+
+    def __init__(self, cohort: Cohort, block: Block, steps: int) -> None:
+        routines = list({id(r): r for r in cohort.routines}.values())
+        each = [_numbers(cast(Descent, r), cohort.routine.epochs * steps) for r in routines]  # type: ignore[attr-defined]
+        self._each = torch.stack(each).to(block.program.source.dtype)
+        places = {id(r): place for place, r in enumerate(routines)}
+        which = torch.tensor([places[id(r)] for r in cohort.routines])
+        lanes = block.blocks * block.lanes
+        self._which = torch.cat([which, which[-1:].expand(lanes - len(which))]).view(block.blocks, block.lanes)
+
+    def of(self, first: int, last: int) -> Tensor:
+        """Those of the steps first … last − 1, shape (blocks, steps, numbers, lanes)."""
+        return self._each[:, first:last][self._which].permute(0, 2, 3, 1).contiguous()
 
 
 def _numbers(routine: Descent, steps: int) -> Tensor:
@@ -196,8 +214,8 @@ def _errors(block: Block, cohort: Cohort, inputs: Tensor, outputs: Tensor) -> np
     given = (inputs.to(dtype) if inputs.is_floating_point() else inputs).contiguous()
     total = torch.zeros(block.blocks * block.lanes, dtype=torch.float64)
     block.call("score", targets, given, outputs.to(dtype).contiguous(), samples, total)
-    variance = variances(outputs)[targets]
-    return (total[: block.students] / outputs[0].numel() / variance).numpy()
+    constant = cohort.loss.constant(outputs, 1)[targets]
+    return (total[: block.students] / outputs[0].numel() / constant).numpy()
 
 
 def _window(memory: np.ndarray, slot: Slot, lanes: int) -> np.ndarray:

@@ -92,7 +92,7 @@ class Sample:
         return Cohort(
             students=lambda: population.of(self.networks).take(torch.arange(students) % CONSTRUCTIONS),
             noise=[11, 12, 2**40 + 13, *range(14, 11 + students)][:students],
-            routine=self.routine,
+            routines=[self.routine] * students,
             minibatch=self.minibatch,
             inputs=x,
             outputs=y,
@@ -117,10 +117,8 @@ def why_not_batched(sample: Sample) -> str | None:
         return why
     if sample.draws_elsewhere:
         return "it draws from numpy or from random as it trains"
-    cohort = sample.cohort(STEPS)
-    if isinstance(cohort.routine, Descent):
-        cohort = replace(cohort, routine=replace(cohort.routine, epochs=1))
-    else:
+    cohort = sample.cohort(STEPS).for_one_epoch()
+    if not isinstance(cohort.routine, Descent):
         cohort = replace(cohort, outputs=_extreme(sample, cohort))
     students = sample.networks[:STUDENTS]
     try:
@@ -168,7 +166,7 @@ def _wrong(found: "Found", tolerance: float, least: float = 0.0) -> str | None:
 
 def _wrong_later(sample: Sample, program: Compiled, tolerance: float) -> str | None:
     """The sum of the losses of four steps, and whether training changes more than tensors."""
-    cohort = _one_epoch(sample.cohort(4))
+    cohort = sample.cohort(4).for_one_epoch()
     networks = [copied(n) for n in sample.networks[:STUDENTS]]
     before = [signature(n) for n in networks]
     losses = [torch.as_tensor(loop.fit(cohort, i, n, cohort.order).total) for i, n in enumerate(networks)]
@@ -192,13 +190,13 @@ def _predictions(sample: Sample, program: Compiled) -> Found:
 
 def _first_step(sample: Sample, program: Compiled) -> tuple[Found, Found]:
     """The gradients of the first step, before they are clipped; buffers after it: later ones hang on rounding."""
-    cohort = _one_epoch(sample.cohort(1))
+    cohort = sample.cohort(1).for_one_epoch()
     networks = [copied(n).train() for n in sample.networks[:STUDENTS]]
     for network, noise, x, y in zip(networks, cohort.noise, cohort.inputs, cohort.outputs, strict=True):
         counter = Counter(torch.tensor(noise))
         counter.next_step()
         with forked(SeedSequence(noise)), counter:
-            (network(fitting(network, x)) - fitting(network, y)).square().mean().backward()
+            cohort.loss.each(network(fitting(network, x)), fitting(network, y)).mean().backward()
     block = compiled.fit(cohort, program, cohort.students())
     parameters = [dict(n.named_parameters()) for n in networks]
     buffers = [dict(n.named_buffers()) for n in networks]
@@ -219,10 +217,6 @@ def largest(values: Tensor) -> float:
     """The largest of the finite absolute values, 0 where there are none."""
     finite = (values if values.is_complex() else values.double()).abs().nan_to_num(0, posinf=0)
     return float(finite.max()) if finite.numel() else 0.0
-
-
-def _one_epoch(cohort: Cohort) -> Cohort:
-    return replace(cohort, routine=replace(cohort.routine, epochs=1))  # type: ignore[type-var]
 
 
 def _answers(networks: list[nn.Module], inputs: Tensor) -> Tensor:

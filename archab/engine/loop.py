@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from archab.engine.cohort import Batches, Cohort, MeanSquaredError, Outcome, normalised_error, watched
+from archab.engine.cohort import Batches, Cohort, Outcome, watched
+from archab.engine.loss import Objective, relative_error
 from archab.errors import ArchabError, explain
 from archab.networks.noise import Counter, unfused
 from archab.networks.probe import fitting
@@ -28,7 +29,7 @@ def train(cohort: Cohort, by_torch: bool = False) -> Outcome:
 
 def fit(
     cohort: Cohort, student: int, network: nn.Module, order: Callable[[int], Tensor], by_torch: bool = False
-) -> MeanSquaredError:
+) -> Objective:
     """Train one student in place.
 
     Args:
@@ -44,7 +45,7 @@ def fit(
     target, device = student // cohort.restarts, cohort.device
     inputs = fitting(network, cohort.inputs[target]).to(device)
     outputs = fitting(network, cohort.outputs[target]).to(device)
-    counter, loss = Counter(torch.tensor(cohort.noise[student], device=device)), MeanSquaredError(axis=0)
+    counter, loss = Counter(torch.tensor(cohort.noise[student], device=device)), Objective(cohort.loss, axis=0)
     batches = Batches(
         take=lambda at: (inputs[at], outputs[at]),
         order=lambda epoch: order(epoch)[target].to(device),
@@ -58,7 +59,7 @@ def fit(
     with forked(np.random.SeedSequence(cohort.noise[student])), unfused() if by_torch else counter:
         network.train()
         try:
-            cohort.routine(network, batches, loss)
+            cohort.routines[student](network, batches, loss)
         except ArchabError:
             raise
         except Exception as error:
@@ -66,12 +67,12 @@ def fit(
     return loss
 
 
-def _score(cohort: Cohort, target: int, network: nn.Module, loss: MeanSquaredError) -> tuple[float, float, bool]:
+def _score(cohort: Cohort, target: int, network: nn.Module, loss: Objective) -> tuple[float, float, bool]:
     network.eval()
 
     def error(inputs: Tensor, outputs: Tensor) -> float:
         moved = fitting(network, inputs[target]).to(cohort.device), outputs[target].to(cohort.device)
-        return float(normalised_error(network, *moved, axis=0))
+        return float(relative_error(cohort.loss, network, *moved, axis=0))
 
     with unfused():
         nmse = error(cohort.heldout_inputs, cohort.heldout_outputs)

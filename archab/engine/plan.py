@@ -26,7 +26,7 @@ from archab.engine.replay import why_torchs_own
 from archab.errors import ArchabError, explain
 from archab.networks.population import Population
 from archab.networks.probe import Shape, fitting
-from archab.space.routine import Descent
+from archab.space.routine import Descent, kind
 
 AT_ONCE = 512  # students whose rows are written together: what an interrupted run loses
 BLOCK = max(LANES.values())  # students of a block of a program
@@ -225,7 +225,7 @@ def _written(candidate: Candidate) -> Source | None:
     network, cohort = sample.networks[0], sample.cohort(1)
     batch = (fitting(network, t[0]) for t in (cohort.inputs, cohort.outputs))
     try:
-        return compiled.write(network, cast(Descent, sample.routine), *batch)
+        return compiled.write(network, cast(Descent, sample.routine), *batch, cohort.loss)
     except Exception as reason:  # whatever a user's network makes of tracing: another engine trains it
         log.debug("%s, member %d, is not compiled: %s", sample.space.name, sample.member, explain(reason))
         return None
@@ -235,8 +235,7 @@ def _shaping(candidate: Candidate) -> tuple[Any, ...]:
     """All that shapes a program beside the code: the routine's numbers come at each step."""
     sample = candidate.sample
     routine, x = cast(Descent, sample.routine), sample.cohort(1).inputs
-    kind = type(routine).__qualname__, routine.moments, routine.clip_norm is None, getattr(routine, "nesterov", None)
-    return sample.networks[0], kind, tuple(x.shape), str(x.dtype), sample.output
+    return sample.networks[0], kind(replace(routine, epochs=1)), tuple(x.shape), str(x.dtype), sample.output
 
 
 def _checked(

@@ -113,7 +113,7 @@ def _step(sample: Sample, double: bool, counter: Counter, replaced: bool) -> dic
         x, y = (fitting(network, t[0]).to(sample.device) for t in (cohort.inputs, cohort.outputs))
         with unfused(), _replayable(sample.device), Replayed(counter), counter if replaced else nullcontext():
             predictions = network(x)
-            loss = (predictions - y).square().mean()
+            loss = cohort.loss.each(predictions, y).mean()
             loss.backward()
     slopes = {f"the gradient of {name}": p.grad for name, p in network.named_parameters() if p.grad is not None}
     return {"its outputs": predictions.detach(), "the loss": loss.detach(), **slopes, **dict(network.named_buffers())}

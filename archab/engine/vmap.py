@@ -1,21 +1,24 @@
 """Many students at once: R networks of one shape as one module with a replicate axis, by `torch.func.vmap`."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from archab.engine import loop
-from archab.engine.cohort import Batches, Cohort, MeanSquaredError, Outcome, normalised_error, watched
+from archab.engine.cohort import Batches, Cohort, Outcome, watched
+from archab.engine.loss import Objective, relative_error
 from archab.errors import ArchabError, explain
 from archab.networks.batching import batching
 from archab.networks.noise import Counter
 from archab.networks.population import Population
 from archab.networks.probe import fitting
 from archab.networks.streams import EVALUATION_SAMPLES
+from archab.space.routine import Descent, descend
 
 
 class Stack(nn.Module):
@@ -82,14 +85,14 @@ def trainer(evaluated: int) -> Callable[[Cohort], Outcome]:
     return train
 
 
-def fit(cohort: Cohort, students: Population) -> tuple[Stack, MeanSquaredError]:
+def fit(cohort: Cohort, students: Population) -> tuple[Stack, Objective]:
     """Train the students together.
 
     Raises:
         ArchabError: where the routine or the networks fail, although they passed the engine's check.
     """
     device, restarts = cohort.device, cohort.restarts
-    counter, loss = Counter(None), MeanSquaredError(axis=1)
+    counter, loss = Counter(None), Objective(cohort.loss, axis=1)
     stack = Stack(students, device, cohort.noise, counter)
     inputs, outputs = (fitting(students.network, t).to(device) for t in (cohort.inputs, cohort.outputs))
     target = (torch.arange(len(students), device=device) // restarts).unsqueeze(1)
@@ -106,7 +109,10 @@ def fit(cohort: Cohort, students: Population) -> tuple[Stack, MeanSquaredError]:
     with batching(), counter:
         stack.train()
         try:
-            cohort.routine(stack, batches, loss)
+            if all(routine == cohort.routine for routine in cohort.routines):
+                cohort.routine(stack, batches, loss)
+            else:
+                descend(cast(Sequence[Descent], cohort.routines), stack, batches, loss)
         except Exception as error:
             raise ArchabError(
                 f"{len(students)} students of {type(students.network).__name__} could not be trained together, "
@@ -115,7 +121,7 @@ def fit(cohort: Cohort, students: Population) -> tuple[Stack, MeanSquaredError]:
     return stack, loss
 
 
-def _score(cohort: Cohort, stack: Stack, loss: MeanSquaredError, evaluated: int) -> Outcome:
+def _score(cohort: Cohort, stack: Stack, loss: Objective, evaluated: int) -> Outcome:
     stack.eval()
     students = len(stack.noise)
     parts = []
@@ -125,7 +131,7 @@ def _score(cohort: Cohort, stack: Stack, loss: MeanSquaredError, evaluated: int)
 
         def error(inputs: Tensor, outputs: Tensor, some: slice = some, target: Tensor = target) -> Tensor:
             moved = fitting(stack, inputs[target]).to(cohort.device), outputs[target].to(cohort.device)
-            return normalised_error(lambda x: stack(x, some), *moved, axis=1)
+            return relative_error(cohort.loss, lambda x: stack(x, some), *moved, axis=1)
 
         parts.append(
             torch.stack([error(cohort.heldout_inputs, cohort.heldout_outputs), error(cohort.inputs, cohort.outputs)])

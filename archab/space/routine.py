@@ -8,7 +8,7 @@ nor couple them. Those that come with archab also give their step in formulas, s
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Protocol
@@ -217,7 +217,36 @@ class SGD(Descent):
         return [parameter - rate * (gradient + run * momentum if self.nesterov else run), run]
 
 
-def _clip(network: nn.Module, value: float | None, norm: float | None) -> None:
+def descend(routines: Sequence[Descent], network: nn.Module, batches: Batches, loss: Loss) -> None:
+    """Train a network with a replicate axis, each replicate by a routine of its own; they are of one `kind`."""
+    first, steps = routines[0], routines[0].epochs * len(batches)
+    numbers = torch.stack([routine.numbers(steps) for routine in routines]).unbind(1)
+    norms = None if first.clip_norm is None else torch.tensor([routine.clip_norm for routine in routines])
+    parameters = [torch.view_as_real(p) if p.is_complex() else p for p in network.parameters()]
+    state = [[torch.zeros_like(p) for _ in range(first.moments)] for p in parameters]
+    here = iter(numbers)
+    for _ in range(first.epochs):
+        for inputs, outputs in batches:
+            network.zero_grad()
+            loss(network(inputs), outputs).backward()
+            _clip(network, None, norms)
+            row = next(here)
+            with torch.no_grad():
+                for p, view, moments in zip(network.parameters(), parameters, state, strict=True):
+                    if p.grad is not None:
+                        _stepped(first, view, torch.view_as_real(p.grad) if p.is_complex() else p.grad, moments, row)
+
+
+def _stepped(routine: Descent, parameter: Tensor, gradient: Tensor, moments: list[Tensor], numbers: Tensor) -> None:
+    """One step in place; half precision is rounded once, after it, as torch's own optimisers do."""
+    dtype = torch.promote_types(parameter.dtype, torch.float32)
+    each = [n.to(parameter.device, dtype).view(-1, *[1] * (parameter.dim() - 1)) for n in numbers.unbind(1)]
+    before, slope, *run = (t.to(dtype) for t in (parameter, gradient, *moments))
+    for old, new in zip((parameter, *moments), routine.update(before, slope, run, each), strict=True):
+        old.copy_(new)
+
+
+def _clip(network: nn.Module, value: float | None, norm: float | Tensor | None) -> None:
     for name, parameter in network.named_parameters():
         if parameter.grad is not None and parameter.grad.layout != torch.strided:
             raise ArchabError(
@@ -231,7 +260,8 @@ def _clip(network: nn.Module, value: float | None, norm: float | None) -> None:
     if norm is not None:
         replicated = getattr(network, "replicated", False)
         squares = sum(g.square().reshape(len(g), -1).sum(1) if replicated else g.square().sum() for g in gradients)
-        scale = (norm / (torch.as_tensor(squares).sqrt() + 1e-6)).clamp(max=1.0)
+        norms = torch.as_tensor(squares).sqrt()
+        scale = (torch.as_tensor(norm).to(norms) / (norms + 1e-6)).clamp(max=1.0)
         for gradient in gradients:
             gradient.mul_(scale.view(-1, *[1] * (gradient.dim() - 1)) if replicated else scale)
     if value is not None:
@@ -239,6 +269,18 @@ def _clip(network: nn.Module, value: float | None, norm: float | None) -> None:
             gradient.clamp_(-value, value)
 
 
+def kind(routine: Routine) -> tuple[Any, ...]:
+    """What routines have in common whose students can train together, each by numbers of its own.
+
+    Those that come with archab may differ in all but epochs, mini-batches and the terms of a step.
+    """
+    if not isinstance(routine, Descent):
+        return (routine,)
+    rest = sorted((name, value) for name, value in settings(routine).items() if name not in _NUMBERS)
+    return type(routine).__qualname__, routine.moments, routine.clip_norm is None, *rest
+
+
+_NUMBERS = {"lr", "clip", "clip_norm", "schedule", "warmup", "weight_decay", "beta1", "beta2", "eps", "momentum"}
 SCHEDULES = ("constant", "linear", "cosine")
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from archab.engine.cohort import variances
+from archab.engine.loss import SquaredError
 from archab.targets.base import Targets
 
 MOST_FEATURES = 256  # 10,000 targets of so many would take longer than their students' training
@@ -30,7 +30,7 @@ def errors(targets: Targets) -> np.ndarray:
         outputs, wanted = (y[some].double().flatten(2) for y in (targets.outputs, targets.heldout_outputs))
         finite = inputs.isfinite().flatten(1).all(1)
         solved = torch.linalg.lstsq(inputs.where(finite.view(-1, 1, 1), 0.0), outputs, driver="gelsd").solution
-        off = (heldout @ solved - wanted).square().mean((1, 2)) / variances(targets.heldout_outputs[some])
+        off = (heldout @ solved - wanted).square().mean((1, 2)) / SquaredError().constant(targets.heldout_outputs[some])
         found[some.numpy()] = off.where(finite & off.isfinite(), torch.nan).numpy()
     return found
 

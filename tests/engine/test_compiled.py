@@ -206,7 +206,7 @@ def program_of(sample: Sample, change: Callable[[str], str] = str) -> Compiled:
     network, cohort = sample.networks[0], sample.cohort(1)
     dtype = next(network.parameters()).dtype
     x, y = (t[0].to(dtype) if t.is_floating_point() else t[0] for t in (cohort.inputs, cohort.outputs))
-    source = compiled.write(network, sample.routine, x, y)
+    source = compiled.write(network, sample.routine, x, y, cohort.loss)
     return Compiled(source, compiler.load(change(source.text)), 1)
 
 

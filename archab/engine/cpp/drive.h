@@ -69,16 +69,18 @@ extern "C" int answer(char* state, char* w, const long* targets, const Given* in
   return outside;
 }
 
-// The steps at … at + steps - 1 of an epoch before which `epoch` steps were made; a row of `numbers` is a step of it.
+// The steps at … at + steps - 1 of an epoch before which `epoch` steps were made; `numbers` are theirs alone, of every
+// block one step behind the other.
 extern "C" int train(char* state, char* w, const long* targets, const Given* inputs, const Wanted* outputs,
-                     const long* order, const Number* numbers, long samples, long epoch, long at, long steps, long first, long last) {
+                     const long* order, const Number* numbers, long samples, long epoch, long at, long steps, long first,
+                     long last) {
   Flushed flushed;
   int outside = 0;
   for (long block = first; block < last; block++) {
     const long* target = targets + block * LANES;
     for (long t = at; t < at + steps; t++) {
       take(w, inputs, outputs, [&](long b, int l) { return target[l] * samples + order[target[l] * samples + t * BATCH + b]; });
-      step(w, state + block * STATE, numbers + t * NUMBERS, epoch + t + 1, &outside);
+      step(w, state + block * STATE, numbers + (block * steps + t - at) * NUMBERS * LANES, epoch + t + 1, &outside);
     }
   }
   return outside;

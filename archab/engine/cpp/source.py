@@ -57,7 +57,7 @@ class Update:
     Attributes:
         graph: parameter, gradient, moments and numbers to the new parameter and moments.
         moments: how many moments it keeps.
-        numbers: how many numbers it takes at each step, the same for all elements.
+        numbers: how many numbers it takes at each step, the same for all elements of a student.
         norm: whether the gradient's norm over a student's parameters is bounded, by the first of the numbers.
     """
 
@@ -149,7 +149,7 @@ def _step(
         program.write(value, held[name])
     program.write(Apply("(({0}) + ({1}))", (total, program.stored(loss)), (), (), y.dtype, True), total)
     numbers: list[Any] = [
-        View(Buffer(dtype, False, update.numbers, "numbers"), (), (), k) for k in range(update.numbers)
+        View(Buffer(dtype, True, update.numbers, "numbers"), (), (), k) for k in range(update.numbers)
     ]
     slope: Any = gradient
     if update.norm:

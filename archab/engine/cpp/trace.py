@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from archab.engine.cpp.rules import RULES
+from archab.engine.loss import Loss
 from archab.errors import explain
 from archab.networks.noise import Counter, Drawn
 
@@ -46,13 +47,13 @@ class Traced:
     predict: fx.GraphModule
 
 
-def trace(network: nn.Module, inputs: Tensor, outputs: Tensor) -> Traced:
+def trace(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss) -> Traced:
     """Trace a network on one mini-batch, inputs (n, …) and outputs (n, …), in the precision that they have.
 
     Raises:
         Untraceable: where torch cannot, or the network holds what no graph shows.
     """
-    learnable = {name: _laid_out(network.get_parameter(name)) for name in _reached(network, inputs, outputs)}
+    learnable = {name: _laid_out(network.get_parameter(name)) for name in _reached(network, inputs, outputs, loss)}
     fixed = {name: _laid_out(p) for name, p in network.named_parameters() if name not in learnable}
     buffers = {name: _laid_out(b) for name, b in network.named_buffers()}
 
@@ -65,13 +66,13 @@ def trace(network: nn.Module, inputs: Tensor, outputs: Tensor) -> Traced:
         student: Tensor,
         at: Tensor,
     ) -> tuple[list[Tensor], list[Tensor], Tensor]:
-        def loss(learnable: dict[str, Tensor]) -> tuple[Tensor, list[Tensor]]:
+        def descended(learnable: dict[str, Tensor]) -> tuple[Tensor, list[Tensor]]:
             after = {name: b.clone() for name, b in buffers.items()}
             predictions = functional_call(network, ({**learnable, **fixed}, after), (inputs,))
-            return (predictions - outputs).square().mean(), list(after.values())
+            return loss.each(predictions, outputs).mean(), list(after.values())
 
         with _Traced(student, at):
-            gradients, (value, after) = grad_and_value(loss, has_aux=True)(learnable)
+            gradients, (value, after) = grad_and_value(descended, has_aux=True)(learnable)
         return [gradients[name] for name in learnable], after, value
 
     def predict(
@@ -99,13 +100,13 @@ def _laid_out(tensor: Tensor) -> Tensor:
     return tensor.detach().contiguous()
 
 
-def _reached(network: nn.Module, inputs: Tensor, outputs: Tensor) -> list[str]:
+def _reached(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss) -> list[str]:
     """The parameters that a training step gives a gradient, be it zero."""
     step = copy.deepcopy(network).train()
     with torch.random.fork_rng(devices=()), Counter(torch.zeros((), dtype=torch.int64)):
-        loss = (step(inputs) - outputs).square().mean()
+        value = loss.each(step(inputs), outputs).mean()
     named = {name: p for name, p in step.named_parameters() if p.requires_grad}
-    slopes = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
+    slopes = torch.autograd.grad(value, list(named.values()), allow_unused=True)
     return [name for name, slope in zip(named, slopes, strict=True) if slope is not None]
 
 
