@@ -102,8 +102,8 @@ class Race:
     def program(self, workers: int) -> Rival:
         """The compiled program on so many threads; compiled here, outside of the time that is taken."""
         network, cohort = self.population.network, self.cohort
-        samples = (fitting(network, t[0, :MINIBATCH]) for t in (cohort.inputs, cohort.outputs))
-        source = compiled.write(network, ROUTINE, *samples)
+        x, y = (fitting(network, t[0, :MINIBATCH]) for t in (cohort.inputs, cohort.outputs))
+        source = compiled.write(network, ROUTINE, x, y, cohort.loss)
         made = compiled.Compiled(source, compiler.load(source.text), workers)
 
         def train() -> Trained:

@@ -223,9 +223,9 @@ def _source(candidate: Candidate) -> tuple[Source | None, bool]:
 def _written(candidate: Candidate) -> Source | None:
     sample = candidate.sample
     network, cohort = sample.networks[0], sample.cohort(1)
-    batch = (fitting(network, t[0]) for t in (cohort.inputs, cohort.outputs))
+    x, y = (fitting(network, t[0]) for t in (cohort.inputs, cohort.outputs))
     try:
-        return compiled.write(network, cast(Descent, sample.routine), *batch, cohort.loss)
+        return compiled.write(network, cast(Descent, sample.routine), x, y, cohort.loss)
     except Exception as reason:  # whatever a user's network makes of tracing: another engine trains it
         log.debug("%s, member %d, is not compiled: %s", sample.space.name, sample.member, explain(reason))
         return None

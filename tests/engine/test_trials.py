@@ -22,9 +22,8 @@ ROUTINES = [
 
 def cohort_of(name, routines, engine, prior=in_double):
     space = family(name, prior=prior, routine=routines[0])
-    comparison = Comparison(
-        space, space, protocol="direct", targets=2, restarts=len(routines), samples=64, heldout_samples=64, engine=engine
-    )
+    asked = {"targets": 2, "restarts": len(routines), "samples": 64, "heldout_samples": 64}
+    comparison = Comparison(space, space, protocol="direct", engine=engine, **asked)
     [lesson, *_] = comparison.plan.lessons.values()
     [(side, method)] = lesson.methods.items()
     part = lesson.parts[0]
@@ -42,8 +41,9 @@ def test_trials_of_one_kind_train_together_as_they_do_apart(routines, engine):
     together = method.train(replace(cohort, routines=routines * 2))
     for i, routine in enumerate(routines):
         apart = method.train(replace(cohort, routines=[routine] * len(routines) * 2))
-        np.testing.assert_allclose(together.nmse[i :: len(routines)], apart.nmse[i :: len(routines)], rtol=1e-9)
-        np.testing.assert_allclose(together.train_nmse[i :: len(routines)], apart.train_nmse[i :: len(routines)], rtol=1e-9)
+        own = slice(i, None, len(routines))
+        np.testing.assert_allclose(together.nmse[own], apart.nmse[own], rtol=1e-9)
+        np.testing.assert_allclose(together.train_nmse[own], apart.train_nmse[own], rtol=1e-9)
     assert len(np.unique(together.nmse.round(9))) > 2
 
 
