@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -12,16 +12,19 @@ import pandas as pd
 import torch
 from numpy.random import SeedSequence
 
+from archab.comparison import tuning
 from archab.comparison.inspection import Survey, index_of, minibatch, survey
 from archab.comparison.plan import Finished, Lesson, Part, Plan
 from archab.comparison.protocol import PROTOCOLS, Protocol
 from archab.comparison.study import study_of
+from archab.comparison.tuning import FEWEST, Tune
 from archab.engine import control
 from archab.engine.cohort import Cohort, Outcome
 from archab.engine.curve import Curve, quartiles
 from archab.engine.equivalence import Sample
 from archab.engine.plan import Auto, Candidate, Engine, Method, Recorded, device_named, threads
 from archab.errors import ArchabError
+from archab.evidence.tuning import TRIAL_COLUMNS, Trial, choose, text_of
 from archab.networks import population
 from archab.networks.population import Population, interleaved, joined
 from archab.networks.signature import signature
@@ -29,6 +32,7 @@ from archab.networks.streams import Stage, forked, stream, tile_size, tiles, wor
 from archab.results import CONTROLS, Row, Side, curve_frame, frame
 from archab.runs.identity import in_force
 from archab.space.inputs import Inputs, Normal
+from archab.space.routine import Descent, Routine, kind
 from archab.space.space import ArchitecturalSpace
 from archab.targets import linear
 from archab.targets.base import Targets
@@ -64,6 +68,9 @@ class Comparison:
         size_tolerance: relative difference of sizes that `crossed` and `direct` let pass with a warning.
         engine: how students train together.
         device: `cpu`, `cuda`, `cuda:N` or `auto`.
+        tune: hyperparameters that are tried on both sides before they are compared; None for none.
+        trials: of a comparison that is such a trial (see `attempts`): by what each restart trains.
+        tuning: what such trials gave, by which the routines were chosen.
 
     Raises:
         ArchabError: if the sides cannot be compared so; what needs a network to be built is found by `plan`.
@@ -96,9 +103,13 @@ class Comparison:
     size_tolerance: float = 0.0
     engine: Engine = Auto()
     device: str = "cpu"
+    tune: Tune | None = None
+    trials: tuple[Trial, ...] = ()
+    tuning: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
-        _check(self)
+        if not self.trials:
+            _check(self)
 
     @property
     def rules(self) -> Protocol:
@@ -126,7 +137,7 @@ class Comparison:
 
     def students_of(self, part: Part) -> int:
         """How many of them are trained in one part of the plan."""
-        return part.targets * self.restarts * len(self.plan.lessons[part.member, part.source].methods)
+        return part.targets * self.restarts * len(self._learning(part))
 
     @property
     def _draws(self) -> int:
@@ -164,6 +175,52 @@ class Comparison:
             notes=tuple(dict.fromkeys(notes)),
         )
 
+    def attempts(self, trials: Sequence[Trial]) -> "Comparison":
+        """The trials of tuning as a comparison: targets of a stream of their own, and a restart for each trial.
+
+        All restarts of a target begin as the same network and meet the same noise; `restart` in the rows counts trials.
+        """
+        assert self.tune is not None
+        targets = max(self.tune.targets, -(-FEWEST // len(self.a)))
+        targets += targets % 2 if self.rules.divided else 0
+        tried = replace(self, targets=targets, restarts=len(trials), seed=tuning.SEED, trials=tuple(trials))
+        vars(tried)["survey"] = self.survey  # which hangs on none of these
+        # As its first trials were trained, whatever fewer further ones would be worth.
+        vars(tried)["_methods"] = vars(self)["_of_trials"] = vars(self).get("_of_trials") or tried._methods
+        return tried
+
+    def tuned(self, table: pd.DataFrame) -> "Comparison":
+        """The same with the routines that these trials chose; see `archab.evidence.tuning.choose`."""
+        chosen = choose(table).chosen
+        spaces = {side: getattr(self, side) for side in chosen}
+        return replace(self, **{s: tuning.by(space, chosen[s]) for s, space in spaces.items()}, tuning=table)
+
+    def valid(self, trial: Trial) -> bool:
+        """Whether the routines of all sides take these hyperparameters."""
+        try:
+            for side in tuning.tunable(self.tune, self.spaces):
+                tuning.by(self.spaces[side], trial)
+        except ArchabError:
+            return False
+        return True
+
+    @cached_property
+    def ready(self) -> "Comparison":
+        """The same with routines that are chosen: itself, where nothing is to be tuned or all trials are known."""
+        if self.tune is None or self.tuning is not None or self.trials:
+            return self
+
+        def run(trials: Sequence[Trial]) -> pd.DataFrame:
+            tried = self.attempts(trials)
+            return tried.attempted([tried.run(part) for part in tried.plan.parts])
+
+        return self.tuned(tuning.search(self.tune, run, self.valid))
+
+    def attempted(self, finished: Iterable[Finished]) -> pd.DataFrame:
+        """The rows of `attempts` as `archab.evidence.tuning.choose` reads them."""
+        rows = frame(row for one in finished for row in one.rows)
+        return rows.assign(trial=[text_of(self.trials[i]) for i in rows["restart"]])[list(TRIAL_COLUMNS)]
+
     def by(self, plan: dict[str, Any]) -> "Comparison":
         """The same comparison by the engines, chunks and threads of a plan, as `Plan.to_dict` gave it."""
         return replace(
@@ -172,17 +229,17 @@ class Comparison:
 
     def __iter__(self) -> Iterator[Row]:
         self._warn()
-        return self._all()
+        return self.ready._all()
 
     def table(self) -> pd.DataFrame:
         """Train everything; one row a student, in key order. Its `attrs` hold the rest of what `study` gives."""
         self._warn()
-        return self._study().table()
+        return self.ready._study().table()
 
     def study(self) -> "Study":
         """Train everything, the control too: the rows with all that must be known to judge them."""
         self._warn()
-        return self._study()
+        return self.ready._study()
 
     def _study(self) -> "Study":
         finished = {part: self.run(part) for part in self.plan.parts}
@@ -213,16 +270,16 @@ class Comparison:
         lesson = self.plan.lessons[part.member, part.source]
         with threads(1):
             targets = lesson.source.draw(part.first, part.last)
-        beaten = linear.errors(targets)
+            beaten = linear.errors(targets) if not self.trials else np.full(part.targets, np.nan)
         rows: list[Row] = []
         curves: dict[str, list[tuple[int, float, float, float]]] = {}
-        for side, method in lesson.methods.items():
-            watched: list[Curve] | None = [] if part.first == 0 else None
-            cohort = self._cohort(lesson, part, side, targets, self.restarts, advance)
-            with threads(method.threads):
-                outcome = method.train(replace(cohort, curves=watched))
-            rows += self._rows(part, side, targets, self.restarts, outcome, beaten)
-            curves[side] = quartiles(watched or [])
+        for side in self._learning(part):
+            watched: list[Curve] = []
+            for routines in self._together(side, part.member):
+                cohort = self._cohort(lesson, part, side, targets, list(routines.values()), advance)
+                outcome = self._trained(side, part, replace(cohort, curves=None if part.first else watched))
+                rows += self._rows(part, side, targets, list(routines), outcome, beaten)
+            curves[side] = quartiles(watched)
         return Finished(sorted(rows, key=lambda row: (row.draw, row.side, row.restart)), targets.redrawn, curves)
 
     def control(self, member: int) -> list[Row]:
@@ -240,15 +297,11 @@ class Comparison:
         part = Part(member, "reference", 0, min(each, self._draws))
         with threads(1):
             targets = lesson.source.draw(part.first, part.last)
-        method = self._methods["reference", index_of(self.spaces["reference"], member)]
-        cohort = self._cohort(lesson, part, "reference", targets, 1, lambda _: None)
-
-        def students() -> Population:
-            return control.of_targets(cohort.students(), targets.location, targets.scale)
-
-        with threads(method.threads):
-            outcome = method.train(replace(cohort, students=students))
-        return list(self._rows(part, "reference", targets, 1, outcome, linear.errors(targets)))
+            beaten = linear.errors(targets)
+        routine = self.spaces["reference"].routine_of(index_of(self.spaces["reference"], member))
+        cohort = self._cohort(lesson, part, "reference", targets, [routine], lambda _: None)
+        outcome = self._trained("reference", part, cohort)
+        return list(self._rows(part, "reference", targets, [0], outcome, beaten))
 
     @cached_property
     def controlled(self) -> list[int]:
@@ -289,23 +342,49 @@ class Comparison:
         keys = [(side, index) for side in sides for index in range(len(self.spaces[side]))]
         return {key: self._candidate(*key) for key in keys}
 
+    def _learning(self, part: Part) -> list[str]:
+        """The sides that learn the targets of a part; the reference tries, too, where its control tells anything."""
+        tried = self.trials and part.source == "reference" and part.member in self.controlled
+        tried = tried and "reference" in tuning.tunable(self.tune, self.spaces)
+        return [*self.plan.lessons[part.member, part.source].methods, *(["reference"] if tried else [])]
+
+    def _together(self, side: str, member: int) -> list[dict[int, Routine]]:
+        """Routines by restart, in groups whose students can train together."""
+        space = self.spaces[side]
+        index = index_of(space, member)
+        if not self.trials or self.tune is None:
+            return [dict.fromkeys(range(self.restarts), space.routine_of(index))]
+        own = list(self.trials) if self.tune.alike else list(self.tune.trials(side))
+        groups: dict[Any, dict[int, Routine]] = {}
+        for i, trial in enumerate(self.trials):
+            if trial in own:
+                routine = tuning.by(space, trial).routine_of(index)
+                key = kind(routine) if isinstance(routine, Descent) else i
+                groups.setdefault(key, {})[i] = routine
+        return list(groups.values())
+
+    def _trained(self, side: str, part: Part, cohort: Cohort) -> Outcome:
+        method = self._methods[side, index_of(self.spaces[side], part.member)]
+        with threads(method.threads):
+            return method.train(cohort)
+
     def _cohort(
         self,
         lesson: Lesson,
         part: Part,
         side: str,
         targets: Targets,
-        restarts: int,
+        routines: Sequence[Routine],
         advance: Callable[[float], None],
     ) -> Cohort:
-        index = index_of(self.spaces[side], part.member)
-        space = self._trained(side, index)
+        index, restarts = index_of(self.spaces[side], part.member), len(routines)
+        space = self._standardised(side, index)
         size = lesson.source.tile
         here = list(tiles(part.first, part.last, size))
         make, how = partial(space.construct, index), self.survey.draws[side][index]
 
         def draws(stage: Stage, tile: int, restart: int) -> SeedSequence:
-            return stream(self.seed, stage, part.source, side, part.member, tile, restart)
+            return stream(self.seed, stage, part.source, side, part.member, tile, 0 if self.trials else restart)
 
         def students() -> Population:
             def draw(restart: int) -> Population:
@@ -318,8 +397,10 @@ class Comparison:
                     ]
                 )
 
-            return interleaved([draw(restart) for restart in range(restarts)])
+            drawn = interleaved([draw(restart) for restart in range(restarts)])
+            return control.of_targets(drawn, *(t.repeat_interleave(restarts, 0) for t in scale)) if scale else drawn
 
+        scale = (targets.location, targets.scale) if side == "reference" else ()
         noise = [
             [word for tile, start, stop in here for word in words(draws(Stage.NOISE, tile, restart), stop)[start:]]
             for restart in range(restarts)
@@ -327,7 +408,7 @@ class Comparison:
         return Cohort(
             students=students,
             noise=[word for target in zip(*noise, strict=True) for word in target],
-            routines=[space.routine_of(index)] * (len(targets.names) * restarts),
+            routines=list(routines) * len(targets.names),
             minibatch=minibatch(space, index),
             inputs=targets.inputs,
             outputs=targets.outputs,
@@ -339,7 +420,7 @@ class Comparison:
             advance=advance,
         )
 
-    def _trained(self, side: str, index: int) -> ArchitecturalSpace:
+    def _standardised(self, side: str, index: int) -> ArchitecturalSpace:
         """The space of a side's students: those of the reference answer on the scale of the targets."""
         space = self.spaces[side]
         if side != "reference":
@@ -347,11 +428,11 @@ class Comparison:
         return replace(space, prior=control.Standardised(space.prior, self.survey.shapes[side][index].output))
 
     def _rows(
-        self, part: Part, side: str, targets: Targets, restarts: int, outcome: Outcome, beaten: np.ndarray
+        self, part: Part, side: str, targets: Targets, restarts: Sequence[int], outcome: Outcome, beaten: np.ndarray
     ) -> Iterator[Row]:
         size = self.plan.sizes[side][index_of(self.spaces[side], part.member)]
         for student, diverged in enumerate(outcome.diverged):
-            target, restart = divmod(student, restarts)
+            target, restart = divmod(student, len(restarts))
             yield Row(
                 fingerprint="",
                 seed=self.seed,
@@ -360,7 +441,7 @@ class Comparison:
                 draw=part.first + target,
                 source=part.source,  # type: ignore[arg-type]
                 side=side,  # type: ignore[arg-type]
-                restart=restart,
+                restart=restarts[restart],
                 nmse=float(outcome.nmse[student]),
                 train_nmse=float(outcome.train_nmse[student]),
                 measure=size,
@@ -370,7 +451,7 @@ class Comparison:
 
     def _candidate(self, side: str, index: int) -> Candidate:
         """What the engine decides on one family of networks by."""
-        space, known = self._trained(side, index), self.survey
+        space, known = self._standardised(side, index), self.survey
         routine, cut, shape = space.routine_of(index), minibatch(space, index), known.shapes[side][index]
         whole = known.draws[side][index].whole
         sample = Sample(space, index, cut, self.inputs, shape.output, device_named(self.device), whole)
@@ -453,6 +534,13 @@ def _check(comparison: Comparison) -> None:
         raise ArchabError(f"size_tolerance={comparison.size_tolerance}: a share from 0 to below 1 is needed")
     _check_protocol(comparison)
     _check_spaces(comparison)
+    if comparison.tune is not None:
+        if comparison.rules.twins:
+            raise ArchabError(
+                f"tune.{next(iter(comparison.tune.grid), 'lr')}: protocol=aa compares a side with itself, which leaves "
+                "nothing to tune; null trains by the routine's own value"
+            )
+        tuning.check(comparison.tune, comparison.spaces)
     device_named(comparison.device)
 
 

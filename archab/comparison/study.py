@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+from archab.comparison import tuning
 from archab.evidence.notes import Note
 from archab.evidence.study import Study
 from archab.space.routine import settings
@@ -15,12 +16,16 @@ if TYPE_CHECKING:
 
 def notes_of(comparison: "Comparison") -> list[Note]:
     """What must stand with every verdict of this configuration."""
-    a, b = (
-        [settings(s.routine_of(m)).get("lr") for m in range(len(s))] for s in (comparison.a, comparison.spaces["b"])
-    )
-    tuned = "Shared learning rate, not tuned." if a == b else "Learning rates set by hand, not tuned."
+    spaces = comparison.spaces
+    if comparison.tune is not None and comparison.tuning is not None:
+        names = {side: space.name for side, space in spaces.items()}
+        tuned = tuning.notes_of(comparison.tune, comparison.tuning, names)
+    else:
+        a, b = ([settings(s.routine_of(m)).get("lr") for m in range(len(s))] for s in (spaces["a"], spaces["b"]))
+        by_hand = "Shared learning rate, not tuned." if a == b else "Learning rates set by hand, not tuned."
+        tuned = [Note("not tuned", by_hand)]
     return [
-        Note("not tuned", tuned),
+        *tuned,
         *(Note("sizes", _sentence(note)) for note in comparison.survey.notes),
         *(Note("unequal training", _sentence(note)) for note in comparison.survey.unequal),
     ]

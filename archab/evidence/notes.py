@@ -9,6 +9,8 @@ Kind = Literal[
     "limit",  # where the test may err
     "direct",
     "not tuned",
+    "tuned",
+    "tuned unequally",
     "still falling",
     "unequal training",
     "linear fit",
@@ -34,6 +36,7 @@ CAVEATS: Mapping[Kind, str] = {
     "members disagree": "members disagree",
     "faded": "the evidence has faded since",
     "floor": "errors at the floor carry the result",
+    "tuned unequally": "tuned unequally",
     "not tuned": "not tuned",
 }
 

@@ -288,7 +288,12 @@ def test_diverged_students_are_marked_alone():
 
 @pytest.mark.parametrize(
     "wrong",
-    [(" - ", " + "), ("(block * steps + t - at) * NUMBERS", "block * steps * NUMBERS"), ("predict0(w", "predict0(w + 128"), ("sqrt_", "exp_")],
+    [
+        (" - ", " + "),
+        ("(block * steps + t - at) * NUMBERS", "block * steps * NUMBERS"),
+        ("predict0(w", "predict0(w + 128"),
+        ("sqrt_", "exp_"),
+    ],
 )
 def test_a_program_that_computes_something_else_is_found_out(wrong):
     sample = sample_of(lambda n, x: F.layer_norm(n.l(x), (4,)).tanh(), {"l": linear()}, THREE)

@@ -10,6 +10,7 @@ import json
 import pickle
 import sys
 import sysconfig
+from collections import OrderedDict
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -43,13 +44,15 @@ def _key(network: nn.Module, rest: Any) -> str | None:
     pickler = pickle.Pickler(described)
     registered = {id(t) for t in (*network.parameters(), *network.buffers())}
 
-    def tensor(thing: object) -> Any:
+    def described_as(thing: object) -> Any:
+        if isinstance(thing, OrderedDict) and any(type(key) is int for key in thing):
+            return "hooks", *thing.values()  # without the numbers that torch gives them, new ones in each network
         if not isinstance(thing, Tensor):
             return None
         shape = tuple(thing.shape), str(thing.dtype), thing.requires_grad
         return shape if id(thing) in registered else (*shape, thing.detach().numpy().tobytes())
 
-    pickler.persistent_id = tensor  # type: ignore[method-assign]
+    pickler.persistent_id = described_as  # type: ignore[method-assign]
     try:
         pickler.dump((network, [name for name, _ in network.named_parameters()], rest))
     except Exception:  # whatever a user's attribute raises
