@@ -193,10 +193,12 @@ class Comparison:
         """The same with the routines that these trials chose; see `archab.evidence.tuning.choose`."""
         chosen = choose(table).chosen
         spaces = {side: getattr(self, side) for side in chosen}
-        return replace(self, **{s: tuning.by(space, chosen[s]) for s, space in spaces.items()}, tuning=table)
+        found: dict[str, Any] = {side: tuning.by(space, chosen[side]) for side, space in spaces.items()}
+        return replace(self, **found, tuning=table)
 
     def valid(self, trial: Trial) -> bool:
         """Whether the routines of all sides take these hyperparameters."""
+        assert self.tune is not None
         try:
             for side in tuning.tunable(self.tune, self.spaces):
                 tuning.by(self.spaces[side], trial)
@@ -228,17 +230,17 @@ class Comparison:
         )
 
     def __iter__(self) -> Iterator[Row]:
-        self._warn()
+        self.ready._warn()
         return self.ready._all()
 
     def table(self) -> pd.DataFrame:
         """Train everything; one row a student, in key order. Its `attrs` hold the rest of what `study` gives."""
-        self._warn()
+        self.ready._warn()
         return self.ready._study().table()
 
     def study(self) -> "Study":
         """Train everything, the control too: the rows with all that must be known to judge them."""
-        self._warn()
+        self.ready._warn()
         return self.ready._study()
 
     def _study(self) -> "Study":
@@ -344,8 +346,8 @@ class Comparison:
 
     def _learning(self, part: Part) -> list[str]:
         """The sides that learn the targets of a part; the reference tries, too, where its control tells anything."""
-        tried = self.trials and part.source == "reference" and part.member in self.controlled
-        tried = tried and "reference" in tuning.tunable(self.tune, self.spaces)
+        tried = self.tune is not None and self.trials and "reference" in tuning.tunable(self.tune, self.spaces)
+        tried = tried and part.source == "reference" and part.member in self.controlled
         return [*self.plan.lessons[part.member, part.source].methods, *(["reference"] if tried else [])]
 
     def _together(self, side: str, member: int) -> list[dict[int, Routine]]:

@@ -1,8 +1,7 @@
 """Equal tuning: the same values of the routine's hyperparameters tried on both sides, on targets that no run scores."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, is_dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
@@ -12,7 +11,7 @@ from archab.errors import ArchabError
 from archab.evidence.notes import Note
 from archab.evidence.tuning import Choice, Trial, beyond, choose
 from archab.evidence.words import listed
-from archab.space.routine import settings
+from archab.space.routine import given, settings
 from archab.space.space import ArchitecturalSpace
 
 SEED = 2**62  # of the stream of tuning targets, which no run's seed reaches
@@ -82,10 +81,7 @@ def by(space: ArchitecturalSpace, trial: Trial) -> ArchitecturalSpace:
     Raises:
         ArchabError: if the routine does not take one of them.
     """
-    routine: Any = space.routine
-    if trial:
-        routine = replace(routine, **trial) if is_dataclass(routine) else partial(routine, **trial)
-    return replace(space, routine=routine)
+    return replace(space, routine=given(space.routine, trial))
 
 
 def tunable(tune: Tune, spaces: Mapping[str, ArchitecturalSpace]) -> list[str]:

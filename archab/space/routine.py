@@ -8,7 +8,7 @@ nor couple them. Those that come with archab also give their step in formulas, s
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Protocol
@@ -292,6 +292,14 @@ def settings(routine: Any) -> dict[str, Any]:
     return {p.name: p.default for p in signature if p.default is not inspect.Parameter.empty}
 
 
+def given(routine: Routine, values: Mapping[str, Any]) -> Routine:
+    """The routine with these hyperparameters."""
+    if not values:
+        return routine
+    fixed: Routine = replace(routine, **values) if is_dataclass(routine) else partial(routine, **values)
+    return fixed
+
+
 def of_member(routine: Routine, member: int, members: int) -> Routine:
     """The routine of one member: a hyperparameter that is a list holds one value a member.
 
@@ -309,9 +317,7 @@ def of_member(routine: Routine, member: int, members: int) -> Routine:
                     f"got {len(value)} values"
                 )
             chosen[name] = value[member]
-    if chosen:
-        bound = replace(routine, **chosen) if is_dataclass(routine) else partial(routine, **chosen)
-        routine = bound
+    routine = given(routine, chosen)
     chosen = settings(routine)
     if chosen.get("nesterov") is True and chosen.get("momentum") == 0:
         raise ArchabError("routine.nesterov=true: a routine.momentum above 0 is needed, such as 0.9")
