@@ -13,14 +13,7 @@ FEWEST_BLOCKS = 6
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """When a verdict is given.
-
-    Attributes:
-        name: `anytime` (valid however often one looks), `fixed` (one look), `hybrid` (early stop, else at `planned`).
-        alpha: error rate of the rule.
-        margin: ratio of typical errors from which a difference matters, above 1.
-        planned: the hybrid's maximum number of rounds, fixed before the data.
-        floor: smaller errors count as this one.
+    """When a verdict is given: rule, error rate, ratio that matters, the hybrid's planned N, the floor; see `judge`.
 
     Raises:
         ArchabError: naming the setting that makes no sense.

@@ -182,10 +182,10 @@ def of_home(verdict: "Verdict") -> str:
     return f"{text} ({words.level(verdict.alpha)} interval of a single look: {span})."
 
 
-def lost(verdict: "Verdict") -> str:
+def lost(verdict: "Verdict", what: str = " students") -> str:
     """How many students of either side diverged: "3 of 40 students of A, 0 of 40 of B"."""
     (a, b), of, diverged = verdict.names, verdict.students, verdict.diverged
-    return f"{diverged.a:,} of {of.a:,} students of {a}, {diverged.b:,} of {of.b:,} of {b}"
+    return f"{diverged.a:,} of {of.a:,}{what} of {a}, {diverged.b:,} of {of.b:,} of {b}"
 
 
 def of_lost(verdict: "Verdict") -> str:

@@ -22,7 +22,7 @@ from archab.evidence.rule import FEWEST_BLOCKS, Rule, RuleName
 from archab.evidence.statistics import FLOOR
 from archab.evidence.study import Study
 
-MOST_CAPPED = 0.2
+MOST_CLIPPED = 0.2
 
 
 def judge(
@@ -127,7 +127,7 @@ def assess(study: Study, settings: Rule) -> Verdict:
         interval_high=interval[1],
         students=_counts(students, students["y"].notna()),
         diverged=_counts(students, students["diverged"]),
-        capped=_counts(students, students["capped"]),
+        capped=_counts(students, students["clipped"]),
         home_advantage=_home_advantage(design, alpha),
         more_targets=more_targets(design, whole, alpha),
         names=names,
@@ -177,8 +177,7 @@ def fewest(verdict: Verdict) -> tuple[int, int]:
     design, alpha = verdict.data, verdict.alpha
     if verdict.rule == "anytime":
         return len(verdict.log_e), max(FEWEST_BLOCKS, sequential.fewest_rounds(alpha))
-    sides = [len(design.values)] if design.is_a is None else [int(design.is_a.sum()), int((~design.is_a).sum())]
-    return min(sides), max(FEWEST_BLOCKS, math.ceil(1 - math.log2(alpha)))
+    return min(map(len, design.sides(design.values))), max(FEWEST_BLOCKS, math.ceil(1 - math.log2(alpha)))
 
 
 def _decision(verdict: Verdict, p: float, family: int) -> tuple[Decision, Status, str]:
@@ -234,13 +233,12 @@ def _refusal(verdict: Verdict) -> tuple[Status, str]:
     """Why two sides that look alike are not called equivalent; empty where they are."""
     design = verdict.data
     shares = (verdict.capped.a / verdict.students.a, verdict.capped.b / verdict.students.b)
-    if max(shares) > MOST_CAPPED:
+    if max(shares) > MOST_CLIPPED:
         worse = shares.index(max(shares))
-        learnt = f"{words.percent(shares[worse], MOST_CAPPED)} of {verdict.names[worse]}'s students learnt nothing"
+        learnt = f"{words.percent(shares[worse], MOST_CLIPPED)} of {verdict.names[worse]}'s students learnt nothing"
         return "learnt_nothing", f"Undecided: {learnt}, and two untrained sides are not equal."
-    sides = [design.capped] if design.is_a is None else [design.capped[design.is_a], design.capped[~design.is_a]]
-    if (uncapped := min(int((~side).sum()) for side in sides)) < FEWEST_BLOCKS:
-        learnt = f"something was learnt on {uncapped} targets, and at least {FEWEST_BLOCKS} are needed"
+    if (below := min(int((~side).sum()) for side in design.sides(design.clipped))) < FEWEST_BLOCKS:
+        learnt = f"something was learnt on {below} targets, and at least {FEWEST_BLOCKS} are needed"
         return "few_learnt", f"Undecided: {learnt}."
     if _nothing_measured(design):
         return "nothing_measured", "Undecided: all differences are equal, so nothing was measured."
@@ -255,8 +253,7 @@ def _refusal(verdict: Verdict) -> tuple[Status, str]:
 
 def _nothing_measured(design: Design) -> bool:
     """Whether all differences (unpaired: all scores of a side) are equal."""
-    sides = [design.values] if design.is_a is None else [design.values[design.is_a], design.values[~design.is_a]]
-    return all(np.nanmax(side) - np.nanmin(side) <= 1e-12 for side in sides)
+    return all(np.nanmax(side) - np.nanmin(side) <= 1e-12 for side in design.sides(design.values))
 
 
 def _disagreement(verdict: Verdict) -> tuple[Status, str]:

@@ -27,17 +27,10 @@ def _one(verdict: Verdict) -> str:
     a, b = verdict.names
     alpha, linear = verdict.alpha, fitted(verdict)
     rows = [("member", _cell(a), _cell(b), "linear fit", "lower error", "p"), ("---",) * 6]
-    rows += [
-        (
-            _cell(verdict.member_name(m.member)),
-            words.error(m.typical_a),
-            words.error(m.typical_b),
-            words.error(m.linear) if math.isfinite(m.linear) else "–",
-            _effect(m.gmr, m.ci_low, m.ci_high),
-            words.probability(m.p_holm, alpha),
-        )
-        for m in verdict.members
-    ]
+    for m in verdict.members:
+        fit = words.error(m.linear) if math.isfinite(m.linear) else "–"
+        cells = (_cell(verdict.member_name(m.member)), words.error(m.typical_a), words.error(m.typical_b), fit)
+        rows.append((*cells, _effect(m.gmr, m.ci_low, m.ci_high), words.probability(m.p_holm, alpha)))
     whole = _effect(verdict.gmr, *verdict.interval())
     rows.append(("**all**", "", "", "", whole, words.probability(verdict.p_value, alpha)))
     table = "\n".join(_line(row if linear else (*row[:3], *row[4:])) for row in rows)

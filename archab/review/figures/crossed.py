@@ -45,19 +45,17 @@ def _title(verdict: Verdict, home: Ratio) -> str:
     return f"{found.name} learns better; {said[0].lower()}{said[1:]}" if found else said
 
 
-def _drawn(verdict: Verdict, ratio: Ratio) -> bool:
-    """Whether a ratio has an interval in the figure."""
-    return measured(verdict) and math.isfinite(ratio.ci_low) and math.isfinite(ratio.ci_high)
-
-
-def _student(verdict: Verdict) -> Ratio:
-    return Ratio(verdict.gmr, *verdict.interval())
+def _ratios(verdict: Verdict, home: Ratio) -> list[Effect]:
+    """The student effect and the home advantage, with the intervals that are drawn."""
+    at_home = (home.ci_low, home.ci_high)
+    ends = (verdict.interval(), at_home) if measured(verdict) else ((math.nan, math.nan),) * 2
+    return [Effect("student", verdict.gmr, *ends[0], ""), Effect("home", home.gmr, *ends[1], "")]
 
 
 def _intervals(verdict: Verdict, home: Ratio) -> str:
     """What stands for the ratios: with the intervals that are drawn."""
     valid = sentences.validity(verdict)
-    drawn = _drawn(verdict, _student(verdict)), _drawn(verdict, home)
+    drawn = [math.isfinite(found.low) for found in _ratios(verdict, home)]
     if all(drawn):
         return f"ratios with their {words.level(verdict.alpha)} intervals ({valid}; home: of a single look)"
     if not any(drawn):
@@ -99,31 +97,29 @@ def _draw(
     _lines(sheet, verdict, cells, palette)
     names = verdict.names if _room_for_names(verdict) else ("A", "B")
     at_home = f"{words.percent(1 - min(home.gmr, 1 / home.gmr))} lower {'at home' if home.gmr >= 1 else 'away'}"
-    student, margin = _student(verdict), verdict.margin
-    both = (student.gmr, student.ci_low, student.ci_high, home.gmr, home.ci_low, home.ci_high)
-    reach = max(1.1 * margin, *(1.04 * max(r, 1 / r) for r in both if math.isfinite(r)))
-    _ratio(sheet, 1.16, _head(names), effect(verdict.gmr, names), student, verdict, reach)
-    axes = _ratio(sheet, 0.42, "error away over at home", at_home, home, verdict, reach)
+    student, own = _ratios(verdict, home)
+    ends = [r for found in (student, own) for r in (found.gmr, found.low, found.high) if math.isfinite(r)]
+    reach = max(1.1 * verdict.margin, *(1.04 * max(r, 1 / r) for r in ends))
+    _strip(sheet, 1.16, _head(names), effect(verdict.gmr, names), student, verdict.margin, reach)
+    axes = _strip(sheet, 0.42, "error away over at home", at_home, own, verdict.margin, reach)
     axes.spines["bottom"].set_visible(True)
     far = [v for v in scales.round_numbers(1 / reach, reach) if abs(math.log(v)) > 0.25 * math.log(reach)]
     shown = sorted({1.0, *far})
     scales.ticks(axes.xaxis, [math.log(v) for v in shown], [f"{v:.3g}" for v in shown])
-    below = f"ratio (shaded: within {words.margin(margin)})"
+    below = f"ratio (shaded: within {words.margin(verdict.margin)})"
     sheet.text(RIGHT + 0.625, 0.13, below, ha="center", color=palette.soft, size=SMALL)
     return sheet.figure
 
 
-def _ratio(sheet: Sheet, bottom: float, head: str, said: str, ratio: Ratio, verdict: Verdict, reach: float) -> Axes:
+def _strip(sheet: Sheet, bottom: float, head: str, said: str, found: Effect, margin: float, reach: float) -> Axes:
     """A ratio and its interval on a strip, over what is said of it."""
-    palette = sheet.palette
     axes = sheet.axes(RIGHT, bottom, 1.25, 0.24, ())
     axes.set_ylim(-1, 1)
-    effects.ground(axes, verdict.margin, math.log(reach), palette)
-    low, high = (ratio.ci_low, ratio.ci_high) if _drawn(verdict, ratio) else (math.nan, math.nan)
-    effects.ratio(axes, Effect(head, ratio.gmr, low, high, ""), 0, palette, 1.1)
+    effects.ground(axes, margin, math.log(reach), sheet.palette)
+    effects.ratio(axes, found, 0, sheet.palette, 1.1)
     scales.ticks(axes.xaxis, [], [])
     axes.tick_params(left=False, labelleft=False)
-    sheet.text(RIGHT, bottom + 0.46, head, size=SMALL, color=palette.soft)
+    sheet.text(RIGHT, bottom + 0.46, head, size=SMALL, color=sheet.palette.soft)
     sheet.text(RIGHT, bottom + 0.34, said, size=SMALL, weight="bold")
     return axes
 

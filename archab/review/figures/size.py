@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -153,18 +154,10 @@ def _side(
         y = scores.loc[scores["member"] == member, "y"].to_numpy(dtype=float)
         x = a if side == "a" else b
         shown = spread_out(y, MOST_MARKS)
-        axes.plot(
-            x + 0.011 * span * rng.uniform(-1, 1, shown.size),
-            np.exp(shown),
-            ".",
-            ms=2.6,
-            mew=0,
-            color=colour,
-            alpha=max(0.12, min(0.4, 20 / shown.size)),
-            rasterized=image,
-            label=f"{side}{member}",
-            zorder=1,
-        )[0].set_in_layout(False)
+        faint: dict[str, Any] = {"ms": 2.6, "mew": 0, "alpha": max(0.12, min(0.4, 20 / shown.size)), "zorder": 1}
+        at = x + 0.011 * span * rng.uniform(-1, 1, shown.size)
+        [dots] = axes.plot(at, np.exp(shown), ".", color=colour, rasterized=image, label=f"{side}{member}", **faint)
+        dots.set_in_layout(False)
         mean, low, high = mean_and_interval(y, verdict.alpha)
         if measured(verdict) and math.isfinite(low):
             axes.plot((x, x), (low, high), color=colour, lw=1.6 * mark, solid_capstyle="butt", zorder=2.5)

@@ -36,8 +36,7 @@ def trust(verdict: Verdict, context: Context) -> list[Point]:
         "Functions are counted, not restarts.",
         f"{_capital(replicates(verdict))}: {replicate(verdict)} counts once, whatever the number of students on it.",
     )
-    (a, b), students, diverged = verdict.names, verdict.students, verdict.diverged
-    lost = f"{diverged.a:,} of {students.a:,} of {a}, {diverged.b:,} of {students.b:,} of {b}"
+    lost = sentences.lost(verdict, "")
     dropped = Point("Nothing was dropped.", f"A diverged student counts with an error of 1, like a constant: {lost}.")
     return [exam, counted, _looking(verdict), dropped]
 
