@@ -10,7 +10,7 @@ from archab.evidence import sentences
 from archab.evidence import words as words
 from archab.evidence.fields import Ratio, Verdict
 from archab.evidence.words import effect
-from archab.review.figures import effects, scales
+from archab.review.figures import drawing, scales
 from archab.review.figures.names import letters, named
 from archab.review.figures.palette import Palette
 from archab.review.figures.picture import Picture
@@ -115,8 +115,8 @@ def _strip(sheet: Sheet, bottom: float, head: str, said: str, found: Effect, mar
     """A ratio and its interval on a strip, over what is said of it."""
     axes = sheet.axes(RIGHT, bottom, 1.25, 0.24, ())
     axes.set_ylim(-1, 1)
-    effects.ground(axes, margin, math.log(reach), sheet.palette)
-    effects.ratio(axes, found, 0, sheet.palette, 1.1)
+    drawing.ground(axes, margin, math.log(reach), sheet.palette)
+    drawing.ratio(axes, found, 0, sheet.palette, 1.1)
     scales.ticks(axes.xaxis, [], [])
     axes.tick_params(left=False, labelleft=False)
     sheet.text(RIGHT, bottom + 0.46, head, size=SMALL, color=sheet.palette.soft)

@@ -14,8 +14,7 @@ from archab.evidence.sentences import title
 from archab.evidence.statistics import Array
 from archab.evidence.words import between, effect
 from archab.review import ratios
-from archab.review.figures import effects as drawing
-from archab.review.figures import scales
+from archab.review.figures import drawing, scales
 from archab.review.figures.names import named
 from archab.review.figures.palette import Palette
 from archab.review.figures.picture import Picture

@@ -17,14 +17,12 @@ from archab.evidence.next_step import targets_a_block
 from archab.evidence.sentences import better
 from archab.review import ratios
 from archab.review.context import Context
-from archab.review.figures import effects
+from archab.review.figures import drawing
 from archab.review.figures.names import LONGEST, drawable, named, short
 from archab.review.figures.palette import DARK, LIGHT, Palette
 from archab.review.figures.scales import number
 from archab.review.figures.sheet import STYLE, Sheet, balanced, fitting, save, wrapped
-from archab.review.finding import caveat_line, measured
-from archab.review.finding import differences as differences_of
-from archab.review.finding import effects as effects_of
+from archab.review.finding import caveat_line, differences, effects, measured
 from archab.review.functions import Functions
 
 WIDTH, ROOM = 10.0, 9.5  # inches, of the sheet and of a line of its head
@@ -192,24 +190,24 @@ def _students(sheet: Sheet, verdict: Verdict, functions: Functions, place: _Plac
 
 
 def _differences(sheet: Sheet, verdict: Verdict, place: _Place) -> None:
-    palette, shown, d = sheet.palette, measured(verdict), differences_of(verdict)
+    palette, shown, d = sheet.palette, measured(verdict), differences(verdict)
     axes = sheet.framed(place.left, BOTTOM, place.width, TALL)
     axes.set_ylim(0, TALL)
     reach = ratios.reach(d, verdict.margin)
     edge, dot = 1.06 * math.log(reach), 0.066
-    effects.ground(axes, verdict.margin, edge, palette, 0.19, 0.86)
-    x, stack = effects.stacked(d, MOST_DOTS, reach, 2 * edge / place.width * dot * 1.08)
+    drawing.ground(axes, verdict.margin, edge, palette, 0.19, 0.86)
+    x, stack = drawing.stacked(d, MOST_DOTS, reach, 2 * edge / place.width * dot * 1.08)
     pitch = min(dot, (TALL - 0.75) / (stack.max(initial=0) + 1))
-    effects.dots(axes, x, 0.54 + pitch * stack, dot, palette, shown, "differences")
+    drawing.dots(axes, x, 0.54 + pitch * stack, dot, palette, shown, "differences")
     if shown and math.isfinite(verdict.interval_low):
-        effects.ratio(axes, effects_of(verdict)[0], 0.41, palette, size=1.4)
+        drawing.ratio(axes, effects(verdict)[0], 0.41, palette, size=1.4)
     for ratio, word in ratios.WORDS[reach].items():
         if reach < 4 and ratio not in (1 / reach, 1, reach):
             continue  # no room for words of that length
         axes.text(math.log(ratio), 0.2, word, size=SMALL, color=palette.soft, ha="center", va="center")
     heads, right = (f"← {verdict.names[0]}", f"{verdict.names[1]} →"), place.left + place.width
     middle, top = place.left + place.width / 2, BOTTOM + TALL - 0.12
-    effects.directions(sheet, heads, middle, place.left, right, top, SMALL, 0.17)
+    drawing.directions(sheet, heads, middle, place.left, right, top, SMALL, 0.17)
     per = {"paired": "per target", "crossed": "per pair", "unpaired": "per round"}[verdict.data.kind]
     a, b = int((d < 0).sum()), int((d > 0).sum())
     name, most = (verdict.names[0], a) if a >= b else (verdict.names[1], b)
@@ -222,7 +220,7 @@ def _verdict(sheet: Sheet, verdict: Verdict, place: _Place) -> None:
         big = f"{words.percent(1 - found.ratio, words.margin_share(verdict.margin))} lower"
     else:
         big = f"within {words.margin(verdict.margin)}" if verdict.verdict == "equivalent" else "no winner yet"
-    style = {"size": fitting(big, place.width + 0.05, BIG, "bold"), "color": effects.colour(verdict, palette)}
+    style = {"size": fitting(big, place.width + 0.05, BIG, "bold"), "color": drawing.colour(verdict, palette)}
     sheet.text(left, top - 0.2, big, weight="bold", **style)
     if measured(verdict) and math.isfinite(verdict.interval_low):
         interval = f"{words.level(verdict.alpha)}: {words.between(*verdict.interval())}"
@@ -239,12 +237,12 @@ def _verdict(sheet: Sheet, verdict: Verdict, place: _Place) -> None:
 
 def _evidence(sheet: Sheet, verdict: Verdict, left: float) -> None:
     """E by round as far as it is of use: to six times the power of ten that decides."""
-    palette, points, bar = sheet.palette, effects.curve(verdict), -math.log10(verdict.alpha)
+    palette, points, bar = sheet.palette, drawing.curve(verdict), -math.log10(verdict.alpha)
     axes = sheet.framed(left, BOTTOM, 0.82, 1.05)
     top = min(max(float(points[:, 1].max()), 1.3 * bar), 6 * bar)
     beyond = points[:, 1] > 6 * bar
     points = points[: int(beyond.argmax()) + 1] if beyond.any() else points
-    effects.evidence(axes, verdict, points, math.inf, palette, 1.15)
+    drawing.evidence(axes, verdict, points, math.inf, palette, 1.15)
     low, last = min(0.0, float(points[:, 1].min())), float(points[-1, 1])
     axes.set_ylim(low - 0.05 * (top - low), 1.06 * top)
     axes.set_xlim(0.5, float(points[-1, 0]) + 0.5)
@@ -252,5 +250,5 @@ def _evidence(sheet: Sheet, verdict: Verdict, left: float) -> None:
     end = end if abs(end - bar) > 0.15 * top else bar - 0.2 * top
     decided = "decided" if not verdict.in_family else f"E = {1 / verdict.alpha:,.6g}"
     style: dict[str, Any] = {"size": SMALL - 0.6, "va": "center", "annotation_clip": False}
-    for y, text, colour in ((bar, decided, palette.ink), (end, "evidence", effects.colour(verdict, palette))):
+    for y, text, colour in ((bar, decided, palette.ink), (end, "evidence", drawing.colour(verdict, palette))):
         axes.annotate(text, (1, y), (4, 0), ("axes fraction", "data"), "offset points", color=colour, **style)

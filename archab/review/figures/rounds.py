@@ -15,7 +15,7 @@ from archab.evidence.fields import Verdict
 from archab.evidence.replays import LONGEST, Replays, replay
 from archab.evidence.sentences import better
 from archab.evidence.statistics import Array
-from archab.review.figures import effects, scales
+from archab.review.figures import drawing, scales
 from archab.review.figures.names import named
 from archab.review.figures.palette import Palette
 from archab.review.figures.picture import Picture
@@ -113,12 +113,12 @@ def _draw(verdict: Verdict, replays: Replays, palette: Palette, title: str, capt
 
 
 def _evidence(axes: Axes, verdict: Verdict, replays: Replays, palette: Palette) -> None:
-    points = effects.curve(verdict)
+    points = drawing.curve(verdict)
     x, y = points.T
     cloud = np.clip(replays.paths / math.log(10), LOWEST, HIGHEST)
     lines = [np.column_stack([replays.rounds, path]) for path in cloud]
     axes.add_collection(LineCollection(lines, colors=palette.ref, linewidths=0.4, alpha=0.35, label="replays"))
-    bar, colour = effects.evidence(axes, verdict, points, HIGHEST, palette), effects.colour(verdict, palette)
+    bar, colour = drawing.evidence(axes, verdict, points, HIGHEST, palette), drawing.colour(verdict, palette)
     low = max(LOWEST, min(0.0, float(y.min()), float(cloud.min(initial=0.0))))
     high = min(max(bar + 0.5, float(y.max())), HIGHEST)
     axes.set_ylim(low - 0.15, high * 1.06 + 0.1)
