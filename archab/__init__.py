@@ -4,6 +4,8 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from archab.evidence.views import VIEWS
+
 if TYPE_CHECKING:
     from archab.comparison.comparison import Comparison
     from archab.space import ArchitecturalSpace
@@ -20,3 +22,8 @@ def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
     raise AttributeError(f"module 'archab' has no attribute {name!r}")
+
+
+# A verdict shows itself by the room above its own, which is imported with its drawing when one is first looked at.
+VIEWS["html"] = lambda verdict: import_module("archab.review.report").fragment(verdict)
+VIEWS["rich"] = lambda verdict, width: import_module("archab.review.terminal").table(verdict, width)

@@ -21,7 +21,7 @@ from archab.errors import ArchabError, first_line
 from archab.store.mlflow import TRAINING, Store, of_store, told
 
 if TYPE_CHECKING:
-    from archab.evidence.outcome import Verdict
+    from archab.evidence.fields import Verdict
     from archab.evidence.study import Study
     from archab.review.context import Context
     from archab.review.functions import Functions

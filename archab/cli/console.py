@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from archab import __version__
-from archab.evidence.outcome import Verdict
+from archab.evidence.fields import Verdict
 from archab.review import terminal
 from archab.review.terminal import glyphs
 from archab.runs.shard import Shard

@@ -31,7 +31,7 @@ class Design:
             difference y_A − y_B, in `unpaired` the score y.
         home: crossed only, same shape: the home advantage h.
         is_a: unpaired only, shape (blocks,): whether the block is one of side a.
-        capped: shape (blocks,): whether a student in it scored at NMSE 1.
+        clipped: shape (blocks,): whether a student in it scored at NMSE 1.
         member_rounds: shape (R, M): the differences of every member in the rounds that the anytime rule reads.
         rounds: shape (R,): their means d_1, d_2, … over the members.
         next_seed: the first seed above all that were started.
@@ -46,13 +46,17 @@ class Design:
     values: Array
     home: Array | None
     is_a: np.ndarray | None
-    capped: np.ndarray
+    clipped: np.ndarray
     member_rounds: Array
     rounds: Array
     next_seed: int
     holes: tuple[int, ...]
     floor: float
     notes: tuple[Note, ...]
+
+    def sides(self, blocks: np.ndarray) -> list[np.ndarray]:
+        """Values of blocks, shape (blocks, …), parted by side; in one where a block has both."""
+        return [blocks] if self.is_a is None else [blocks[self.is_a], blocks[~self.is_a]]
 
 
 def arrange(
@@ -77,7 +81,7 @@ def arrange(
     unmatched = (_UNMATCHED,) if kind == "unpaired" and "source" not in table else ()
     table = _with_draws(table, kind)
     key = ["seed", "draw", "member", "source", "target", "side"]
-    units = table.groupby(key, as_index=False).agg(y=("y", "mean"), capped=("capped", "max"), restarts=("y", "size"))
+    units = table.groupby(key, as_index=False).agg(y=("y", "mean"), clipped=("clipped", "max"), restarts=("y", "size"))
     cells = {"paired": _paired, "crossed": _crossed, "unpaired": _unpaired}[kind](units)
     members = tuple(int(m) for m in np.unique(cells["member"]))
     block = cells["block"].to_numpy()
@@ -94,7 +98,7 @@ def arrange(
         values=values,
         home=home if kind == "crossed" else None,
         is_a=(cells["side"].to_numpy()[first] == "a") if kind == "unpaired" else None,
-        capped=np.bincount(block, cells["capped"]) > 0,
+        clipped=np.bincount(block, cells["clipped"]) > 0,
         member_rounds=member_rounds,
         rounds=member_rounds.mean(axis=1),
         next_seed=max(seeds) + 1,
@@ -193,10 +197,10 @@ def _digest(text: str) -> str:
 
 def _paired(units: pd.DataFrame) -> pd.DataFrame:
     key = ["seed", "draw", "member", "source", "target"]
-    wide = units.pivot(index=key, columns="side", values=["y", "capped"])
+    wide = units.pivot(index=key, columns="side", values=["y", "clipped"])
     cells = wide.index.to_frame(index=False)
     cells["value"] = (wide["y"]["a"] - wide["y"]["b"]).to_numpy(dtype=float)
-    cells["capped"] = (wide["capped"]["a"] | wide["capped"]["b"]).to_numpy(dtype=bool)
+    cells["clipped"] = (wide["clipped"]["a"] | wide["clipped"]["b"]).to_numpy(dtype=bool)
     return cells.assign(home=np.nan, block=_numbered(cells, "seed", "target"))
 
 
@@ -217,7 +221,7 @@ def _crossed(units: pd.DataFrame) -> pd.DataFrame:
     return cells[key].assign(
         value=(cells["value_a"] + cells["value_b"]) / 2,
         home=(cells["value_b"] - cells["value_a"]) / 2,
-        capped=cells["capped_a"].astype(bool) | cells["capped_b"].astype(bool),
+        clipped=cells["clipped_a"].astype(bool) | cells["clipped_b"].astype(bool),
         block=_numbered(cells, "block_a", "block_b"),
     )
 

@@ -13,41 +13,87 @@ NAN = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
-class Fixed:
-    """What n blocks say; NaN where the design does not have the figure.
+class Figures:
+    """What n blocks say at a single look; NaN where the design does not have the figure.
 
     Attributes:
         blocks: how many; in an unpaired design of both sides together.
-        smallest: the same, in an unpaired design of the smaller side.
         per_member: harmonic mean over members (and sides) of their blocks.
-        lower: how many differences are below zero; None where unpaired.
+        estimate: of theta = E[y_A − y_B].
+        ci_low, ci_high: the t interval of the gmr.
+        p_value: of the permutation test.
+        p_equivalence: of two one-sided tests against the margin.
+        prob_a_better, prob_low, prob_high: share of blocks on which A is lower, with Wilson's interval; in an unpaired
+            design Mann and Whitney's, without one.
+        lower: on how many blocks A's error is the lower one; None where unpaired.
     """
 
     blocks: int
-    smallest: int
     per_member: float
     estimate: Estimate
-    p: float
+    ci_low: float
+    ci_high: float
+    p_value: float
     p_wilcoxon: float
     p_brunnermunzel: float
-    share: float
-    share_low: float
-    share_high: float
+    p_equivalence: float
+    prob_a_better: float
+    prob_low: float
+    prob_high: float
     lower: int | None
 
+    @property
+    def theta(self) -> float:
+        """Mean difference of logs."""
+        return self.estimate.theta
 
-def fixed(values: Array, is_a: np.ndarray | None, alpha: float = 0.05) -> Fixed:
-    """Estimate, test and robustness line.
+    @property
+    def gmr(self) -> float:
+        """Ratio of A's to B's typical error."""
+        return math.exp(self.estimate.theta)
+
+
+def fixed(values: Array, is_a: np.ndarray | None, alpha: float = 0.05, margin: float = 1.10) -> Figures:
+    """Estimate, tests and robustness line.
 
     Args:
         values: shape (blocks, M), NaN where a block does not hold a member: differences y_A − y_B, or scores.
         is_a: None for differences; for scores, shape (blocks,): whether the block is one of side a.
-        alpha: 1 − alpha is the level of the interval of the share.
+        alpha: 1 − alpha is the level of the intervals.
+        margin: ratio of typical errors, above 1.
 
     Raises:
         ArchabError: if an unpaired target is shared by some of the members that share another.
     """
-    return _paired(values, alpha) if is_a is None else _unpaired(values, is_a)
+    held, lower = ~np.isnan(values), None
+    if is_a is None:
+        contributions, strata = _contributions(values)
+        estimate, p, counts = st.paired_estimate(contributions, strata), st.paired_p(contributions, strata), held.sum(0)
+        d = np.nanmean(values, axis=1)
+        share, lower = st.share_lower(d, alpha), int(np.count_nonzero(d < 0))
+        robust = st.wilcoxon_p(d), NAN
+    else:
+        groups = groups_of(values, is_a)
+        estimate, p = st.unpaired_estimate(groups), st.unpaired_p(groups)
+        counts = np.concatenate([held[side].sum(0) for side in (is_a, ~is_a)])
+        share = st.probability_lower(groups), NAN, NAN
+        robust = NAN, st.brunner_munzel_p(groups)
+    low, high = ratio_interval(*st.t_interval(estimate, alpha))
+    return Figures(
+        blocks=len(values),
+        per_member=float(counts.size / np.sum(1 / counts)),
+        estimate=estimate,
+        ci_low=low,
+        ci_high=high,
+        p_value=p,
+        p_wilcoxon=robust[0],
+        p_brunnermunzel=robust[1],
+        p_equivalence=st.equivalence_p(estimate, margin),
+        prob_a_better=share[0],
+        prob_low=share[1],
+        prob_high=share[2],
+        lower=lower,
+    )
 
 
 def estimate_of(values: Array, is_a: np.ndarray | None = None) -> Estimate:
@@ -67,44 +113,6 @@ def ratio_interval(low: float, high: float) -> tuple[float, float]:
     """An interval of theta as one of ratios; NaN where it is unbounded or nothing was measured."""
     bounded = math.isfinite(low) and math.isfinite(high)
     return (math.exp(low), math.exp(high)) if bounded else (NAN, NAN)
-
-
-def _paired(values: Array, alpha: float) -> Fixed:
-    contributions, strata = _contributions(values)
-    d = np.nanmean(values, axis=1)
-    share, low, high = st.share_lower(d, alpha)
-    return Fixed(
-        blocks=d.size,
-        smallest=d.size,
-        per_member=_harmonic_mean(np.count_nonzero(~np.isnan(values), axis=0)),
-        estimate=st.paired_estimate(contributions, strata),
-        p=st.paired_p(contributions, strata),
-        p_wilcoxon=st.wilcoxon_p(d),
-        p_brunnermunzel=NAN,
-        share=share,
-        share_low=low,
-        share_high=high,
-        lower=int(np.count_nonzero(d < 0)),
-    )
-
-
-def _unpaired(values: Array, is_a: np.ndarray) -> Fixed:
-    groups = groups_of(values, is_a)
-    held = ~np.isnan(values)
-    counts = np.concatenate([np.count_nonzero(held[side], axis=0) for side in (is_a, ~is_a)])
-    return Fixed(
-        blocks=len(values),
-        smallest=int(min(np.count_nonzero(is_a), np.count_nonzero(~is_a))),
-        per_member=_harmonic_mean(counts),
-        estimate=st.unpaired_estimate(groups),
-        p=st.unpaired_p(groups),
-        p_wilcoxon=NAN,
-        p_brunnermunzel=st.brunner_munzel_p(groups),
-        share=st.probability_lower(groups),
-        share_low=NAN,
-        share_high=NAN,
-        lower=None,
-    )
 
 
 def _contributions(values: Array) -> tuple[Array, np.ndarray]:
@@ -128,7 +136,3 @@ def groups_of(values: Array, is_a: np.ndarray) -> list[Group]:
     if any(min(g.a.size, g.b.size) == 0 for g in groups):
         raise ArchabError("some unpaired targets are shared by members on one side only: on both or none is needed")
     return groups
-
-
-def _harmonic_mean(counts: np.ndarray) -> float:
-    return float(counts.size / np.sum(1 / counts))

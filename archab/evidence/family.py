@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from archab.errors import ArchabError
+from archab.evidence.fields import Verdict
 from archab.evidence.notes import Note
-from archab.evidence.outcome import RuleName, Verdict
+from archab.evidence.rule import Rule, RuleName
 from archab.evidence.statistics import FLOOR, holm
 from archab.evidence.study import Study
-from archab.evidence.verdict import assess, checked_rule, decide
+from archab.evidence.verdict import assess, decide
 
 
 def judge_family(
@@ -30,7 +31,7 @@ def judge_family(
     Raises:
         ArchabError: if a configuration's rows are refused (its label comes first) or a setting makes no sense.
     """
-    settings = checked_rule(rule, alpha, margin, planned, floor)
+    settings = Rule(rule, alpha, margin, planned, floor)
     assessed = []
     for c in configurations:
         try:

@@ -1,4 +1,4 @@
-"""Every member on its own: its effect behind the gate of the pooled test, its errors, its sizes and its control."""
+"""Every member on its own: its effect behind the gate of the pooled test, errors, sizes, control and linear fit."""
 
 import math
 from collections.abc import Sequence
@@ -10,23 +10,24 @@ import pandas as pd
 from archab.errors import ArchabError
 from archab.evidence import statistics as st
 from archab.evidence.design import Design
-from archab.evidence.estimate import NAN, fixed, groups_of, member_column
-from archab.evidence.linear import fit_of
+from archab.evidence.estimate import NAN, Figures, fixed, groups_of, member_column
+from archab.evidence.fields import Fit, Member, Side
 from archab.evidence.notes import Note
-from archab.evidence.outcome import Member, Rule
-from archab.evidence.words import called, listed
+from archab.evidence.rule import Rule
+from archab.evidence.words import called, errors, listed
 from archab.results import CONTROLS
 
 HALF, FEWEST = 0.5, 2
+BEATS = 0.99  # of the linear fit's error: what is nearer to it is the same fit, found by descent
 
 
 def at_a_glance(design: Design) -> dict[str, float]:
     """The figures of a design of one member that need no test, by the names under which they are logged."""
     values, is_a = member_column(design.values, design.is_a, 0)
-    [member], [(size_a, size_b)] = design.members, _sizes(design)
+    [member], [sizes] = design.members, _sizes(design)
     theta = float(values.mean() if is_a is None else values[is_a].mean() - values[~is_a].mean())
     lost = design.students.groupby("side")["diverged"].sum()
-    figures = {"a/measure": size_a, "b/measure": size_b, "member/gmr": math.exp(theta)}
+    figures = {"a/measure": sizes["a"], "b/measure": sizes["b"], "member/gmr": math.exp(theta)}
     for side in ("a", "b"):
         figures[f"{side}/nmse"] = float(np.exp(_block_scores(design.students, member, side).mean()))
         figures[f"{side}/diverged"] = float(lost[side])
@@ -37,63 +38,74 @@ def at_a_glance(design: Design) -> dict[str, float]:
 
 def describe(design: Design, gate: float, rule: Rule, control: pd.DataFrame | None = None) -> tuple[Member, ...]:
     """One `Member` each, p_holm = max(gate, Holm over members), with the pooled p as the gate."""
-    alpha = rule.alpha
-    figures = [fixed(*member_column(design.values, design.is_a, j), alpha) for j in range(len(design.members))]
-    adjusted = np.maximum(gate, st.holm([f.p for f in figures]))
-    sizes = _sizes(design)
-    lost = design.students.groupby(["member", "side"])["diverged"].sum()
-    reached = _controls(design, control, alpha)
-    linear = {member: fit_of(design, member) for member in design.members}
+    columns = [member_column(design.values, design.is_a, j) for j in range(len(design.members))]
+    figures = [fixed(*column, rule.alpha, rule.margin) for column in columns]
+    adjusted = np.maximum(gate, st.holm([f.p_value for f in figures])).tolist()
+    reached = _controls(design, control, rule.alpha)
     enough = sum(found.targets for found in reached.values()) >= CONTROLS
-    described = []
-    for member, f, p_holm, (size_a, size_b) in zip(design.members, figures, adjusted, sizes, strict=True):
-        low, high = st.t_interval(f.estimate, alpha)
-        scores = {side: _block_scores(design.students, member, side) for side in ("a", "b")}
+
+    def described(member: int, figures: Figures, p_holm: float, sizes: dict[str, float]) -> Member:
+        a, b = (_side(design.students, member, side, sizes[side]) for side in ("a", "b"))
         own = reached.get(member, _Control(0, NAN, NAN))
-        described.append(
-            Member(
-                member=member,
-                blocks=f.blocks,
-                theta=f.estimate.theta,
-                gmr=math.exp(f.estimate.theta),
-                ci_low=float(np.exp(low)),
-                ci_high=float(np.exp(high)),
-                p_value=f.p,
-                p_holm=float(p_holm),
-                p_equivalence=st.equivalence_p(f.estimate, rule.margin),
-                prob_a_better=f.share,
-                lower=f.lower,
-                typical_a=float(np.exp(scores["a"].mean())),
-                typical_b=float(np.exp(scores["b"].mean())),
-                iqm_a=math.exp(st.iqm(scores["a"])),
-                iqm_b=math.exp(st.iqm(scores["b"])),
-                best_of_a=_best_of(design.students, member, "a"),
-                best_of_b=_best_of(design.students, member, "b"),
-                size_a=size_a,
-                size_b=size_b,
-                size_ratio=size_b / size_a,
-                diverged_a=int(lost[member, "a"]),
-                diverged_b=int(lost[member, "b"]),
-                control=own.error,
-                limited_by_training=enough and own.low > HALF,
-                linear=linear[member].error,
-                below_linear=linear[member].beaten is False,
-            )
-        )
-    return tuple(described)
+        return Member(member, figures, p_holm, a, b, own.error, enough and own.low > HALF, fit_of(design, member))
+
+    return tuple(map(described, design.members, figures, adjusted, _sizes(design)))
 
 
-def size_ratios(design: Design) -> tuple[float, ...] | None:
-    """B's measure over A's, a number per member; None where the rows carry no measure."""
-    ratios = tuple(b / a for a, b in _sizes(design))
-    return None if all(map(math.isnan, ratios)) else ratios
+def _side(students: pd.DataFrame, member: int, side: str, size: float) -> Side:
+    own = students[(students["member"] == member) & (students["side"] == side)]
+    scores = _block_scores(students, member, side)
+    return Side(
+        typical=float(np.exp(scores.mean())),
+        iqm=math.exp(st.iqm(scores)),
+        best_of=_best_of(own),
+        size=size,
+        diverged=int(own["diverged"].sum()),
+    )
 
 
-def _sizes(design: Design) -> list[tuple[float, float]]:
+def _sizes(design: Design) -> list[dict[str, float]]:
+    """The measure of both sides, by side, a member each."""
     if "measure" not in design.students:
-        return [(NAN, NAN)] * len(design.members)
+        return [{"a": NAN, "b": NAN}] * len(design.members)
     sizes = design.students.groupby(["member", "side"])["measure"].median().unstack().reindex(list(design.members))
-    return [(float(a), float(b)) for a, b in sizes[["a", "b"]].itertuples(index=False)]
+    return [{"a": float(a), "b": float(b)} for a, b in sizes[["a", "b"]].itertuples(index=False)]
+
+
+def fit_of(design: Design, member: int) -> Fit:
+    """The linear fit of a member; each side is compared on the targets that it learnt."""
+    if "linear" not in design.students:
+        return Fit(NAN, None)
+    own = design.students[(design.students["member"] == member) & design.students["linear"].notna()]
+    if own["side"].nunique() < 2:
+        return Fit(NAN, None)
+    both = own.assign(fit=st.score(own["linear"], design.floor))
+    scores = both.groupby(["side", "seed", "target"], observed=True)[["y", "fit"]]
+    typical = scores.mean().groupby("side", observed=True).mean()
+    targets = own.drop_duplicates(["seed", "target"])
+    beaten = (typical["y"] < typical["fit"] + math.log(BEATS)).any()
+    return Fit(math.exp(float(st.score(targets["linear"], design.floor).mean())), bool(beaten))
+
+
+def unbeaten(members: Sequence[Member], member_names: Sequence[str]) -> str:
+    """At which members neither side beats the linear fit, as " at rank 1"; empty where these are all or none."""
+    held = [called(m.member, member_names) for m in members if m.below_linear]
+    return f" at {listed(held)}" if 0 < len(held) < len(members) else ""
+
+
+def below_linear(
+    members: Sequence[Member], names: tuple[str, str], member_names: Sequence[str], longer: str
+) -> list[Note]:
+    """What is said where neither side beats the linear fit; `longer` are the overrides that double the epochs."""
+    held = [m for m in members if m.below_linear]
+    if not held:
+        return []
+    found = ([m.a.typical for m in held], [m.b.typical for m in held], [m.linear for m in held])
+    typical = [f"{name} {errors(own)}" for name, own in zip((*names, "the fit"), found, strict=True)]
+    at = unbeaten(members, member_names)
+    said = f"Neither side beats a linear fit of the inputs{at} (typical errors: {', '.join(typical)})"
+    remedy = "train longer (routine.epochs, routine.lr), or on more samples"
+    return [Note("linear fit", f"{said}: {remedy}.", longer)]
 
 
 def limited(members: Sequence[Member], control_name: str, member_names: Sequence[str]) -> list[Note]:
@@ -101,8 +113,8 @@ def limited(members: Sequence[Member], control_name: str, member_names: Sequence
     held = [m for m in members if m.limited_by_training]
     if not held:
         return []
-    errors = sorted({f"{m.control:.2g}" for m in held}, key=float)
-    reached = errors[0] if len(errors) == 1 else f"{errors[0]} to {errors[-1]}"
+    found = sorted({f"{m.control:.2g}" for m in held}, key=float)
+    reached = found[0] if len(found) == 1 else f"{found[0]} to {found[-1]}"
     where = listed([called(m.member, member_names) for m in held])
     control = f"the control ({control_name}) reaches only {reached} on the same targets"
     return [Note("limited by training", f"Limited by training, not by size: {control} ({where}).")]
@@ -113,14 +125,13 @@ def _block_scores(students: pd.DataFrame, member: int, side: str) -> st.Array:
     return own.groupby(["seed", "target"])["y"].mean().to_numpy(dtype=float)
 
 
-def _best_of(students: pd.DataFrame, member: int, side: str) -> tuple[float, ...] | None:
+def _best_of(own: pd.DataFrame) -> tuple[float, ...] | None:
     """Expected best of 1, 2, … restarts: geometric mean over blocks, as far as every block has restarts."""
-    own = students[(students["member"] == member) & (students["side"] == side)]
     if own.groupby(["seed", "target"]).size().min() < FEWEST:
         return None
     blocks = [np.exp(y.to_numpy(dtype=float)) for _, y in own.groupby(["seed", "target"])["y"]]
-    most = min(errors.size for errors in blocks)
-    return tuple(np.exp(np.mean([np.log(st.expected_best(errors)[:most]) for errors in blocks], axis=0)).tolist())
+    most = min(block.size for block in blocks)
+    return tuple(np.exp(np.mean([np.log(st.expected_best(block)[:most]) for block in blocks], axis=0)).tolist())
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ import shlex
 from archab.evidence import words as words
 from archab.evidence.design import Design
 from archab.evidence.e_process import Forecast
-from archab.evidence.estimate import Fixed
-from archab.evidence.outcome import MoreTargets, Verdict
+from archab.evidence.estimate import Figures
+from archab.evidence.fields import MoreTargets, Verdict
 from archab.evidence.power import more_blocks
 
 
-def more_targets(design: Design, whole: Fixed, alpha: float) -> MoreTargets:
+def more_targets(design: Design, whole: Figures, alpha: float) -> MoreTargets:
     """Further targets a member with which a fixed test finds the observed effect, at 80 and 90% power."""
     needed = [more_blocks(whole.estimate, whole.per_member, power, alpha) for power in (0.8, 0.9)]
     return MoreTargets(*(None if n is None else n * targets_a_block(design) for n in needed))
@@ -30,7 +30,7 @@ def next_step(verdict: Verdict, ahead: Forecast, have_need: tuple[int, int], com
         again = f", or run it again: {command} 'seed={seeds}'" if command else "."
         return f"Rounds wait for a seed that has not finished; let it finish{again}"
     have, need = have_need
-    planned = verdict.settings.planned or 0
+    planned = verdict.settings.rounds
     rounds: int | None = None
     why = ""
     if have < need:

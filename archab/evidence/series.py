@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from archab.evidence.outcome import Verdict
+from archab.evidence.fields import Verdict
 
 MOST_POINTS = 200
 

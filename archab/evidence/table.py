@@ -22,7 +22,7 @@ def students(rows: pd.DataFrame, floor: float = FLOOR) -> pd.DataFrame:
         floor: smaller errors count as this one.
 
     Returns:
-        A new table of those columns, with `nmse` NaN where the student diverged and, new, `diverged`, `capped` (scored
+        A new table of those columns, with `nmse` NaN where the student diverged and, new, `diverged`, `clipped` (scored
         at NMSE 1, diverged ones included), `floored` (below the floor) and the score `y`.
 
     Raises:
@@ -58,7 +58,7 @@ def students(rows: pd.DataFrame, floor: float = FLOOR) -> pd.DataFrame:
     _refuse_one_side(table)
     _refuse_duplicates(table)
     table["diverged"] = table["nmse"].isna()
-    table["capped"] = table["diverged"] | (table["nmse"] >= 1)
+    table["clipped"] = table["diverged"] | (table["nmse"] >= 1)
     table["floored"] = table["nmse"] < floor
     table["y"] = score(table["nmse"], floor)
     key = [name for name in ("seed", "draw", "member", "source", "target", "side", "restart") if name in table]

@@ -9,20 +9,20 @@ import pandas as pd
 
 from archab.errors import ArchabError
 from archab.evidence import e_process as sequential
-from archab.evidence import equivalence, floored, headline, linear, statistics
+from archab.evidence import equivalence, floored, sentences, statistics
+from archab.evidence import words as words
 from archab.evidence.curves import checked, training_notes
 from archab.evidence.design import Design, arrange
-from archab.evidence.estimate import NAN, Fixed, estimate_of, fixed, member_column, ratio_interval
-from archab.evidence.members import describe, limited, size_ratios
+from archab.evidence.estimate import estimate_of, fixed, member_column, ratio_interval
+from archab.evidence.fields import Counts, Decision, Evidence, Ratio, Status, Verdict
+from archab.evidence.members import below_linear, describe, limited, unbeaten
 from archab.evidence.next_step import more_targets, next_step, train_longer
 from archab.evidence.notes import Note, noted
-from archab.evidence.outcome import Counts, Decision, Member, Ratio, Rule, RuleName, Status, Verdict
+from archab.evidence.rule import FEWEST_BLOCKS, Rule, RuleName
 from archab.evidence.statistics import FLOOR
 from archab.evidence.study import Study
-from archab.evidence.words import listed, p_is, percent, span
 
-FEWEST_BLOCKS = 6
-MOST_CAPPED = 0.2
+MOST_CLIPPED = 0.2
 
 
 def judge(
@@ -79,7 +79,7 @@ def judge(
             f"judge({rows!r}): a table of students (a pandas DataFrame) or a Study is needed; a file is read by "
             "pandas.read_csv or read_parquet, or judged by archab-compare --table FILE"
         )
-    settings = checked_rule(rule, alpha, margin, planned, floor)
+    settings = Rule(rule, alpha, margin, planned, floor)
     study = (rows if isinstance(rows, Study) else Study.of(rows)).with_(
         notes,
         names=names,
@@ -94,89 +94,51 @@ def judge(
     return decide(assess(study, settings), command=study.command)
 
 
-def checked_rule(rule: RuleName, alpha: float, margin: float, planned: int | None, floor: float = FLOOR) -> Rule:
-    """The settings as a `Rule`.
-
-    Raises:
-        ArchabError: naming the setting that makes no sense.
-    """
-    if rule not in ("anytime", "fixed", "hybrid"):
-        raise ArchabError(f"rule={rule}: no such rule. There are: anytime, fixed, hybrid")
-    if not 1e-9 <= alpha < 0.5:
-        raise ArchabError(f"alpha={alpha:g}: an error rate from 1e-9 to below 0.5 is needed, such as 0.05")
-    if not 1 < margin < math.inf:
-        raise ArchabError(f"margin={margin:g}: a ratio above 1 is needed; 1.10 calls a difference of 10% important")
-    if rule == "hybrid" and planned is None:
-        raise ArchabError("rule=hybrid: the planned number of rounds is needed, such as planned=40")
-    if planned is not None and planned < FEWEST_BLOCKS:
-        raise ArchabError(f"planned={planned}: at least {FEWEST_BLOCKS} rounds are needed")
-    if not 0 < floor < 1:
-        raise ArchabError(f"floor={floor:g}: an error between 0 and 1 is needed, such as 1e-12")
-    return Rule(rule, alpha, margin, planned, floor)
-
-
 def assess(study: Study, settings: Rule) -> Verdict:
     """Every figure of a verdict that does not depend on the other configurations of its family; not yet decided."""
     design, names = arrange(study.rows, study.order, study.holes, settings.floor), study.names
     if names[0] == names[1]:
         names = (f"{names[0]} (A)", f"{names[1]} (B)")
-    whole = fixed(design.values, design.is_a, settings.alpha)
+    alpha, students = settings.alpha, design.students
+    whole = fixed(design.values, design.is_a, alpha, settings.margin)
+    members = describe(design, whole.p_value, settings, study.control)
     log_e = sequential.log_e_path(design.rounds)
-    p_anytime = sequential.anytime_p(log_e)
-    p_rule = {"anytime": p_anytime, "fixed": whole.p}.get(settings.name, NAN)
-    if settings.name == "hybrid" and settings.planned:
-        p_rule = sequential.hybrid_p(design.rounds, settings.planned)
-    members = describe(design, whole.p, settings, study.control)
-    students = design.students
-    single = ratio_interval(*statistics.t_interval(whole.estimate, settings.alpha))
-    anytime = ratio_interval(*sequential.anytime_interval(design.rounds, settings.alpha))
-    interval = {"anytime": anytime, "fixed": single}.get(settings.name, (NAN, NAN))
-    if settings.name == "hybrid" and settings.planned:
-        interval = ratio_interval(*sequential.hybrid_interval(design.rounds, settings.planned, settings.alpha))
+    evidence = Evidence(
+        tuple(log_e.tolist()),
+        sequential.anytime_p(log_e),
+        sequential.crossing(log_e, alpha),
+        *ratio_interval(*sequential.anytime_interval(design.rounds, alpha)),
+    )
+    p, interval = evidence.p_anytime, (evidence.low, evidence.high)
+    if settings.name == "fixed":
+        p, interval = whole.p_value, (whole.ci_low, whole.ci_high)
+    elif settings.name == "hybrid":
+        p = sequential.hybrid_p(design.rounds, settings.rounds)
+        interval = ratio_interval(*sequential.hybrid_interval(design.rounds, settings.rounds, alpha))
     verdict = Verdict(
-        verdict="undecided",
-        status="",
-        rule=settings.name,
-        design="unpaired" if design.kind == "unpaired" else "paired",
-        blocks=whole.blocks,
-        theta=whole.estimate.theta,
-        gmr=math.exp(whole.estimate.theta),
+        settings=settings,
+        data=design,
+        whole=whole,
+        members=members,
+        evidence=evidence,
+        p_rule=p,
+        p_adjusted=p,
         interval_low=interval[0],
         interval_high=interval[1],
-        ci_low=single[0],
-        ci_high=single[1],
-        anytime_low=anytime[0],
-        anytime_high=anytime[1],
-        p_value=whole.p,
-        p_adjusted=p_rule,
-        p_rule=p_rule,
-        p_wilcoxon=whole.p_wilcoxon,
-        p_brunnermunzel=whole.p_brunnermunzel,
-        p_equivalence=_equivalence_p(whole, members, settings),
-        p_anytime=p_anytime,
-        log_e=tuple(log_e.tolist()),
-        stop_at=sequential.crossing(log_e, settings.alpha),
-        prob_a_better=whole.share,
-        prob_low=whole.share_low,
-        prob_high=whole.share_high,
-        diverged=_counts(students, students["diverged"]),
-        capped=_counts(students, students["capped"]),
         students=_counts(students, students["y"].notna()),
-        size_ratio=size_ratios(design),
-        members=members,
-        home_advantage=_home_advantage(design, settings.alpha),
-        more_targets=more_targets(design, whole, settings.alpha),
+        diverged=_counts(students, students["diverged"]),
+        capped=_counts(students, students["clipped"]),
+        home_advantage=_home_advantage(design, alpha),
+        more_targets=more_targets(design, whole, alpha),
+        names=names,
+        member_names=tuple(study.member_names),
         notes=(
-            *_notes(design, whole, settings),
-            *floored.notes(design, whole.estimate.theta, settings.margin, names),
-            *linear.note(members, names, study.member_names, study.longer),
+            *_notes(design, settings),
+            *floored.notes(design, whole.theta, settings.margin, names),
+            *below_linear(members, names, study.member_names, study.longer),
             *limited(members, study.control_name, study.member_names),
             *_said(study, names, settings.margin),
         ),
-        settings=settings,
-        names=names,
-        member_names=tuple(study.member_names),
-        data=design,
     )
     return replace(verdict, notes=(*verdict.notes, *_disagreement_note(verdict)))
 
@@ -204,19 +166,18 @@ def decide(verdict: Verdict, *, p_adjusted: float | None = None, family: int = 1
     decided = replace(decided, notes=(*decided.notes, *_faded_note(decided)))
     if decision != "undecided" or status == "below_linear":
         return replace(decided, next_step=train_longer(decided, command))
-    ahead = sequential.forecast(verdict.data.rounds, verdict.settings.alpha / family)
+    ahead = sequential.forecast(verdict.data.rounds, verdict.alpha / family)
     # Students that would go on learning make another configuration: further targets of this one would not answer it.
     step = train_longer(decided, command) or next_step(verdict, ahead, fewest(verdict), command)
-    return replace(decided, forecast=ahead, next_step=step)
+    return replace(decided, evidence=replace(decided.evidence, forecast=ahead), next_step=step)
 
 
 def fewest(verdict: Verdict) -> tuple[int, int]:
     """How many there are of what the rule counts (rounds, else blocks), and how few it can work with."""
-    design, alpha = verdict.data, verdict.settings.alpha
+    design, alpha = verdict.data, verdict.alpha
     if verdict.rule == "anytime":
         return len(verdict.log_e), max(FEWEST_BLOCKS, sequential.fewest_rounds(alpha))
-    sides = [len(design.values)] if design.is_a is None else [int(design.is_a.sum()), int((~design.is_a).sum())]
-    return min(sides), max(FEWEST_BLOCKS, math.ceil(1 - math.log2(alpha)))
+    return min(map(len, design.sides(design.values))), max(FEWEST_BLOCKS, math.ceil(1 - math.log2(alpha)))
 
 
 def _decision(verdict: Verdict, p: float, family: int) -> tuple[Decision, Status, str]:
@@ -226,7 +187,7 @@ def _decision(verdict: Verdict, p: float, family: int) -> tuple[Decision, Status
         each = " a member" if verdict.rule == "anytime" and len(verdict.members) > 1 else ""
         return "undecided", "too_few", f"Too few {pairs}{each} for any verdict: {have} of at least {need}."
     # A hair more, since E = 1/alpha to rounding is a crossing.
-    if p <= verdict.settings.alpha * (1 + 1e-12):
+    if p <= verdict.alpha * (1 + 1e-12):
         better = _direction(verdict)
         if better * verdict.theta > 0:
             return ("a_better" if better < 0 else "b_better"), "", ""
@@ -239,8 +200,8 @@ def _decision(verdict: Verdict, p: float, family: int) -> tuple[Decision, Status
         return "undecided", "members_disagree", f"Undecided: members disagree. {where}."
     if not within.pooled:
         return "undecided", "", ""
-    beyond = headline.places(verdict, tuple(i for i, inside in enumerate(within.members) if not inside))
-    together = f"all members together are within {verdict.margin_percent}, not yet so {beyond}"
+    beyond = sentences.places(verdict, tuple(i for i, inside in enumerate(within.members) if not inside))
+    together = f"all members together are within {words.margin(verdict.margin)}, not yet so {beyond}"
     return "undecided", "members_open", f"Undecided: {together}."
 
 
@@ -249,8 +210,8 @@ def _direction(verdict: Verdict) -> int:
     design, settings = verdict.data, verdict.settings
     if settings.name == "fixed":
         return -1 if verdict.theta < 0 else 1
-    if settings.name == "hybrid" and settings.planned:
-        return sequential.hybrid_direction(design.rounds, settings.planned, settings.alpha)
+    if settings.name == "hybrid":
+        return sequential.hybrid_direction(design.rounds, settings.rounds, settings.alpha)
     return sequential.direction(design.rounds, verdict.stop_at or len(design.rounds))
 
 
@@ -259,9 +220,9 @@ def _within_margin(verdict: Verdict, family: int) -> equivalence.Within:
     alpha = settings.alpha / family
     if settings.name == "anytime":
         return equivalence.anytime(design.member_rounds, settings.margin, alpha)
-    if settings.name == "hybrid" and settings.planned:
-        planned = design.member_rounds[: settings.planned]
-        if len(planned) < settings.planned:
+    if settings.name == "hybrid":
+        planned = design.member_rounds[: settings.rounds]
+        if len(planned) < settings.rounds:
             return equivalence.Within(False, tuple(False for _ in verdict.members))
         return equivalence.of_rounds(planned, settings.margin, alpha)
     members = [estimate_of(*member_column(design.values, design.is_a, j)) for j in range(len(design.members))]
@@ -272,18 +233,17 @@ def _refusal(verdict: Verdict) -> tuple[Status, str]:
     """Why two sides that look alike are not called equivalent; empty where they are."""
     design = verdict.data
     shares = (verdict.capped.a / verdict.students.a, verdict.capped.b / verdict.students.b)
-    if max(shares) > MOST_CAPPED:
+    if max(shares) > MOST_CLIPPED:
         worse = shares.index(max(shares))
-        learnt = f"{percent(shares[worse], MOST_CAPPED)} of {verdict.names[worse]}'s students learnt nothing"
+        learnt = f"{words.percent(shares[worse], MOST_CLIPPED)} of {verdict.names[worse]}'s students learnt nothing"
         return "learnt_nothing", f"Undecided: {learnt}, and two untrained sides are not equal."
-    sides = [design.capped] if design.is_a is None else [design.capped[design.is_a], design.capped[~design.is_a]]
-    if (uncapped := min(int((~side).sum()) for side in sides)) < FEWEST_BLOCKS:
-        learnt = f"something was learnt on {uncapped} targets, and at least {FEWEST_BLOCKS} are needed"
+    if (below := min(int((~side).sum()) for side in design.sides(design.clipped))) < FEWEST_BLOCKS:
+        learnt = f"something was learnt on {below} targets, and at least {FEWEST_BLOCKS} are needed"
         return "few_learnt", f"Undecided: {learnt}."
     if _nothing_measured(design):
         return "nothing_measured", "Undecided: all differences are equal, so nothing was measured."
     if any(m.below_linear for m in verdict.members):
-        where = linear.unbeaten(verdict.members, verdict.member_names)
+        where = unbeaten(verdict.members, verdict.member_names)
         return (
             "below_linear",
             f"Undecided: neither side beats a linear fit{where}, and what was not learnt is not equal.",
@@ -293,8 +253,7 @@ def _refusal(verdict: Verdict) -> tuple[Status, str]:
 
 def _nothing_measured(design: Design) -> bool:
     """Whether all differences (unpaired: all scores of a side) are equal."""
-    sides = [design.values] if design.is_a is None else [design.values[design.is_a], design.values[~design.is_a]]
-    return all(np.nanmax(side) - np.nanmin(side) <= 1e-12 for side in sides)
+    return all(np.nanmax(side) - np.nanmin(side) <= 1e-12 for side in design.sides(design.values))
 
 
 def _disagreement(verdict: Verdict) -> tuple[Status, str]:
@@ -309,7 +268,7 @@ def _opposite(verdict: Verdict) -> str:
     if not all(own):
         return ""
     lower = "is better" if verdict.design == "paired" else "has the lower error"
-    return f"{verdict.names[0]} {lower} at {listed(own[0])}, {verdict.names[1]} at {listed(own[1])}"
+    return f"{verdict.names[0]} {lower} at {words.listed(own[0])}, {verdict.names[1]} at {words.listed(own[1])}"
 
 
 def _disagreement_note(verdict: Verdict) -> list[Note]:
@@ -320,15 +279,10 @@ def _disagreement_note(verdict: Verdict) -> list[Note]:
 def _faded_note(verdict: Verdict) -> list[Note]:
     if not verdict.faded:
         return []
-    single = f"{p_is(verdict.p_value, verdict.settings.alpha)}, {span(verdict.ci_low, verdict.ci_high, verdict.names)}"
+    range_ = words.span(verdict.ci_low, verdict.ci_high, verdict.names)
+    single = f"{words.p_is(verdict.p_value, verdict.alpha)}, {range_}"
     stopped = f"The rule allowed to stop at round {verdict.decided_at:,}, and its error rate is that of stopping there"
     return [Note("faded", f"{stopped}. What came after does not bear it out: a single look at all gives {single}.")]
-
-
-def _equivalence_p(whole: Fixed, members: Sequence[Member], settings: Rule) -> float:
-    """The largest p of all members together and of each, which are all to be within the margin."""
-    each = [statistics.equivalence_p(whole.estimate, settings.margin), *(m.p_equivalence for m in members)]
-    return float(np.max(each))
 
 
 def _home_advantage(design: Design, alpha: float) -> Ratio | None:
@@ -342,7 +296,7 @@ def _counts(students: pd.DataFrame, which: pd.Series) -> Counts:
     return Counts(*(int((which & (students["side"] == side)).sum()) for side in ("a", "b")))
 
 
-def _notes(design: Design, whole: Fixed, settings: Rule) -> list[Note]:
+def _notes(design: Design, settings: Rule) -> list[Note]:
     notes = [
         Note(
             "limit",
@@ -355,7 +309,7 @@ def _notes(design: Design, whole: Fixed, settings: Rule) -> list[Note]:
         notes.append(Note("direct", "Skill and the target's difficulty are confounded: no target has both sides."))
     else:
         notes.insert(0, Note("null", "Tested is whether A and B are exchangeable given the target."))
-    if whole.blocks > statistics.LARGEST_PERMUTED:
+    if len(design.values) > statistics.LARGEST_PERMUTED:
         text = "Above 2,000 blocks the t test stands in for the permutation test, its limit."
         notes.append(Note("design", text))
     if settings.planned and settings.name != "hybrid":

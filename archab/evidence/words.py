@@ -41,6 +41,21 @@ def _same_side(shown: float, value: float, bar: float) -> bool:
     return shown < bar if value < bar else shown > bar
 
 
+def margin(ratio: float) -> str:
+    """A margin as the share that it allows: 1.10 is "10%"."""
+    return f"{100 * (ratio - 1):.3g}%"
+
+
+def margin_share(ratio: float) -> float:
+    """By what share an error is lower at a margin, the bar of `percent`: 1.10 is .0909."""
+    return 1 - 1 / ratio
+
+
+def level(alpha: float) -> str:
+    """The level of an interval: .05 is "95%"."""
+    return f"{100 * (1 - alpha):g}%"
+
+
 def signed(ratio: float) -> str:
     """A ratio as a change for tables: "−21%", "+26%", "0%"; a dash where there is none."""
     if not math.isfinite(ratio):
@@ -51,11 +66,20 @@ def signed(ratio: float) -> str:
 
 def span(low: float, high: float, names: tuple[str, str], bar: float = math.nan) -> str:
     """An interval for the ratio of A's to B's error: "12% to 28% lower", or from one side's gain to the other's."""
+    if low < 1 < high:
+        return f"from {names[0]} {percent(1 - low, bar)} lower to {names[1]} {percent(1 - 1 / high, bar)} lower"
+    return f"{between(low, high, bar)} lower"
+
+
+def between(low: float, high: float, bar: float = math.nan) -> str:
+    """The same for tables: "12% to 28%" of the lower side, "A 3% to B 5%", or that there is none."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return "no interval"
     if high <= 1:
-        return f"{percent(1 - high, bar)} to {percent(1 - low, bar)} lower"
+        return f"{percent(1 - high, bar)} to {percent(1 - low, bar)}"
     if low >= 1:
-        return f"{percent(1 - 1 / low, bar)} to {percent(1 - 1 / high, bar)} lower"
-    return f"from {names[0]} {percent(1 - low, bar)} lower to {names[1]} {percent(1 - 1 / high, bar)} lower"
+        return f"{percent(1 - 1 / low, bar)} to {percent(1 - 1 / high, bar)}"
+    return f"A {percent(1 - low, bar)} to B {percent(1 - 1 / high, bar)}"
 
 
 def factor(value: float) -> str:

@@ -13,7 +13,7 @@ import yaml
 
 from archab import __version__
 from archab.evidence import words as words
-from archab.evidence.outcome import Verdict
+from archab.evidence.fields import Verdict
 from archab.review.context import Context
 from archab.review.functions import Functions, typical
 from archab.store.history import Recorded, again

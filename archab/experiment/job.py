@@ -19,7 +19,7 @@ from archab.store.uri import hidden
 
 if TYPE_CHECKING:  # what imports torch, which a run that has finished before has no need of
     from archab.comparison.comparison import Comparison
-    from archab.evidence.outcome import Verdict
+    from archab.evidence.fields import Verdict
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from archab.comparison.parallel import trained, why_alone, workers
 from archab.comparison.plan import Part
 from archab.comparison.study import notes_of, study_of
 from archab.evidence.design import arrange
+from archab.evidence.fields import Verdict
 from archab.evidence.members import at_a_glance
-from archab.evidence.outcome import Verdict
 from archab.evidence.series import by_round
 from archab.evidence.verdict import judge
 from archab.experiment.build import comparison as built

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from archab.evidence.outcome import Verdict
+from archab.evidence.fields import Verdict
 from archab.evidence.series import by_round
 from archab.review.markdown import described
 from archab.runs.labels import cut

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from archab.errors import ArchabError
-from archab.evidence.outcome import Verdict
+from archab.evidence.fields import Verdict
 from archab.review import report as page
 from archab.review.context import Context
 from archab.review.figures import hero as picture

@@ -1,56 +1,18 @@
-"""A verdict in the few words of a title, a label or a caption: who is lower and by how much, and what was counted."""
+"""A verdict in the few words of a label or a caption: what was counted, and what of it may be shown as found."""
 
 import math
 from dataclasses import dataclass
 
-from archab.evidence import words as words
-from archab.evidence.headline import title as finding
-from archab.evidence.headline import word
-from archab.evidence.outcome import Verdict
-from archab.evidence.words import effect
+import numpy as np
 
-__all__ = [
-    "SCORED",
-    "better",
-    "between",
-    "decided",
-    "effect",
-    "finding",
-    "level",
-    "measured",
-    "replicate",
-    "replicates",
-    "word",
-]
+from archab.evidence.fields import Verdict
+from archab.evidence.sentences import Better, better
+from archab.evidence.statistics import Array
 
 SCORED = (
     "error: held out, a target at most 1 (a constant), geometric mean. Intervals and p: of a single look (Holm), "
     "but for all together the interval of the rule"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Better:
-    """The side that a verdict names.
-
-    Attributes:
-        side: `a` or `b`.
-        name, other: what it and the other side are called.
-        ratio: its typical error over the other's, below 1.
-    """
-
-    side: str
-    name: str
-    other: str
-    ratio: float
-
-
-def better(verdict: Verdict) -> Better | None:
-    """Who is better, None where the verdict names no side."""
-    a, b = verdict.names
-    if verdict.verdict == "a_better":
-        return Better("a", a, b, verdict.gmr)
-    return Better("b", b, a, 1 / verdict.gmr) if verdict.verdict == "b_better" else None
 
 
 def measured(verdict: Verdict) -> bool:
@@ -63,20 +25,43 @@ def fitted(verdict: Verdict) -> bool:
     return any(math.isfinite(m.linear) for m in verdict.members)
 
 
-def between(low: float, high: float) -> str:
-    """An interval of that ratio: "12% to 28%" of the lower side, or from one side's gain to the other's."""
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return "no interval"
-    if high <= 1:
-        return f"{words.percent(1 - high)} to {words.percent(1 - low)}"
-    if low >= 1:
-        return f"{words.percent(1 - 1 / low)} to {words.percent(1 - 1 / high)}"
-    return f"A {words.percent(1 - low)} to B {words.percent(1 - 1 / high)}"
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What is shown of all members together, or of one.
+
+    Attributes:
+        gmr: ratio of A's to B's error.
+        low, high: its interval, of all together that of the rule.
+        side: the lower one, `a` or `b`; empty where that is not decided.
+    """
+
+    name: str
+    gmr: float
+    low: float
+    high: float
+    side: str
 
 
-def level(verdict: Verdict) -> str:
-    """The level of the intervals: "95%"."""
-    return f"{100 * (1 - verdict.settings.alpha):g}%"
+def effects(verdict: Verdict) -> list[Effect]:
+    """That of all members together, and one a member."""
+    found = better(verdict)
+    own = []
+    for m in verdict.members:
+        side = "" if not decided(verdict, m.p_holm) else "a" if m.gmr < 1 else "b"
+        own.append(Effect(verdict.member_name(m.member), m.gmr, m.ci_low, m.ci_high, side))
+    return [Effect("all", verdict.gmr, *verdict.interval(), found.side if found else ""), *own]
+
+
+def differences(verdict: Verdict) -> Array:
+    """Logs of A's over B's error, shape (n,): of blocks, ties are 0; of rounds where no block has both sides."""
+    design = verdict.data
+    return np.nanmean(design.values, axis=1) if design.is_a is None else design.rounds
+
+
+def counts(verdict: Verdict) -> tuple[int, int, int] | None:
+    """On how many blocks A is lower, B is, and neither; None where no block has both sides."""
+    d = differences(verdict)
+    return None if verdict.data.is_a is not None else (int((d < 0).sum()), int((d > 0).sum()), int((d == 0).sum()))
 
 
 def replicates(verdict: Verdict) -> str:
@@ -97,7 +82,7 @@ def replicate(verdict: Verdict) -> str:
 
 def decided(verdict: Verdict, p_holm: float) -> bool:
     """Whether a member on its own differs: behind the pooled gate, and its p after Holm passes."""
-    return measured(verdict) and p_holm <= verdict.settings.alpha
+    return measured(verdict) and p_holm <= verdict.alpha
 
 
 def caveat_line(verdict: Verdict) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from archab.evidence.outcome import Verdict
+from archab.evidence.fields import Verdict
 from archab.evidence.statistics import Array
 
 

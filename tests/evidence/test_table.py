@@ -79,7 +79,7 @@ def test_nan_infinity_and_an_empty_cell_are_diverged_students_and_a_huge_error_i
     cells = ["nan", "inf", "", "1e9", "0.5", None, "NaN", "Infinity"]
     table = students(paired_rows({0: [(-1.0, -1.0)] * 4}).assign(nmse=cells))
     assert table["diverged"].tolist() == [True, True, True, False, False, True, True, True]
-    assert table["capped"].tolist() == [True, True, True, True, False, True, True, True]
+    assert table["clipped"].tolist() == [True, True, True, True, False, True, True, True]
     np.testing.assert_allclose(table["y"], [0, 0, 0, 0, np.log(0.5), 0, 0, 0])
 
 

@@ -15,12 +15,14 @@ from statsmodels.stats.power import TTestIndPower, TTestPower
 from tables import crossed_rows, paired_rows, random_rows, swapped, unpaired_rows
 
 from archab.errors import ArchabError
+from archab.evidence import sentences
 from archab.evidence.family import judge_family
 from archab.evidence.notes import Note, kept, restored
+from archab.evidence.sentences import title, word
 from archab.evidence.study import Study
 from archab.evidence.verdict import judge
+from archab.evidence.words import effect
 from archab.review import terminal
-from archab.review.finding import effect, finding, word
 from archab.review.markdown import described
 from archab.review.report.plain import minded
 
@@ -380,7 +382,7 @@ def test_a_direct_verdict_says_what_it_measured_and_never_that_a_side_learns_bet
     v = judge(rows, names=("P", "Q"))
     said = "Q's students on P's targets err 67% less (3 times) than P's on Q's"
     assert (v.verdict, v.sentence()) == ("b_better", f"{said}; this design cannot tell skill from easier targets.")
-    assert finding(v) == "Q's students err 67% less on their targets than P's on theirs"
+    assert title(v) == "Q's students err 67% less on their targets than P's on theirs"
     assert word(v) == "B lower"
     foreign = judge(rows.drop(columns="source"), names=("P", "Q"))
     assert foreign.sentence().startswith("Q's students on their targets err 67% less (3 times) than P's on theirs; ")
@@ -425,13 +427,13 @@ def test_twenty_percent_divergence_makes_the_other_side_better():
 def test_sizes_are_printed_and_named_where_they_differ_by_over_five_percent():
     rows = random_rows(6)
     equal = judge(rows.assign(measure=100.0))
-    assert (equal.size_ratio, equal.size_sentence()) == ((1.0, 1.0), "")
+    assert (equal.size_ratio, sentences.of_size(equal)) == ((1.0, 1.0), "")
     sizes = rows["side"].map({"a": 80, "b": 100}) + 20 * rows["member"] * (rows["side"] == "b")
     larger = judge(rows.assign(measure=sizes), names=("P", "Q"))
     assert larger.size_ratio == (1.25, 1.5)
-    assert larger.size_sentence() == "At unequal size: Q has 1.25 to 1.5 times the size."
+    assert sentences.of_size(larger) == "At unequal size: Q has 1.25 to 1.5 times the size."
     mirrored = judge(swapped(rows.assign(measure=sizes)), names=("Q", "P"))
-    assert mirrored.size_sentence() == larger.size_sentence()
+    assert sentences.of_size(mirrored) == sentences.of_size(larger)
 
 
 def controlled(reached: dict[int, float], spread: float, targets: int):

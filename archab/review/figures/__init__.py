@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import pandas as pd
 
 from archab.evidence import curves as training_curves
-from archab.evidence.outcome import Verdict
+from archab.evidence import sentences
+from archab.evidence.fields import Verdict
 from archab.review.figures import crossed, differences, rounds, share, size, training
 from archab.review.figures.names import IN_TITLES, named
 from archab.review.figures.palette import DARK, LIGHT
 from archab.review.figures.picture import Absent, Picture
-from archab.review.figures.sheet import STYLE
+from archab.review.figures.sheet import save as write
 
 PIXELS = 300  # an inch, of PNG and of what is an image within SVG and PDF
 
@@ -28,11 +28,11 @@ def pictures(verdict: Verdict, unit: str = "", curves: pd.DataFrame | None = Non
         ArchabError: if the table of curves is refused.
     """
     by_size, by_target = size.picture(verdict, unit), differences.picture(verdict)
-    first = [by_size, by_target] if verdict.size_sentence() else [by_target, by_size]
+    first = [by_size, by_target] if sentences.of_size(verdict) else [by_target, by_size]
     evidence = (
         rounds.picture(verdict) if verdict.log_e else Absent("evidence", "Evidence by round", "No round is whole.")
     )
-    own = [crossed.picture(verdict)] if verdict.home_advantage is not None else []
+    own = [crossed.picture(verdict, verdict.home_advantage)] if verdict.home_advantage is not None else []
     return [*own, *first, evidence, training.picture(verdict, training_curves.checked(curves)), share.picture(verdict)]
 
 
@@ -64,10 +64,6 @@ def save(
             figure = picture.figure(palette, bare)
             for suffix in suffixes:
                 file = folder / f"{prefix}{picture.name}{shade}.{suffix}"
-                with mpl.rc_context(STYLE):
-                    figure.savefig(file, dpi=PIXELS, metadata={**_METADATA[suffix], "Title": picture.title})
+                write(figure, file, PIXELS, picture.title)
                 files.append(file)
     return files
-
-
-_METADATA: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}

@@ -3,40 +3,39 @@
 import math
 from functools import partial
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from archab.evidence import sentences
 from archab.evidence import words as words
-from archab.evidence.outcome import Ratio, Verdict
-from archab.review.figures import scales
+from archab.evidence.fields import Ratio, Verdict
+from archab.evidence.words import effect
+from archab.review.figures import drawing, scales
 from archab.review.figures.names import letters, named
 from archab.review.figures.palette import Palette
 from archab.review.figures.picture import Picture
 from archab.review.figures.scores import per_target
 from archab.review.figures.sheet import SMALL, WIDTH, Sheet, inches
-from archab.review.finding import effect, level, measured, outright, replicates
+from archab.review.finding import Effect, measured, outright, replicates
 
 HEIGHT, RIGHT = 1.72, 1.95  # inches
 
 
-def picture(verdict: Verdict) -> Picture:
+def picture(verdict: Verdict, home: Ratio) -> Picture:
     """Student effect and home advantage; of a crossed verdict."""
-    home = verdict.home_advantage
-    assert home is not None
     cells = typical(verdict)
     a, b = verdict.names
     caption = (
-        f"Left: typical error (geometric mean) of both sides on targets of either prior. Right: {_intervals(verdict)}. "
-        f"Shaded: within {verdict.margin_percent}. n = {replicates(verdict)}, one from either prior; a restart is no "
-        f"replicate.{'' if _room_for_names(verdict) else letters(verdict)}"
+        f"Left: typical error (geometric mean) of both sides on targets of either prior. Right: "
+        f"{_intervals(verdict, home)}. Shaded: within {words.margin(verdict.margin)}. n = {replicates(verdict)}, one "
+        f"from either prior; a restart is no replicate.{'' if _room_for_names(verdict) else letters(verdict)}"
     )
     alt = (
         f"On targets of {a}: {a} {cells['a', 'a']:.2g}, {b} {cells['b', 'a']:.2g}; on targets of {b}: "
         f"{a} {cells['a', 'b']:.2g}, {b} {cells['b', 'b']:.2g}. Student effect: {effect(verdict.gmr)}. "
         f"{home_words(home)}."
     )
-    return Picture("crossed", _title(verdict, home), caption, alt, partial(_draw, named(verdict), cells))
+    return Picture("crossed", _title(verdict, home), caption, alt, partial(_draw, named(verdict), home, cells))
 
 
 def _title(verdict: Verdict, home: Ratio) -> str:
@@ -46,27 +45,23 @@ def _title(verdict: Verdict, home: Ratio) -> str:
     return f"{found.name} learns better; {said[0].lower()}{said[1:]}" if found else said
 
 
-def _drawn(verdict: Verdict, ratio: Ratio) -> bool:
-    """Whether a ratio has an interval in the figure."""
-    return measured(verdict) and math.isfinite(ratio.ci_low) and math.isfinite(ratio.ci_high)
+def _ratios(verdict: Verdict, home: Ratio) -> list[Effect]:
+    """The student effect and the home advantage, with the intervals that are drawn."""
+    at_home = (home.ci_low, home.ci_high)
+    ends = (verdict.interval(), at_home) if measured(verdict) else ((math.nan, math.nan),) * 2
+    return [Effect("student", verdict.gmr, *ends[0], ""), Effect("home", home.gmr, *ends[1], "")]
 
 
-def _student(verdict: Verdict) -> Ratio:
-    return Ratio(verdict.gmr, *verdict.interval())
-
-
-def _intervals(verdict: Verdict) -> str:
+def _intervals(verdict: Verdict, home: Ratio) -> str:
     """What stands for the ratios: with the intervals that are drawn."""
-    home = verdict.home_advantage
-    assert home is not None
-    valid = verdict.validity.strip(", ")
-    drawn = _drawn(verdict, _student(verdict)), _drawn(verdict, home)
+    valid = sentences.validity(verdict)
+    drawn = [math.isfinite(found.low) for found in _ratios(verdict, home)]
     if all(drawn):
-        return f"ratios with their {level(verdict)} intervals ({valid}; home: of a single look)"
+        return f"ratios with their {words.level(verdict.alpha)} intervals ({valid}; home: of a single look)"
     if not any(drawn):
         return "ratios; there is too little data for an interval"
     which, of = ("upper", valid) if drawn[0] else ("lower", "of a single look")
-    return f"ratios, the {which} one with its {level(verdict)} interval ({of})"
+    return f"ratios, the {which} one with its {words.level(verdict.alpha)} interval ({of})"
 
 
 def _room_for_names(verdict: Verdict) -> bool:
@@ -95,43 +90,36 @@ def home_words(home: Ratio) -> str:
     return "No home advantage is established"
 
 
-def _draw(verdict: Verdict, cells: dict[tuple[str, str], float], palette: Palette, title: str, caption: str) -> Figure:
+def _draw(
+    verdict: Verdict, home: Ratio, cells: dict[tuple[str, str], float], palette: Palette, title: str, caption: str
+) -> Figure:
     sheet = Sheet(palette, HEIGHT + 0.5, title, caption)
     _lines(sheet, verdict, cells, palette)
-    home, student = verdict.home_advantage, _student(verdict)
-    assert home is not None
     names = verdict.names if _room_for_names(verdict) else ("A", "B")
     at_home = f"{words.percent(1 - min(home.gmr, 1 / home.gmr))} lower {'at home' if home.gmr >= 1 else 'away'}"
-    _ratio(sheet, 1.16, _head(names), effect(verdict.gmr, names), student, verdict, palette)
-    axes = _ratio(sheet, 0.42, "error away over at home", at_home, home, verdict, palette)
+    student, own = _ratios(verdict, home)
+    ends = [r for found in (student, own) for r in (found.gmr, found.low, found.high) if math.isfinite(r)]
+    reach = max(1.1 * verdict.margin, *(1.04 * max(r, 1 / r) for r in ends))
+    _strip(sheet, 1.16, _head(names), effect(verdict.gmr, names), student, verdict.margin, reach)
+    axes = _strip(sheet, 0.42, "error away over at home", at_home, own, verdict.margin, reach)
     axes.spines["bottom"].set_visible(True)
-    reach = math.exp(axes.get_xlim()[1])
     far = [v for v in scales.round_numbers(1 / reach, reach) if abs(math.log(v)) > 0.25 * math.log(reach)]
     shown = sorted({1.0, *far})
     scales.ticks(axes.xaxis, [math.log(v) for v in shown], [f"{v:.3g}" for v in shown])
-    below = f"ratio (shaded: within {verdict.margin_percent})"
+    below = f"ratio (shaded: within {words.margin(verdict.margin)})"
     sheet.text(RIGHT + 0.625, 0.13, below, ha="center", color=palette.soft, size=SMALL)
     return sheet.figure
 
 
-def _ratio(sheet: Sheet, bottom: float, head: str, said: str, ratio: Ratio, verdict: Verdict, palette: Palette) -> Axes:
+def _strip(sheet: Sheet, bottom: float, head: str, said: str, found: Effect, margin: float, reach: float) -> Axes:
     """A ratio and its interval on a strip, over what is said of it."""
-    home, margin = verdict.home_advantage, verdict.settings.margin
-    assert home is not None
-    both = (*verdict.interval(), verdict.gmr, home.ci_low, home.ci_high, home.gmr)
-    reach = max(1.1 * margin, *(1.04 * max(r, 1 / r) for r in both if math.isfinite(r)))
     axes = sheet.axes(RIGHT, bottom, 1.25, 0.24, ())
-    axes.set_xlim(-math.log(reach), math.log(reach))
     axes.set_ylim(-1, 1)
-    axes.axvspan(-math.log(margin), math.log(margin), color=palette.band, lw=0, zorder=0)
-    axes.axvline(0, color=palette.ink, lw=0.7)
-    if _drawn(verdict, ratio):
-        ends = np.log([ratio.ci_low, ratio.ci_high])
-        axes.plot(ends, (0, 0), color=palette.ink, lw=1.4, solid_capstyle="butt", label=f"{head} interval")
-    axes.plot(math.log(ratio.gmr), 0, "D", color=palette.ink, ms=4, mew=0, label=head)
+    drawing.ground(axes, margin, math.log(reach), sheet.palette)
+    drawing.ratio(axes, found, 0, sheet.palette, 1.1)
     scales.ticks(axes.xaxis, [], [])
     axes.tick_params(left=False, labelleft=False)
-    sheet.text(RIGHT, bottom + 0.46, head, size=SMALL, color=palette.soft)
+    sheet.text(RIGHT, bottom + 0.46, head, size=SMALL, color=sheet.palette.soft)
     sheet.text(RIGHT, bottom + 0.34, said, size=SMALL, weight="bold")
     return axes
 
@@ -139,11 +127,9 @@ def _ratio(sheet: Sheet, bottom: float, head: str, said: str, ratio: Ratio, verd
 def _lines(sheet: Sheet, verdict: Verdict, cells: dict[tuple[str, str], float], palette: Palette) -> None:
     axes = sheet.axes(0.46, 0.36, 1.2, HEIGHT - 0.1)
     axes.set_yscale("log")
-    for side, marker, size in (("b", "s", 4.1), ("a", "o", 4.4)):
-        colour = getattr(palette, side)
-        ys = (cells[side, "a"], cells[side, "b"])
-        axes.plot((0, 1), ys, marker=marker, ms=size, lw=1.4, color=colour, mec=colour, mew=1.2, label=side,
-                  ls="-" if side == "a" else (0, (4, 1.6)), mfc=colour if side == "a" else palette.bg)  # fmt: skip
+    for side in "ba":
+        look = {**palette.line_of(side), **palette.mark_of(side)}
+        axes.plot((0, 1), (cells[side, "a"], cells[side, "b"]), lw=1.4, label=side, **look)
     low, high = min(cells.values()), max(cells.values())
     room = max(high / low, 1.06) ** 0.2
     axes.set_ylim(low / room, high * room)

@@ -6,7 +6,7 @@ from functools import cache
 
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
-from archab.evidence.outcome import Verdict
+from archab.evidence.fields import Verdict
 from archab.review.figures.sheet import inches
 
 LONGEST, LONGEST_MEMBER = 20, 14

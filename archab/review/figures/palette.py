@@ -1,6 +1,7 @@
 """The colours of every figure, page and panel: each has one meaning, in light and in dark."""
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,16 @@ class Palette:
     band: str
     bg: str
     panel: str
+
+    def line_of(self, side: str) -> dict[str, Any]:
+        """How a side's line is drawn: A's whole, B's dashed."""
+        return {"color": getattr(self, side), "ls": "-" if side == "a" else (0, (4, 1.6))}
+
+    def mark_of(self, side: str, size: float = 1.0) -> dict[str, Any]:
+        """How a side's mark is drawn: A's a disc, B's an open square."""
+        colour = getattr(self, side)
+        marker, points, fill = ("o", 4.4, colour) if side == "a" else ("s", 4.1, self.bg)
+        return {"marker": marker, "ms": points * size, "mfc": fill, "mec": colour, "mew": 1.2 * size}
 
     def items(self) -> list[tuple[str, str]]:
         """Names and colours, for a style sheet."""

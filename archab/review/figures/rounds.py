@@ -11,16 +11,16 @@ from matplotlib.figure import Figure
 
 from archab.evidence import words as words
 from archab.evidence.e_process import EARLY
-from archab.evidence.outcome import Verdict
+from archab.evidence.fields import Verdict
 from archab.evidence.replays import LONGEST, Replays, replay
-from archab.evidence.series import by_round
+from archab.evidence.sentences import better
 from archab.evidence.statistics import Array
-from archab.review.figures import scales
+from archab.review.figures import drawing, scales
 from archab.review.figures.names import named
 from archab.review.figures.palette import Palette
 from archab.review.figures.picture import Picture
 from archab.review.figures.sheet import SMALL, TICK, Sheet
-from archab.review.finding import better, measured
+from archab.review.finding import measured
 
 HIGHEST, LOWEST = 8.0, -2.0  # powers of ten that are drawn
 LOG_FROM = 100  # rounds from which their axis is a log one
@@ -29,7 +29,7 @@ LEFT, PLOT, TOP, LOW = 0.5, 1.9, 1.4, 0.62  # inches
 
 def picture(verdict: Verdict) -> Picture:
     """Evidence by round; of a verdict with at least one round."""
-    replays = replay(verdict.data.rounds, verdict.settings.alpha)
+    replays = replay(verdict.data.rounds, verdict.alpha)
     n, ahead = len(verdict.log_e), _ahead(verdict)
     first = f" (of the first {LONGEST:,} rounds)" if n > LONGEST else ""
     rounds = "round" if n == 1 else "rounds"
@@ -38,7 +38,7 @@ def picture(verdict: Verdict) -> Picture:
         f"{first} of these differences in which a coin decides which side is which; below, how many of them "
         f"had named a winner by then.{ahead}"
     )
-    bar = 1 / verdict.settings.alpha
+    bar = 1 / verdict.alpha
     rule, test = (words.percent(share[-1]) for share in (replays.this_rule, replays.t_test))
     alt = (
         f"Evidence E over {n:,} rounds: {words.evidence(verdict.log_e[-1], bar)} at the end, "
@@ -61,13 +61,8 @@ def crossing(verdict: Verdict) -> str:
     return f"E first reached {_bar(verdict)} in round {verdict.stop_at:,} of {len(verdict.log_e):,}."
 
 
-def in_family(verdict: Verdict) -> bool:
-    """Whether it was judged with other configurations, so that the line does not decide: p after Holm does."""
-    return verdict.p_adjusted > verdict.p_rule * (1 + 1e-9)
-
-
 def _title(verdict: Verdict) -> str:
-    if better(verdict) and verdict.rule == "anytime" and not in_family(verdict):
+    if better(verdict) and verdict.rule == "anytime" and not verdict.in_family:
         then = "the evidence has faded since" if verdict.faded else "looking early was allowed"
         return f"Decided after {verdict.stop_at:,} of {len(verdict.log_e):,} rounds; {then}"
     return crossing(verdict).rstrip(".")
@@ -86,11 +81,11 @@ def _ahead(verdict: Verdict) -> str:
 
 def _bar(verdict: Verdict, share: float = 1.0) -> str:
     """The E that decides with this share of the error rate."""
-    return scales.number(1 / (share * verdict.settings.alpha))
+    return scales.number(1 / (share * verdict.alpha))
 
 
 def _bar_words(verdict: Verdict) -> str:
-    alone = " for one configuration alone" if in_family(verdict) else ""
+    alone = " for one configuration alone" if verdict.in_family else ""
     if verdict.rule == "anytime":
         return f"{_bar(verdict)} decides{alone}"
     if verdict.rule == "hybrid":
@@ -102,7 +97,7 @@ def _draw(verdict: Verdict, replays: Replays, palette: Palette, title: str, capt
     sheet = Sheet(palette, TOP + LOW + 0.92, title, caption)
     above = sheet.axes(LEFT, LOW + 0.7, PLOT, TOP, spines=())
     below = sheet.axes(LEFT, 0.36, PLOT, LOW)
-    last = _last_round(verdict)
+    last = (_reached(verdict) or [len(verdict.log_e)])[-1]
     for axes in (above, below):
         if last > LOG_FROM:
             axes.set_xscale("log")
@@ -118,19 +113,12 @@ def _draw(verdict: Verdict, replays: Replays, palette: Palette, title: str, capt
 
 
 def _evidence(axes: Axes, verdict: Verdict, replays: Replays, palette: Palette) -> None:
-    series = np.array(by_round(verdict)["log_e"])
-    x, y = series[:, 0], series[:, 1] / math.log(10)
+    points = drawing.curve(verdict)
+    x, y = points.T
     cloud = np.clip(replays.paths / math.log(10), LOWEST, HIGHEST)
     lines = [np.column_stack([replays.rounds, path]) for path in cloud]
     axes.add_collection(LineCollection(lines, colors=palette.ref, linewidths=0.4, alpha=0.35, label="replays"))
-    found = better(verdict)
-    colour = getattr(palette, found.side) if found else palette.ink
-    bar = -math.log10(verdict.settings.alpha)
-    axes.plot(x, y, color=colour, lw=1.6, label="E", zorder=3, solid_joinstyle="round")
-    axes.axhline(bar, color=palette.ink, lw=0.8, zorder=2)
-    if verdict.stop_at is not None:
-        style: dict[str, Any] = {"mfc": palette.bg, "mec": palette.ink, "ms": 5, "zorder": 4}
-        axes.plot(verdict.stop_at, min(_at(verdict, verdict.stop_at), HIGHEST), "o", label="crossing", **style)
+    bar, colour = drawing.evidence(axes, verdict, points, HIGHEST, palette), drawing.colour(verdict, palette)
     low = max(LOWEST, min(0.0, float(y.min()), float(cloud.min(initial=0.0))))
     high = min(max(bar + 0.5, float(y.max())), HIGHEST)
     axes.set_ylim(low - 0.15, high * 1.06 + 0.1)
@@ -141,8 +129,8 @@ def _evidence(axes: Axes, verdict: Verdict, replays: Replays, palette: Palette) 
     log10 = bar + math.log10(1 / EARLY) if verdict.rule == "hybrid" else bar
     if verdict.rule == "hybrid":
         axes.axhline(log10, color=palette.ink, lw=0.8, ls=(0, (4, 2)), zorder=2)
-    end = f"E = {_raised(words.evidence(verdict.log_e[-1], 1 / verdict.settings.alpha))}"
-    decided = "decides for\none configuration\nalone" if in_family(verdict) else "decided"
+    end = f"E = {_raised(words.evidence(verdict.log_e[-1], 1 / verdict.alpha))}"
+    decided = "decides for\none configuration\nalone" if verdict.in_family else "decided"
     line = f"{_bar(verdict)}: {decided}" if verdict.rule == "anytime" else _bar(verdict)
     names = [(bar, line, palette.ink, "normal")]
     if not _leaving(axes, x, y, end, colour):
@@ -172,21 +160,27 @@ def _leaving(axes: Axes, x: Array, y: Array, end: str, colour: str) -> bool:
     return True
 
 
+def _reached(verdict: Verdict) -> tuple[int, int] | None:
+    """The rounds at which half and 80% of the resampled futures have crossed; None where there is no forecast."""
+    ahead, n = verdict.forecast, len(verdict.log_e)
+    if ahead is None or ahead.median is None or not measured(verdict):
+        return None
+    return n + ahead.median, n + (ahead.point80 or ahead.median)
+
+
 def _forecast(axes: Axes, verdict: Verdict, bar: float, palette: Palette) -> None:
-    if verdict.forecast is None or verdict.forecast.median is None or not measured(verdict):
+    if (reached := _reached(verdict)) is None:
         return
-    n = len(verdict.log_e)
     now = float(np.clip(verdict.log_e[-1] / math.log(10), LOWEST, HIGHEST))
-    median, most = n + verdict.forecast.median, n + (verdict.forecast.point80 or verdict.forecast.median)
-    axes.plot((n, median), (now, bar), color=palette.ink, lw=0.9, ls=(0, (3, 2)), label="forecast", zorder=2)
-    axes.plot(
-        (median, most), (bar, bar), color=palette.ink, lw=2.6, solid_capstyle="butt", label="forecast to 80%", zorder=3
-    )
-    axes.plot(median, bar, "D", color=palette.ink, ms=3.6, mew=0, zorder=4)
+    thin: dict[str, Any] = {"lw": 0.9, "ls": (0, (3, 2)), "label": "forecast", "zorder": 2}
+    thick: dict[str, Any] = {"lw": 2.6, "solid_capstyle": "butt", "label": "forecast to 80%", "zorder": 3}
+    axes.plot((len(verdict.log_e), reached[0]), (now, bar), color=palette.ink, **thin)
+    axes.plot(reached, (bar, bar), color=palette.ink, **thick)
+    axes.plot(reached[0], bar, "D", color=palette.ink, ms=3.6, mew=0, zorder=4)
 
 
 def _false_winners(axes: Axes, verdict: Verdict, replays: Replays, palette: Palette) -> None:
-    alpha = verdict.settings.alpha
+    alpha = verdict.alpha
     axes.plot(replays.rounds, 100 * replays.t_test, color=palette.ref, lw=1.2, ls=(0, (4, 1.6)), label="t test")
     axes.plot(replays.rounds, 100 * replays.this_rule, color=palette.ink, lw=1.6, label="this rule")
     axes.axhline(100 * alpha, color=palette.ink, lw=0.5)
@@ -234,17 +228,6 @@ def _round_axis(above: Axes, below: Axes, last: int) -> None:
     scales.ticks(above.xaxis, values, [""] * len(values))
     scales.ticks(below.xaxis, values, [scales.number(v) for v in values])
     above.tick_params(bottom=False, labelsize=TICK)
-
-
-def _last_round(verdict: Verdict) -> int:
-    n = len(verdict.log_e)
-    if verdict.forecast is None or verdict.forecast.median is None or not measured(verdict):
-        return n
-    return n + (verdict.forecast.point80 or verdict.forecast.median)
-
-
-def _at(verdict: Verdict, round_: int) -> float:
-    return verdict.log_e[round_ - 1] / math.log(10)
 
 
 def _power(p: int) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from archab.evidence import statistics as st
-from archab.evidence.outcome import Verdict
+from archab.evidence.fields import Verdict
 from archab.evidence.statistics import Array
 
 

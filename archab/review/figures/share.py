@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from archab.evidence import words as words
-from archab.evidence.outcome import Verdict
+from archab.evidence.fields import Verdict
 from archab.evidence.statistics import FLOOR, Array
 from archab.review.figures import scales
 from archab.review.figures.labels import Labels, Spot
@@ -19,7 +19,7 @@ from archab.review.figures.palette import Palette
 from archab.review.figures.picture import Picture
 from archab.review.figures.scores import per_target
 from archab.review.figures.sheet import LABEL, Sheet, fitting
-from archab.review.finding import level, measured, replicates
+from archab.review.finding import measured, replicates
 
 HEIGHT, POINTS = 1.75, 240
 EPSILONS = tuple(m * 10.0**e for e in range(0, -13, -1) for m in (5, 2, 1) if m * 10.0**e < 1)
@@ -45,7 +45,7 @@ class Shares:
 
 def picture(verdict: Verdict) -> Picture:
     """Share of targets within ε; every member counts alike."""
-    found = shares(per_target(verdict), verdict.settings.alpha, verdict.settings.floor)
+    found = shares(per_target(verdict), verdict.alpha, verdict.floor)
     a, b = verdict.names
     order = [(found.at[0], a), (found.at[1], b)] if found.at[0] >= found.at[1] else [(found.at[1], b), (found.at[0], a)]
     (most, leader), (least, other) = order
@@ -60,9 +60,9 @@ def picture(verdict: Verdict) -> Picture:
         title = "Share of targets learnt to within each error"
     members = " (members weighted alike)" if len(verdict.members) > 1 else ""
     caption = (
-        f"Share of targets learnt to within each error{members}; band: pointwise {level(verdict)} interval (Wilson). "
-        f"n = {replicates(verdict)}; a restart is no replicate. A diverged student never counts as within. The error "
-        f"named is the round number at which {b} is nearest to half."
+        f"Share of targets learnt to within each error{members}; band: pointwise {words.level(verdict.alpha)} "
+        f"interval (Wilson). n = {replicates(verdict)}; a restart is no replicate. A diverged student never counts as "
+        f"within. The error named is the round number at which {b} is nearest to half."
     )
     return Picture("share_within", title, caption, f"{title}.", partial(_draw, named(verdict), found))
 
@@ -101,15 +101,11 @@ def _draw(verdict: Verdict, found: Shares, palette: Palette, title: str, caption
     axes.set_xlim(found.errors[0], 1)
     axes.set_ylim(0, 1.14)  # a name has room above a curve at 100%
     axes.axvline(found.epsilon, color=palette.line, lw=0.8, zorder=0).set_in_layout(False)
-    for side, values, dash in (("b", found.b, (0, (4, 1.6))), ("a", found.a, "-")):
-        colour = getattr(palette, side)
+    for side, values, share in (("b", found.b, found.at[1]), ("a", found.a, found.at[0])):
         if measured(verdict):
-            axes.fill_between(found.errors, values[1], values[2], color=colour, alpha=0.13, lw=0)
-        axes.plot(found.errors, values[0], color=colour, lw=1.5, ls=dash, label=side, zorder=2)
-    for side, share, marker in (("b", found.at[1], "s"), ("a", found.at[0], "o")):
-        colour = getattr(palette, side)
-        axes.plot(found.epsilon, share, marker, ms=4.2, mec=colour, mew=1.2, zorder=3, label=f"{side} at epsilon",
-                  mfc=colour if side == "a" else palette.bg)  # fmt: skip
+            axes.fill_between(found.errors, values[1], values[2], color=getattr(palette, side), alpha=0.13, lw=0)
+        axes.plot(found.errors, values[0], lw=1.5, label=side, zorder=2, **palette.line_of(side))
+        axes.plot(found.epsilon, share, zorder=3, label=f"{side} at epsilon", **palette.mark_of(side))
     labels = Labels(axes)
     ordered = sorted(zip("ab", verdict.names, found.at, strict=True), key=lambda side: -side[2])
     for i, (side, name, share) in enumerate(ordered):

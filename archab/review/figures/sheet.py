@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -31,21 +32,23 @@ STYLE: Any = {
 
 
 class Sheet:
-    """A figure of one column; all places and sizes are inches from the lower left corner of its body.
+    """A figure, one column wide if not told otherwise; places and sizes are inches from the lower left of its body.
 
     Attributes:
         figure: what is drawn.
         palette: its colours.
     """
 
-    def __init__(self, palette: Palette, height: float, title: str = "", caption: str = "") -> None:
+    def __init__(
+        self, palette: Palette, height: float, title: str = "", caption: str = "", width: float = WIDTH
+    ) -> None:
         head = balanced(title, WIDTH - 0.08, TITLE, "bold") if title else []
         foot = wrapped(caption, WIDTH - 0.08, CAPTION) if caption else []
         top = 0.135 * len(head) + 0.1 if head else 0.0
         self._bottom = 0.1 * len(foot) + 0.08 if foot else 0.0
-        self._height = height + top + self._bottom
+        self._height, self._width = height + top + self._bottom, width
         self.palette = palette
-        self.figure = Figure(figsize=(WIDTH, self._height), facecolor=palette.bg)
+        self.figure = Figure(figsize=(width, self._height), facecolor=palette.bg)
         if head:
             y = 1 - 0.04 / self._height
             style: dict[str, Any] = {"weight": "bold", "size": TITLE, "color": palette.ink, "linespacing": 1.2}
@@ -58,7 +61,8 @@ class Sheet:
         self, left: float, bottom: float, width: float, height: float, spines: Collection[str] = ("bottom",)
     ) -> Axes:
         """Axes at this place, with these spines."""
-        place = (left / WIDTH, (bottom + self._bottom) / self._height, width / WIDTH, height / self._height)
+        across, up = self._width, self._height
+        place = (left / across, (bottom + self._bottom) / up, width / across, height / up)
         axes = self.figure.add_axes(place, facecolor="none")
         for name, spine in axes.spines.items():
             spine.set_visible(name in spines)
@@ -69,10 +73,19 @@ class Sheet:
         )
         return axes
 
+    def framed(self, left: float, bottom: float, width: float, height: float, colour: str = "") -> Axes:
+        """Axes without ticks, in a frame of this colour if any."""
+        axes = self.axes(left, bottom, width, height, ("left", "right", "top", "bottom") if colour else ())
+        axes.set_xticks([])
+        axes.set_yticks([])
+        for spine in axes.spines.values():
+            spine.set_color(colour or "none")
+        return axes
+
     def text(self, x: float, y: float, text: str, **style: object) -> Text:
         """Text at this place."""
         given = {"size": LABEL, "color": self.palette.ink, "va": "center", **style}
-        return self.figure.text(x / WIDTH, (y + self._bottom) / self._height, text, **given)  # type: ignore[arg-type]
+        return self.figure.text(x / self._width, (y + self._bottom) / self._height, text, **given)  # type: ignore[arg-type]
 
     def make_room(self, axes: Axes, ticks: Iterable[str]) -> None:
         """Move the left edge of axes to where these tick labels, and a name beside them, stand inside the sheet."""
@@ -84,6 +97,13 @@ class Sheet:
         """Names of the axes."""
         axes.set_xlabel(x, size=LABEL, color=self.palette.soft, labelpad=2)
         axes.set_ylabel(y, size=LABEL, color=self.palette.soft, labelpad=2)
+
+
+def save(figure: Figure, file: Path, dpi: int, title: str = "") -> None:
+    """Write a figure in the format of its name: .svg, .pdf or .png; the same figure gives the same bytes."""
+    date = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(file.suffix, {})
+    with mpl.rc_context(STYLE):
+        figure.savefig(file, dpi=dpi, metadata={**date, "Title": title} if title else date)
 
 
 @cache

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from archab.evidence import words as words
-from archab.evidence.outcome import Member, Verdict
+from archab.evidence.fields import Member, Verdict
 from archab.review.figures import scales
 from archab.review.figures.labels import Labels, Spot
 from archab.review.figures.names import LONGEST, named, short
@@ -19,7 +19,7 @@ from archab.review.figures.palette import Palette
 from archab.review.figures.picture import Picture
 from archab.review.figures.scores import mean_and_interval, per_target, spread_out
 from archab.review.figures.sheet import MOST_MARKS, RASTERISED, SMALL, TICK, WIDTH, Sheet, inches
-from archab.review.finding import level, measured, outright, replicates
+from archab.review.finding import measured, outright, replicates
 
 HEIGHT = 2.2  # inches
 CROWDED = 12  # members from which marks are smaller
@@ -41,8 +41,8 @@ def picture(verdict: Verdict, unit: str = "") -> Picture:
         "a target" if scores.groupby(["member", "side"]).size().max() <= MOST_MARKS else f"one of {MOST_MARKS} shown"
     )
     caption = (
-        f"Faint: {drawn}. Solid: geometric mean of the targets of one size, with its {level(verdict)} interval; "
-        f"{compared}{control}. n = {replicates(verdict)}; a restart is no replicate."
+        f"Faint: {drawn}. Solid: geometric mean of the targets of one size, with its {words.level(verdict.alpha)} "
+        f"interval; {compared}{control}. n = {replicates(verdict)}; a restart is no replicate."
     )
     a, b = verdict.names
     alt = f"Held-out error of {a} and {b} against {'size' if sized else 'member'}: " + "; ".join(
@@ -55,8 +55,9 @@ def _title(verdict: Verdict) -> str:
     found = outright(verdict)
     ratios = [m.size_ratio if found and found.side == "b" else 1 / m.size_ratio for m in verdict.members]
     if found is None or not _sized(verdict):
-        same = verdict.verdict == "equivalent" and _sized(verdict)
-        return f"The same error, within {verdict.margin_percent}, at the sizes compared" if same else _errors(verdict)
+        if verdict.verdict == "equivalent" and _sized(verdict):
+            return f"The same error, within {words.margin(verdict.margin)}, at the sizes compared"
+        return _errors(verdict)
     if max(ratios) < 0.95:
         return f"{found.name} reaches a lower error at a smaller size"
     if min(ratios) > 1.05:
@@ -153,26 +154,17 @@ def _side(
         y = scores.loc[scores["member"] == member, "y"].to_numpy(dtype=float)
         x = a if side == "a" else b
         shown = spread_out(y, MOST_MARKS)
-        axes.plot(
-            x + 0.011 * span * rng.uniform(-1, 1, shown.size),
-            np.exp(shown),
-            ".",
-            ms=2.6,
-            mew=0,
-            color=colour,
-            alpha=max(0.12, min(0.4, 20 / shown.size)),
-            rasterized=image,
-            label=f"{side}{member}",
-            zorder=1,
-        )[0].set_in_layout(False)
-        mean, low, high = mean_and_interval(y, verdict.settings.alpha)
+        faint: dict[str, Any] = {"ms": 2.6, "mew": 0, "alpha": max(0.12, min(0.4, 20 / shown.size)), "zorder": 1}
+        at = x + 0.011 * span * rng.uniform(-1, 1, shown.size)
+        [dots] = axes.plot(at, np.exp(shown), ".", color=colour, rasterized=image, label=f"{side}{member}", **faint)
+        dots.set_in_layout(False)
+        mean, low, high = mean_and_interval(y, verdict.alpha)
         if measured(verdict) and math.isfinite(low):
             axes.plot((x, x), (low, high), color=colour, lw=1.6 * mark, solid_capstyle="butt", zorder=2.5)
         xs.append(x)
         means.append(mean)
-    look: dict[str, Any] = {"a": {"marker": "o", "ms": 4.4 * mark, "mfc": colour, "ls": "-"}}
-    look["b"] = {"marker": "s", "ms": 4.1 * mark, "mfc": palette.bg, "ls": (0, (4, 1.6))}
-    axes.plot(xs, means, color=colour, mec=colour, mew=1.2 * mark, lw=1.3 * mark, label=side, zorder=3, **look[side])
+    look = {**palette.line_of(side), **palette.mark_of(side, mark)}
+    axes.plot(xs, means, lw=1.3 * mark, label=side, zorder=3, **look)
 
 
 def _name(

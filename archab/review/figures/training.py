@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from archab.evidence import words as words
 from archab.evidence.curves import latest_change
-from archab.evidence.outcome import Verdict
+from archab.evidence.fields import Verdict
 from archab.review.figures import scales
 from archab.review.figures.labels import Labels, Spot
 from archab.review.figures.names import fitted, letters, named
@@ -107,11 +107,11 @@ def _room_for_names(verdict: Verdict, shown: int) -> bool:
 
 
 def _curves(axes: Axes, own: pd.DataFrame, palette: Palette) -> None:
-    for side, dash in (("b", (0, (4, 1.6))), ("a", "-")):
+    for side in "ba":
         line, colour = own[own["side"] == side], getattr(palette, side)
         step = line["step"].to_numpy()
         axes.fill_between(step, line["q25"], line["q75"], color=colour, alpha=0.16, lw=0, label=f"{side} middle half")
-        axes.plot(step, line["q50"], color=colour, lw=1.4, ls=dash, label=f"{side} median")
+        axes.plot(step, line["q50"], lw=1.4, label=f"{side} median", **palette.line_of(side))
 
 
 def _scales(axes: Axes, drawn: pd.DataFrame, first: bool) -> None:

@@ -11,12 +11,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from archab.errors import ArchabError
-from archab.evidence import words as wording
-from archab.evidence.outcome import Verdict
+from archab.evidence import sentences
+from archab.evidence import words as words
+from archab.evidence.fields import Verdict
 from archab.review import finding
 from archab.review.context import Context
 from archab.review.figures import pictures
-from archab.review.figures.differences import rows as differences
 from archab.review.figures.palette import DARK, LIGHT
 from archab.review.figures.picture import Absent, Picture
 from archab.review.report import plain
@@ -86,9 +86,8 @@ def _of(verdict: Verdict) -> dict[str, Any]:
     """What a template shows of a verdict."""
     return {
         "v": verdict,
-        "better": finding.better(verdict),
         "strip": strip(verdict),
-        "counts": _counts(verdict),
+        "counts": finding.counts(verdict),
         "marked": _marker(verdict.names, coloured=True),
         "plainly": _marker(verdict.names, coloured=False),
         "step": _step(verdict.next_step),
@@ -113,14 +112,6 @@ def _figures(verdict: Verdict, context: Context, index: int, of: int) -> Iterato
             yield Shown(picture.title, None, picture.why)
         else:
             yield Shown(picture.title, svg(picture, f"c{index}f{i}"), picture.caption)
-
-
-def _counts(verdict: Verdict) -> tuple[int, int, int] | None:
-    """On how many blocks A is lower, B is, and neither; None where no block has both sides."""
-    if verdict.data.is_a is not None:
-        return None
-    d = differences(verdict)[0].differences
-    return int((d < 0).sum()), int((d > 0).sum()), int((d == 0).sum())
 
 
 def _marker(names: tuple[str, str], coloured: bool) -> Callable[[str], Markup]:
@@ -156,5 +147,5 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(plain=plain, finding=finding, words=wording)
+    environment.globals.update(plain=plain, finding=finding, words=words, sentences=sentences)
     return environment

@@ -4,12 +4,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from archab.evidence import sentences
 from archab.evidence import words as words
 from archab.evidence.e_process import EARLY, FINAL
-from archab.evidence.outcome import Member, Verdict
+from archab.evidence.fields import Member, Verdict
+from archab.evidence.sentences import better
 from archab.evidence.statistics import EXACT_BLOCKS, LARGEST_PERMUTED
 from archab.review.context import Context
-from archab.review.finding import better, decided, level, measured, replicate, replicates
+from archab.review.finding import decided, measured, replicate, replicates
 
 FEW = 8  # members up to which they are named
 
@@ -34,22 +36,19 @@ def trust(verdict: Verdict, context: Context) -> list[Point]:
         "Functions are counted, not restarts.",
         f"{_capital(replicates(verdict))}: {replicate(verdict)} counts once, whatever the number of students on it.",
     )
-    (a, b), students, diverged = verdict.names, verdict.students, verdict.diverged
-    lost = f"{diverged.a:,} of {students.a:,} of {a}, {diverged.b:,} of {students.b:,} of {b}"
+    lost = sentences.lost(verdict, "")
     dropped = Point("Nothing was dropped.", f"A diverged student counts with an error of 1, like a constant: {lost}.")
     return [exam, counted, _looking(verdict), dropped]
 
 
 def _looking(verdict: Verdict) -> Point:
-    per_cent = f"{100 * verdict.settings.alpha:g}%"
+    per_cent = f"{100 * verdict.alpha:g}%"
     if verdict.rule == "anytime":
         text = f"The rule names a false winner in at most {per_cent} of experiments, however often one looks."
         return Point("Looking early was allowed.", text)
     if verdict.rule == "hybrid":
-        planned = f"{verdict.settings.planned:,} rounds, a number fixed before the data"
-        text = (
-            f"Early at E of {1 / (EARLY * verdict.settings.alpha):,.6g}, else once after {planned}: a false winner in"
-        )
+        planned = f"{verdict.planned:,} rounds, a number fixed before the data"
+        text = f"Early at E of {1 / (EARLY * verdict.alpha):,.6g}, else once after {planned}: a false winner in"
         return Point("Two looks were planned.", f"{text} at most {per_cent} of experiments.")
     text = f"One look at all the targets errs in {per_cent} of experiments; looking again and again errs more often."
     return Point("One look was allowed.", text)
@@ -58,12 +57,12 @@ def _looking(verdict: Verdict) -> Point:
 def limits(verdict: Verdict, context: Context) -> list[Point]:
     """What the verdict cannot say."""
     points = []
-    if size := verdict.size_sentence():
+    if size := sentences.of_size(verdict):
         points.append(Point("Which is better at equal size.", f"{size} The figure of error against size shows both."))
     elif verdict.size_ratio is None:
         points.append(Point("Which is better at equal size.", "The table holds no sizes."))
     if verdict.verdict == "equivalent":
-        points.append(Point("That there is no difference.", f"Only that any is within {verdict.margin_percent}."))
+        points.append(Point("That there is no difference.", f"Only that any is within {words.margin(verdict.margin)}."))
     if verdict.verdict == "undecided" and measured(verdict):
         points.append(Point("That the sides are equal.", "Nor that one is better: the evidence decides neither yet."))
     if verdict.data.is_a is not None:
@@ -140,7 +139,7 @@ def design(verdict: Verdict, context: Context) -> list[str]:
         f"Score: the log of the held-out NMSE (1 is a constant), clipped to {words.small(s.floor)} to 1 and averaged "
         "over restarts. Estimand: the mean of A's score minus B's, as a ratio of typical errors (geometric means).",
         f"Null hypothesis: the errors of A and B are exchangeable{given}.",
-        f"Rule: {_rule(verdict)}. Error rate {s.alpha:g}; {verdict.margin_percent} was said to matter.",
+        f"Rule: {_rule(verdict)}. Error rate {s.alpha:g}; {words.margin(verdict.margin)} was said to matter.",
         f"At a single look: {_single(verdict)}",
     ]
     if sides := _sides(context):
@@ -169,9 +168,11 @@ def _rule(verdict: Verdict) -> str:
 
 
 def _single(verdict: Verdict) -> str:
-    p, interval = words.p_is(verdict.p_value, verdict.settings.alpha), ""
+    p, interval = words.p_is(verdict.p_value, verdict.alpha), ""
     if math.isfinite(verdict.ci_low) and measured(verdict):
-        interval = f" {level(verdict)} interval {words.span(verdict.ci_low, verdict.ci_high, verdict.names)}."
+        interval = (
+            f" {words.level(verdict.alpha)} interval {words.span(verdict.ci_low, verdict.ci_high, verdict.names)}."
+        )
     if verdict.blocks > LARGEST_PERMUTED:
         return f"t test, {p}.{interval}"
     if verdict.data.is_a is not None:

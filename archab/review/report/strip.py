@@ -4,9 +4,11 @@ import math
 from dataclasses import dataclass
 
 from archab.evidence import words as words
-from archab.evidence.outcome import Verdict
+from archab.evidence.fields import Verdict
+from archab.evidence.sentences import better
+from archab.evidence.words import effect
 from archab.review.figures.names import named
-from archab.review.finding import better, effect, measured
+from archab.review.finding import measured
 from archab.review.report.inline import isolated
 
 SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999)
@@ -48,7 +50,7 @@ def strip(verdict: Verdict) -> Strip | None:
     low, high = verdict.interval()
     if not (measured(verdict) and math.isfinite(low) and math.isfinite(high)):
         return None
-    margin = verdict.settings.margin
+    margin = verdict.margin
     ends = [math.log(r) for r in (low, high, 1 / margin, margin)]
     left, right = min(ends), max(ends)
     room = 0.18 * (right - left)

@@ -10,24 +10,15 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from archab.evidence import sentences
 from archab.evidence import words as words
+from archab.evidence.fields import Verdict
 from archab.evidence.next_step import targets_a_block
 from archab.evidence.notes import Note
-from archab.evidence.outcome import Member, Verdict
-from archab.review.finding import (
-    SCORED,
-    better,
-    between,
-    caveat_line,
-    decided,
-    effect,
-    fitted,
-    level,
-    measured,
-    replicates,
-    word,
-)
-from archab.review.terminal.glyphs import BLOCKS, BLUE, ORANGE, Glyphs, glyphs
+from archab.evidence.sentences import better, word
+from archab.evidence.words import between, effect
+from archab.review.finding import SCORED, caveat_line, counts, effects, fitted, measured, replicates
+from archab.review.terminal.glyphs import BLOCKS, COLOURS, Glyphs, glyphs
 from archab.review.terminal.plot import NAMES, plot, sparkline
 
 __all__ = ["BLOCKS", "family", "glyphs", "panel", "show", "table"]
@@ -52,11 +43,11 @@ def panel(verdict: Verdict, width: int, drawn: Glyphs) -> Panel:
     """The verdict in a frame so many columns wide."""
     inside = width - 4
     found = better(verdict)
-    colour = "" if found is None else BLUE if found.side == "a" else ORANGE
-    lead = (verdict.range_sentence(), verdict.margin_sentence(), verdict.size_sentence(), verdict.home_sentence())
+    colour = COLOURS[found.side if found else ""]
+    lead = sentences.lead(verdict)
     said = (verdict.sentence(), caveat_line(verdict))
     parts: list[RenderableType] = [Text(drawn.text(text), style="bold") for text in said if text]
-    parts += [Text(drawn.text(" ".join(text for text in lead if text)))] if any(lead) else []
+    parts += [Text(drawn.text(lead))] if lead else []
     if width >= NARROWEST_PLOT:
         parts += [Text(""), *plot(verdict, inside, drawn), Text("")]
     parts.append(_facts(verdict, inside, drawn, colour))
@@ -72,7 +63,7 @@ def family(verdicts: Sequence[Verdict], drawn: Glyphs) -> Table:
     for head, justify in (("verdict", "left"), ("lower error", "right"), ("p adjusted", "right"), ("targets", "right")):
         made.add_column(head, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for v in verdicts:
-        p = words.probability(v.p_adjusted, v.settings.alpha)
+        p = words.probability(v.p_adjusted, v.alpha)
         cells = (v.label, word(v), effect(v.gmr), p, f"{v.blocks * targets_a_block(v.data):,}")
         made.add_row(*(Text(drawn.text(cell)) for cell in cells))
     return made
@@ -83,10 +74,10 @@ def _facts(verdict: Verdict, inside: int, drawn: Glyphs, colour: str) -> Table:
     grid.add_column(width=LABEL - 1, style="dim")
     grid.add_column(ratio=1)
     if len(verdict.log_e) > 1 and measured(verdict):
-        decides = -math.log(verdict.settings.alpha)
+        decides = -math.log(verdict.alpha)
         line = sparkline(np.array(verdict.log_e), decides, min(60, inside - LABEL), drawn)
         grid.add_row("evidence", Text(line, style=colour))
-    if evidence := verdict.evidence_sentence():
+    if evidence := sentences.of_evidence(verdict):
         grid.add_row("" if len(verdict.log_e) > 1 and measured(verdict) else "evidence", Text(drawn.text(evidence)))
     grid.add_row("counted", Text(drawn.text(_counted(verdict))))
     for label, notes in _notes(verdict.notes).items():
@@ -96,11 +87,9 @@ def _facts(verdict: Verdict, inside: int, drawn: Glyphs, colour: str) -> Table:
 
 
 def _counted(verdict: Verdict) -> str:
-    said = f"{replicates(verdict)}."
-    if verdict.data.is_a is None:
-        ties = int(np.count_nonzero(np.nanmean(verdict.data.values, axis=1) == 0))
-        said += f" {ties} {'tie' if ties == 1 else 'ties'}." if ties else ""
-    return f"{said} {verdict.lost_sentence() or 'No student diverged.'}"
+    *_, ties = counts(verdict) or (0,)
+    tied = f" {ties} {'tie' if ties == 1 else 'ties'}." if ties else ""
+    return f"{replicates(verdict)}.{tied} {sentences.of_lost(verdict) or 'No student diverged.'}"
 
 
 def _notes(notes: Sequence[Note]) -> dict[str, list[str]]:
@@ -121,7 +110,7 @@ class _Column:
     sided: bool = False
 
 
-def table(verdict: Verdict, width: int, drawn: Glyphs) -> Table:
+def table(verdict: Verdict, width: int, drawn: Glyphs = BLOCKS) -> Table:
     """A line a member; columns go where there is no room, the least needed first; names are cut, no number ever is."""
     columns = [c for c in _columns(verdict, drawn) if any(c.cells)]
     names = min(NAMES[1], _wide(columns[:1]))
@@ -133,29 +122,30 @@ def table(verdict: Verdict, width: int, drawn: Glyphs) -> Table:
     made.add_column(columns[0].head, no_wrap=True)
     for column in columns[1:]:
         made.add_column(column.head, justify="right", no_wrap=True)
-    *members, last = range(len(verdict.members) + 1)
-    for row in members:
-        made.add_row(*(Text(c.cells[row], _colour(verdict, verdict.members[row]) if c.sided else "") for c in columns))
+    _, *members = effects(verdict)
+    for row, member in enumerate(members):
+        made.add_row(*(Text(c.cells[row], COLOURS[member.side] if c.sided else "") for c in columns))
     made.add_section()
-    made.add_row(*(Text(c.cells[last], style="bold") for c in columns))
+    made.add_row(*(Text(c.cells[-1], style="bold") for c in columns))
     return made
 
 
 def _columns(verdict: Verdict, drawn: Glyphs) -> list[_Column]:
+    top, *own = effects(verdict)
     ms, shown, none = verdict.members, measured(verdict), [""] * (len(verdict.members) + 1)
-    alpha = verdict.settings.alpha
+    alpha = verdict.alpha
     sized = all(math.isfinite(m.size_ratio) for m in ms)
     linear = [words.error(m.linear) if math.isfinite(m.linear) else "–" for m in ms]
     lower = [f"{m.lower}/{m.blocks}" if m.lower is not None else words.percent(m.prob_a_better) for m in ms]
     lost = [*(f"{m.diverged_a},{m.diverged_b}" for m in ms), f"{verdict.diverged.a},{verdict.diverged.b}"]
     columns = [
-        _Column("member", [*(verdict.member_name(m.member) for m in ms), "all"], 9),
+        _Column("member", [e.name for e in (*own, top)], 9),
         _Column("size A/B", [*(f"{m.size_a:,.0f}/{m.size_b:,.0f}" for m in ms), ""] if sized else none, 3),
         _Column("error A", [*(words.error(m.typical_a) for m in ms), ""], 5),
         _Column("B", [*(words.error(m.typical_b) for m in ms), ""], 5),
         _Column("linear fit", [*linear, ""] if fitted(verdict) else none, 1),
-        _Column("lower error", [*(effect(m.gmr) for m in ms), effect(verdict.gmr)] if shown else none, 8, sided=True),
-        _Column(level(verdict), _intervals(verdict) if shown else none, 7),
+        _Column("lower error", [effect(e.gmr) for e in (*own, top)] if shown else none, 8, sided=True),
+        _Column(words.level(verdict.alpha), [between(e.low, e.high) for e in (*own, top)] if shown else none, 7),
         _Column("A lower", [*lower, words.percent(verdict.prob_a_better)], 2),
         _Column("div.", lost if any(m.diverged_a + m.diverged_b for m in ms) else none, 4),
         _Column("p", [words.probability(p, alpha) for p in (*(m.p_holm for m in ms), verdict.p_value)], 6),
@@ -163,18 +153,6 @@ def _columns(verdict: Verdict, drawn: Glyphs) -> list[_Column]:
     return [_Column(drawn.text(c.head), [drawn.text(cell) for cell in c.cells], c.keep, c.sided) for c in columns]
 
 
-def _intervals(verdict: Verdict) -> list[str]:
-    ends = [*((m.ci_low, m.ci_high) for m in verdict.members), verdict.interval()]
-    return [between(*pair) for pair in ends]
-
-
 def _wide(columns: Sequence[_Column]) -> int:
     cells = [max(Text(text).cell_len for text in (c.head, *c.cells)) for c in columns]
     return sum(cells) + 2 * (len(cells) - 1)
-
-
-def _colour(verdict: Verdict, member: Member) -> str:
-    """The colour of the side that a decided member points to."""
-    if not decided(verdict, member.p_holm):
-        return ""
-    return BLUE if member.gmr < 1 else ORANGE

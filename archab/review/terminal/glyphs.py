@@ -10,6 +10,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 
 BLUE, ORANGE = "#3f8fd2", "#d9752b"  # seen on black and on white
+COLOURS = {"a": BLUE, "b": ORANGE, "": ""}
 
 
 @dataclass(frozen=True)

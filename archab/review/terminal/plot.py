@@ -2,16 +2,17 @@
 
 import math
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from rich.text import Text
 
-from archab.evidence.outcome import Verdict
+from archab.evidence import words as words
+from archab.evidence.fields import Verdict
 from archab.evidence.statistics import Array
+from archab.evidence.words import effect
 from archab.review import ratios
-from archab.review.finding import better, decided, effect, measured
-from archab.review.terminal.glyphs import BLUE, ORANGE, Glyphs
+from archab.review.finding import Effect, differences, effects, measured
+from archab.review.terminal.glyphs import BLUE, COLOURS, ORANGE, Glyphs
 
 MOST_MEMBERS = 12
 NAMES = (6, 14)  # fewest and most cells of a member's name
@@ -46,26 +47,23 @@ class Scale:
 
 def plot(verdict: Verdict, width: int, glyphs: Glyphs) -> list[Text]:
     """The lines of the plot, each at most `width` cells wide."""
-    paired = verdict.data.is_a is None
-    d = np.nanmean(verdict.data.values, axis=1) if paired else verdict.data.rounds
-    members = verdict.members[:MOST_MEMBERS] if len(verdict.members) > 1 else ()
-    names = [glyphs.text(verdict.member_name(m.member)) for m in members]
-    label = 2 + min(max(NAMES[0], *(Text(name).cell_len for name in names), 7), NAMES[1])
-    beside = 1 + max(len(effect(gmr)) for gmr in (verdict.gmr, *(m.gmr for m in members)))
-    scale = Scale((width - label - beside - 1) // 2, ratios.reach(d, verdict.settings.margin))
+    d = differences(verdict)
+    top, *members = effects(verdict)
+    shown = [top, *(members[:MOST_MEMBERS] if len(members) > 1 else ())]
+    widest = max(NAMES[0], 7, *(Text(glyphs.text(e.name)).cell_len for e in shown[1:]))
+    label = 2 + min(widest, NAMES[1])
+    beside = 1 + max(len(effect(e.gmr)) for e in shown)
+    scale = Scale((width - label - beside - 1) // 2, ratios.reach(d, verdict.margin))
     heading = _heading(verdict, scale, label, width, glyphs)
     explained = not measured(verdict) or _with_band(heading, verdict, width, glyphs)
     lines = [heading, *_histogram(scale.counts(d), _UNITS[verdict.data.kind], scale, label, glyphs)]
     if measured(verdict):
-        draw = partial(_interval, scale=scale, margin=verdict.settings.margin, label=label, glyphs=glyphs)
-        lines.append(draw("all", verdict.gmr, verdict.interval(), better(verdict) is not None))
-        for name, m in zip(names, members, strict=True):
-            lines.append(draw(name, m.gmr, (m.ci_low, m.ci_high), decided(verdict, m.p_holm)))
-        if len(verdict.members) > MOST_MEMBERS:
-            lines.append(Text(f"and {len(verdict.members) - MOST_MEMBERS} members more", style="dim"))
+        lines += [_interval(e, scale, verdict.margin, label, glyphs) for e in shown]
+        if len(members) > MOST_MEMBERS:
+            lines.append(Text(f"and {len(members) - MOST_MEMBERS} members more", style="dim"))
     axis = _axis(scale, label, width, glyphs)
     if not (explained or _with_band(axis, verdict, width, glyphs)):
-        lines.append(Text(f"{glyphs.band} within {verdict.margin_percent}".rjust(width), style="dim"))
+        lines.append(Text(f"{glyphs.band} within {words.margin(verdict.margin)}".rjust(width), style="dim"))
     return [*lines, axis]
 
 
@@ -98,7 +96,7 @@ def _heading(verdict: Verdict, scale: Scale, label: int, width: int, glyphs: Gly
 
 def _with_band(line: Text, verdict: Verdict, width: int, glyphs: Glyphs) -> bool:
     """Say at the end of a line what the band is, if there is room."""
-    band = f"{glyphs.band} within {verdict.margin_percent}"
+    band = f"{glyphs.band} within {words.margin(verdict.margin)}"
     if fits := line.cell_len + len(band) + 3 <= width:
         line.append(f"{'':<{width - line.cell_len - len(band)}}{band}", style="dim")
     return fits
@@ -118,32 +116,22 @@ def _histogram(counts: np.ndarray, name: str, scale: Scale, label: int, glyphs: 
     return lines
 
 
-def _interval(
-    name: str,
-    gmr: float,
-    interval: tuple[float, float],
-    passed: bool,
-    scale: Scale,
-    margin: float,
-    label: int,
-    glyphs: Glyphs,
-) -> Text:
-    low, high = interval
+def _interval(found: Effect, scale: Scale, margin: float, label: int, glyphs: Glyphs) -> Text:
     cells = [" "] * scale.columns
     band = scale.column(math.log(margin)) - scale.half
     for column in range(scale.half - band, scale.half + band + 1):
         cells[column] = glyphs.band
     cells[scale.half] = glyphs.middle
-    if math.isfinite(low) and math.isfinite(high):
-        first, last = scale.column(math.log(low)), scale.column(math.log(high))
+    if math.isfinite(found.low) and math.isfinite(found.high):
+        first, last = scale.column(math.log(found.low)), scale.column(math.log(found.high))
         cells[first : last + 1] = [glyphs.line] * (last - first + 1)
         cells[first], cells[last] = glyphs.left, glyphs.right
-    cells[scale.column(math.log(gmr))] = glyphs.point
-    colour = (BLUE if gmr < 1 else ORANGE) if passed else ""
-    line = Text(_padded(glyphs.fitting(name, label - 2), label))
+    cells[scale.column(math.log(found.gmr))] = glyphs.point
+    colour = COLOURS[found.side]
+    line = Text(_padded(glyphs.fitting(glyphs.text(found.name), label - 2), label))
     for cell in cells:
         line.append(cell, style="dim" if cell in (glyphs.band, glyphs.middle) else colour)
-    line.append(f" {effect(gmr)}", style=f"bold {colour}")
+    line.append(f" {effect(found.gmr)}", style=f"bold {colour}")
     return line
 
 

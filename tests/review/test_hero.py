@@ -11,6 +11,7 @@ from matplotlib.text import Text
 from tables import crossed_rows, paired_rows, random_rows, unpaired_rows
 
 from archab.errors import ArchabError
+from archab.evidence import sentences
 from archab.evidence.family import judge_family
 from archab.evidence.study import Study
 from archab.evidence.verdict import judge
@@ -50,8 +51,8 @@ def test_every_part_is_drawn_from_the_verdict_and_the_functions():
     assert np.allclose(lines["target"].get_ydata(), functions.targets[4])
     assert np.allclose(lines["a"].get_ydata(), functions.a)
     assert np.allclose(lines["b"].get_ydata(), functions.b)
-    assert np.allclose(lines["interval"].get_xdata(), np.log(verdict.interval()))
-    assert lines["ratio"].get_xdata() == pytest.approx([verdict.theta])
+    assert np.allclose(lines["all interval"].get_xdata(), np.log(verdict.interval()))
+    assert lines["all ratio"].get_xdata() == pytest.approx([verdict.theta])
     assert lines["crossing"].get_xdata() == pytest.approx([verdict.stop_at])
     bars = [p.get_width() for axes in figure.axes for p in axes.patches if str(p.get_label()).startswith(("a ", "b "))]
     assert np.allclose(sorted(bars), sorted(size / 450 for size in (100, 200, 300, 150, 300, 450)))
@@ -63,7 +64,7 @@ def test_what_is_said_is_never_cut():
     verdict = judge(decided().data.students, names=names)
     reference = "fully connected networks of rather many layers with a very long description"
     said = " ".join(texts(hero(verdict, Context(question=question, reference=reference), waves(), LIGHT)).split())
-    for whole in (verdict.sentence().rstrip("."), verdict.size_sentence(), question, reference,
+    for whole in (verdict.sentence().rstrip("."), sentences.of_size(verdict), question, reference,
                   "a typical one, along a line"):  # fmt: skip
         assert whole in said
 

@@ -19,7 +19,7 @@ from tables import crossed_rows, paired_rows, random_rows, unpaired_rows
 from archab.errors import ArchabError
 from archab.evidence.e_process import log_e_path
 from archab.evidence.family import judge_family
-from archab.evidence.outcome import Verdict
+from archab.evidence.fields import Verdict
 from archab.evidence.replays import replay
 from archab.evidence.study import Study
 from archab.evidence.verdict import judge

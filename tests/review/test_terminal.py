@@ -9,9 +9,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from tables import crossed_rows, paired_rows, random_rows, unpaired_rows
 
-from archab.evidence.outcome import Verdict
+from archab.evidence.fields import Verdict
 from archab.evidence.verdict import judge
-from archab.review.finding import between, effect
+from archab.evidence.words import between, effect
 from archab.review.terminal import show
 from archab.review.terminal.glyphs import ASCII, BLOCKS
 from archab.review.terminal.plot import Scale, plot, sparkline

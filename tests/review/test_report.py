@@ -16,10 +16,11 @@ from rich.console import Console
 from tables import crossed_rows, paired_rows, random_rows, unpaired_rows
 
 from archab.errors import ArchabError
+from archab.evidence import sentences
 from archab.evidence import words as words
 from archab.evidence.family import judge_family
+from archab.evidence.fields import Verdict
 from archab.evidence.notes import Note
-from archab.evidence.outcome import Verdict
 from archab.evidence.study import Study
 from archab.evidence.verdict import judge
 from archab.review import report, terminal
@@ -57,7 +58,13 @@ def test_the_answer_comes_first_then_the_evidence_then_how_to_do_it_again(tmp_pa
     verdict = decided()
     source, found = written(tmp_path, verdict, contexts=(CONTEXT,))
     assert found.within("h1") == verdict.sentence()
-    order = [verdict.range_sentence()[:20], "Why you can trust it", "What it cannot say", "The evidence", "Do it again"]
+    order = [
+        sentences.of_range(verdict)[:20],
+        "Why you can trust it",
+        "What it cannot say",
+        "The evidence",
+        "Do it again",
+    ]
     places = [source.index(text) for text in order]
     assert places == sorted(places)
     for said in ("Does a gate learn better?", *CONTEXT.commands, "a: gate", "0.1.0", "Not tuned.", "512 inputs"):
@@ -81,7 +88,7 @@ def test_caveats_are_one_line_right_under_the_headline_wherever_a_verdict_is_sho
     shown = " ".join(console.file.getvalue().replace("│", " ").split())
     fragment = page(report.fragment(verdict))
     for text in (found.within("body"), fragment.outside("style"), described([verdict]), shown):
-        places = [text.index(said) for said in (verdict.sentence(), line, verdict.range_sentence())]
+        places = [text.index(said) for said in (verdict.sentence(), line, sentences.of_range(verdict))]
         assert places == sorted(places)
         between = text[places[0] + len(verdict.sentence()) : places[1]]
         assert not re.search(r"\w", between)
@@ -279,7 +286,7 @@ def test_the_strip_places_interval_and_margin_to_scale():
     low, high = verdict.interval()
     # Three known ratios fix the scale: equal and both ends of the margin.
     middle = next(tick.at for tick in shown.ticks if tick.text == "equal")
-    unit = (shown.band[1] - middle) / np.log(verdict.settings.margin)
+    unit = (shown.band[1] - middle) / np.log(verdict.margin)
     assert shown.at - middle == pytest.approx(unit * verdict.theta)
     assert [shown.low - middle, shown.high - middle] == pytest.approx(unit * np.log([low, high]))
     tick = next(t for t in shown.ticks if t.text == "20%" and t.at < middle)
@@ -291,7 +298,7 @@ def test_a_notebook_shows_the_verdict_as_a_fragment():
     found = page(verdict._repr_html_())
     assert "html" not in found.tags
     assert "28%" not in found.outside("style") or "28%" in verdict.paragraph()
-    assert verdict.range_sentence() in found.within("p")
+    assert sentences.of_range(verdict) in found.within("p")
     assert found.tags.count("svg") >= 2
 
 
