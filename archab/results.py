@@ -153,6 +153,6 @@ def read_curves(path: Path) -> pd.DataFrame:
 def curve_frame(
     seed: int, member: int, source: str, curves: Mapping[str, Sequence[tuple[int, float, float, float]]]
 ) -> pd.DataFrame:
-    """The training curves of a part, by side: the step and the quartiles."""
+    """The training curves of a work unit, by side: the step and the quartiles."""
     points = [(seed, member, source, side, *point) for side, own in curves.items() for point in own]
     return pd.DataFrame(points, columns=list(CURVE_COLUMNS))

@@ -10,7 +10,7 @@ from logged import TWO, runs
 
 from archab.engine.cpp import compiler
 from archab.results import KEY
-from archab.runs.folder import Spool
+from archab.runs.folder import RunFolder
 
 ALIKE = (
     "+space=n_diagonal",
@@ -144,11 +144,11 @@ def test_a_damaged_plan_is_none(command, tmp_path):
     assert command(*LOOP).code == 0
     rows = interrupted(tmp_path)
     [file] = tmp_path.glob(".archab/*/0/plan.json")
-    spool = Spool(tmp_path / ".archab", file.parents[1].name, 0)
+    folder = RunFolder(tmp_path / ".archab", file.parents[1].name, 0)
     plan = json.loads(file.read_text())
     for text in ("", "[1, 2]", "5", "null", '{"made_by": {}}', '{"made_by"'):
         file.write_text(text)
-        assert spool.begin(plan) is plan, text
+        assert folder.begin(plan) is plan, text
         assert json.loads(file.read_text()) == plan
     file.write_text("null")
     assert command(*LOOP).code == 0

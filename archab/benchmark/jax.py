@@ -12,7 +12,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 
 MINIBATCH, HEADS, RATE, DECAY, CLIP = 16, 3, 1e-2, 1e-2, 1.0
 EPSILON = 1e-5  # of torch's LayerNorm
@@ -37,9 +40,6 @@ def main() -> None:
 
 def trainer(forward: Callable[[dict[str, Any], Any], Any]) -> Callable[..., np.ndarray]:
     """The training of R students by one network function: their mean losses over all steps, shape (R,)."""
-    import jax
-    import optax
-
     optimiser = optax.chain(optax.clip(CLIP), optax.adamw(RATE, weight_decay=DECAY))
 
     def student(learnable: Any, inputs: Any, outputs: Any, order: Any) -> Any:
@@ -60,8 +60,6 @@ def trainer(forward: Callable[[dict[str, Any], Any], Any]) -> Callable[..., np.n
 
 def dense(p: dict[str, Any], x: Any) -> Any:
     """Residual layers norm(x + relu(W x + b)); shape (n, dim) to the same."""
-    import jax
-
     for k in range(sum(name.startswith("linear.") for name in p) // 2):
         x = _norm(p, f"norm.{k}", x + jax.nn.relu(_linear(p, f"linear.{k}", x)))
     return x
@@ -69,8 +67,6 @@ def dense(p: dict[str, Any], x: Any) -> Any:
 
 def encoder(p: dict[str, Any], x: Any) -> Any:
     """One encoder layer, normalised after each sum; shape (n, sequence, d_model) to the same."""
-    import jax
-    import jax.numpy as jnp
 
     def heads(name: str) -> Any:
         projected = x @ p[f"0.attention.{name}.weight"].T
@@ -89,8 +85,6 @@ def _linear(p: dict[str, Any], name: str, x: Any) -> Any:
 
 
 def _norm(p: dict[str, Any], name: str, x: Any) -> Any:
-    import jax
-
     centred = x - x.mean(-1, keepdims=True)
     scale = jax.lax.rsqrt((centred**2).mean(-1, keepdims=True) + EPSILON)
     return centred * scale * p[f"{name}.weight"] + p[f"{name}.bias"]

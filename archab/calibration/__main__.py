@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from archab.calibration.networks import calibrate as on_networks
 from archab.errors import ArchabError
 from archab.evidence import e_process as sequential
 from archab.evidence import equivalence, statistics
@@ -193,8 +194,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise ArchabError(f"experiments={counts[-1]}: a whole number of at least 1 is needed")
     rest = [argument for argument in given if not argument.startswith("experiments=")]
     if any(argument.startswith("+space=") for argument in rest):
-        from archab.calibration.networks import calibrate as on_networks
-
         found = on_networks(rest, int(counts[-1]) if counts else 200)
         print(found)
         return int(not found.holds)

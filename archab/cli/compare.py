@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from archab import __version__
 from archab.cli import signals
 from archab.errors import ArchabError, first_line
-from archab.store.mlflow import TRAINING, Store, of_store, told
+from archab.store.uri import TRAINING, Address, of_store, told
 
 if TYPE_CHECKING:
     from archab.evidence.fields import Verdict
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from archab.review.context import Context
     from archab.review.functions import Functions
     from archab.store.history import Recorded
-    from archab.store.mlflow import Tracker
+    from archab.store.mlflow import Store, Tracker
 
 UNDECIDED = 3
 WATCH_EVERY = 2.0
@@ -118,8 +118,10 @@ def _seen(given: argparse.Namespace, rule: dict[str, Any]) -> Iterator[Judged]:
     if given.table:
         yield _judged(_from_table(given), rule)
         return
+    Address.named(given.tracking_uri, Path.cwd()).check_there()
+    from archab.store.mlflow import Store
+
     store = Store.named(given.tracking_uri, Path.cwd())
-    store.check_there()
     seen = None
     while True:
         found = _found(store, given.space)
@@ -140,6 +142,7 @@ def verdict_of(uri: str, experiment: str, fingerprint: str, rule: dict[str, Any]
     """The verdict on one configuration, over every seed of it in the store, as one of all configurations there."""
     from archab.evidence.family import judge_family
     from archab.store.history import configuration
+    from archab.store.mlflow import Store
 
     store = Store.named(uri, Path.cwd())
     found = _found(store, experiment)
@@ -148,13 +151,13 @@ def verdict_of(uri: str, experiment: str, fingerprint: str, rule: dict[str, Any]
     return verdict
 
 
-def _found(store: Store, space: str) -> "list[Recorded]":
+def _found(store: "Store", space: str) -> "list[Recorded]":
     from archab.store.history import recorded
 
     return recorded(store, space)
 
 
-def _asked(found: "list[Recorded]", given: argparse.Namespace, store: Store) -> Asked:
+def _asked(found: "list[Recorded]", given: argparse.Namespace, store: "Store") -> Asked:
     from archab.store.history import configuration, labels
 
     names = labels(found) if len(found) > 1 else [given.space]
@@ -177,7 +180,7 @@ def _asked(found: "list[Recorded]", given: argparse.Namespace, store: Store) -> 
         return [of_runs(one, curves[name], store, given.space, given.typed) for name, one in shown]
 
     def functions(verdict: "Verdict") -> "Functions | None":
-        from archab.experiment.context import functions_of
+        from archab.experiment.example import functions_of
 
         [one] = [one for name, one in zip(names, found, strict=True) if name == verdict.label]
         return functions_of(one, verdict, store)
@@ -254,7 +257,7 @@ def _narrowed(given: argparse.Namespace) -> str:
     return shlex.join(words)
 
 
-def _summarised(store: Store, given: argparse.Namespace, verdicts: "list[Verdict]") -> "Tracker | None":
+def _summarised(store: "Store", given: argparse.Namespace, verdicts: "list[Verdict]") -> "Tracker | None":
     """The summary run in the store; a store that cannot be written keeps nobody from the verdict."""
     from archab.experiment import summary
 
@@ -264,7 +267,7 @@ def _summarised(store: Store, given: argparse.Namespace, verdicts: "list[Verdict
     return written
 
 
-def _illustrated(summary: "Tracker", found: Judged, store: Store) -> bool:
+def _illustrated(summary: "Tracker", found: Judged, store: "Store") -> bool:
     """Keep the report and the figures in the summary run; whether they are there."""
     from archab.review.files import drawn
 
@@ -289,7 +292,7 @@ def _minding(what: str) -> Iterator[None]:
         print(f"archab-compare: {what} ({told(error)})", file=sys.stderr)
 
 
-def _review(store: Store, summary: "Tracker") -> None:
+def _review(store: "Store", summary: "Tracker") -> None:
     """Where report and figures are to be seen."""
     page = store.link(summary.experiment_id, f"runs/{summary.run_id}/artifacts/report.html?{TRAINING}")
     lines = {"review": store.review, "": page}

@@ -17,7 +17,6 @@ from archab.cli import overrides as arguments
 from archab.cli import signals, sweep
 from archab.cli.config import home, resolved
 from archab.errors import ArchabError
-from archab.experiment.job import Job
 
 
 def main() -> None:
@@ -90,7 +89,7 @@ def _job(cfg: DictConfig) -> dict[str, str] | None:
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         return _job_of_sweep(cfg)
     try:
-        return _run(_described(cfg))
+        return _run(cfg)
     except ArchabError as error:
         _fail(error)
 
@@ -106,7 +105,7 @@ def _job_of_sweep(cfg: DictConfig) -> dict[str, str] | None:
     if begun is None:
         return None
     try:
-        found = _run(_described(cfg))
+        found = _run(cfg)
     except ArchabError as error:
         print(f"archab: {error}", file=sys.stderr)
         sweep.end(begun, sweep.FAILED, str(error))
@@ -123,12 +122,24 @@ def _job_of_sweep(cfg: DictConfig) -> dict[str, str] | None:
     return None
 
 
-def _run(job: Job) -> dict[str, str]:
+def _run(cfg: DictConfig) -> dict[str, str]:
     """Train what is not there yet, log it and print it; where it is to be found again, and whether it was there before.
 
     Raises:
         ArchabError: on a mistake in the configuration, or a store or folder that cannot be used.
     """
+    # What is imported here takes longer the further down it is: a mistake is answered before MLflow is there, a run
+    # that is shown again needs no torch, and few runs draw a report.
+    config, hydras = resolved(cfg), HydraConfig.get()
+    folders = [source.path for source in hydras.runtime.config_sources if source.provider == "command-line"]
+    typed = [override for override in hydras.overrides.task if override.split("=")[0] not in ("seed", "shard", "rerun")]
+    again = [*(f"--config-dir={folder}" for folder in folders), *typed]
+    own = [side for side in ("a", "b") if cfg.space[side].routine is not None]
+    folder = Path(hydras.runtime.cwd)  # where the command was started, also in a worker, and under hydra.job.chdir
+    _importable(folder)
+    from archab.experiment.job import Job
+
+    job = Job(config, hydras.runtime.choices.get("space") or "space", again, folder, own)
     job.check()
     from archab.cli.console import Terminal
     from archab.experiment.again import shown_again
@@ -136,23 +147,17 @@ def _run(job: Job) -> dict[str, str]:
     watch = Terminal()
     known = not job.config["rerun"] and shown_again(job, watch)
     if not known:
-        from archab.experiment.run import run  # with torch, which a run that is shown again has no need of
+        from archab.experiment.run import run
 
-        run(job, watch)
+        if job.config["report"]:
+            from archab.review.files import drawn
+
+            run(job, watch, drawn)
+        else:
+            run(job, watch)
     ended = sweep.BEFORE if known else sweep.FINISHED
-    found = {"store": job.store.uri, "experiment": job.experiment, "fingerprint": job.fingerprint}
+    found = {"store": job.address.uri, "experiment": job.experiment, "fingerprint": job.fingerprint}
     return {**found, "ended": ended, "compare": job.compare}
-
-
-def _described(cfg: DictConfig) -> Job:
-    hydras = HydraConfig.get()
-    folders = [source.path for source in hydras.runtime.config_sources if source.provider == "command-line"]
-    typed = [override for override in hydras.overrides.task if override.split("=")[0] not in ("seed", "shard", "rerun")]
-    again = [*(f"--config-dir={folder}" for folder in folders), *typed]
-    own = [side for side in ("a", "b") if cfg.space[side].routine is not None]
-    folder = Path(hydras.runtime.cwd)  # where the command was started, also in a worker, and under hydra.job.chdir
-    _importable(folder)
-    return Job(resolved(cfg), hydras.runtime.choices.get("space") or "space", again, folder, own)
 
 
 def _fail(error: ArchabError) -> NoReturn:

@@ -10,8 +10,6 @@ from pathlib import Path
 from archab import __version__
 from archab.errors import ArchabError
 from archab.runs.log import Record, logged
-from archab.store.mlflow import Store
-from archab.store.upload import asked, delivered
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,13 +33,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _sync(folder: Path, uri: str | None, patience: float) -> int:
+    from archab.store.mlflow import Store
+    from archab.store.upload import asked, delivered
+
     brought = failed = 0
+    default = Store.named(uri, Path.cwd())
     for file in sorted(folder.rglob("finished.json")):
         record = Record.read(file)
         if record is None:
             print(f"archab-sync: {file}: no record of a run; it is left alone", file=sys.stderr)
             continue
-        for store in _stores(record, uri):
+        # Of a run's own stores, only MLFLOW_TRACKING_URI can tell the password.
+        own = [default if shown == default.shown else Store.named(shown, Path.cwd()) for shown in record.runs]
+        for store in [default] if uri else own:
             try:
                 store.check()
                 if store.shown in record.delivered and asked(store, partial(store.holds, record), _say, patience):
@@ -56,14 +60,6 @@ def _sync(folder: Path, uri: str | None, patience: float) -> int:
             print(f"{record.name}: brought to {store.shown}")
     print(f"{brought} runs were brought to their store, {failed} could not be")
     return 1 if failed else 0
-
-
-def _stores(record: Record, uri: str | None) -> list[Store]:
-    """Where a run is to be brought: its own stores, the password of which only MLFLOW_TRACKING_URI can tell."""
-    default = Store.named(uri, Path.cwd())
-    return (
-        [default] if uri else [default if own == default.shown else Store.named(own, Path.cwd()) for own in record.runs]
-    )
 
 
 def _say(line: str) -> None:

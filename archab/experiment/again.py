@@ -3,9 +3,10 @@
 from functools import partial
 
 from archab.evidence.verdict import judge
-from archab.experiment.job import Job, Watch, where
+from archab.experiment.job import Job, Watch
 from archab.runs.log import Record
 from archab.store.history import studied
+from archab.store.mlflow import Store
 from archab.store.upload import asked, delivered
 
 
@@ -15,33 +16,29 @@ def shown_again(job: Job, watch: Watch) -> bool:
     Raises:
         ArchabError: if the store does not answer.
     """
-    spool = job.spool
-    record = Record.read(spool.record)
-    if record is None or not spool.whole():
-        if spool.results.exists():
-            watch.say(f"  ! {spool.folder}: what a run left there is damaged, and is made anew")
+    folder, store = job.run_folder, Store(job.address.uri, job.address.artifacts)
+    record = Record.read(folder.record)
+    if record is None or not folder.whole():
+        if folder.results.exists():
+            watch.say(f"  ! {folder.folder}: what a run left there is damaged, and is made anew")
         return False
     by = "" if record.engine == job.engine else f" by engine={record.engine}"
     watch.say(f"{job.name}: finished before{by}; rerun=true trains it anew\n")
-    _show(job, record, watch)
-    if record.experiment != job.experiment:  # as a store that lacks it
-        record.experiment = job.experiment
-        record.runs.pop(job.store.shown, None)
-    holds = partial(asked, job.store, partial(job.store.holds, record), watch.say, job.patience)
-    page = holds()
-    if job.store.shown not in record.delivered or page is None:
-        watch.say(f"  its rows are brought to {job.store.shown}, which lacked them")
-        delivered(job.store, record, spool.files(), watch.say, job.patience)
-        record.write(spool.record)
-        page = holds()
-    watch.where(where(job, page or ""))
-    return True
-
-
-def _show(job: Job, record: Record, watch: Watch) -> None:
-    tables = job.spool.tables()
+    tables = folder.tables()
     if job.shard:
         watch.share(job.shard, len(tables[0]), job.compare)
-        return
-    redrawn = sum(int(value) for name, value, _, _ in record.points if name == "redrawn")
-    watch.verdict(judge(studied(record.tags, *tables), order=[job.config["seed"]]), redrawn)
+    else:
+        redrawn = sum(int(value) for name, value, _, _ in record.points if name == "redrawn")
+        watch.verdict(judge(studied(record.tags, *tables), order=[job.config["seed"]]), redrawn)
+    if record.experiment != job.experiment:  # as a store that lacks it
+        record.experiment = job.experiment
+        record.runs.pop(store.shown, None)
+    holds = partial(asked, store, partial(store.holds, record), watch.say, job.patience)
+    page = holds()
+    if store.shown not in record.delivered or page is None:
+        watch.say(f"  its rows are brought to {store.shown}, which lacked them")
+        delivered(store, record, folder.files(), watch.say, job.patience)
+        record.write(folder.record)
+        page = holds()
+    watch.where(job.where(page or ""))
+    return True

@@ -12,16 +12,13 @@ import pandas as pd
 import yaml
 
 from archab import __version__
-from archab.evidence import words as words
-from archab.evidence.fields import Verdict
+from archab.evidence import words
 from archab.review.context import Context
-from archab.review.functions import Functions, typical
 from archab.store.history import Recorded, again
 from archab.store.mlflow import Logged, Store
 
 UNITS = {"information": "bits", "parameter": "parameters"}  # as the measures call them, which import torch
 LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib")
-FEW_TARGETS = 16
 
 
 def of_runs(one: Recorded, curves: pd.DataFrame | None, store: Store, space: str, arguments: Sequence[str]) -> Context:
@@ -78,25 +75,6 @@ def of_configuration(
         versions=_versions("torch") if versions is None else versions,
         config=_plain(config) if config else "",
     )
-
-
-def functions_of(one: Recorded, verdict: Verdict, store: Store) -> Functions | None:
-    """Targets and students of a configuration as curves; None where the store holds no configuration to draw them by.
-
-    Raises:
-        ArchabError: if its networks cannot be built or trained here.
-    """
-    chosen = typical(verdict, FEW_TARGETS)
-    if chosen is None:
-        return None
-    [run] = [run for run in one.runs if run.seed == chosen.seed]
-    config = configuration_of(run, store)
-    if not config:
-        return None
-    from archab.experiment.build import comparison
-    from archab.experiment.example import portray
-
-    return portray(comparison(config), chosen)
 
 
 def of_table(table: Path, curves: pd.DataFrame | None, arguments: Sequence[str]) -> Context:

@@ -7,27 +7,26 @@ import socket
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from archab import __version__
+from archab.comparison.comparison import Comparison
 from archab.comparison.study import longer, member_names
 from archab.evidence.notes import Note, kept
-
-if TYPE_CHECKING:
-    from archab.comparison.comparison import Comparison
-    from archab.experiment.job import Job
+from archab.experiment.job import Job
 
 
-def tags_of(comparison: "Comparison", job: "Job", notes: Sequence[Note]) -> dict[str, str]:
+def tags_of(comparison: Comparison, job: Job, notes: Sequence[Note]) -> dict[str, str]:
     """The tags of its run: what the analysis reads besides the rows."""
-    from archab import __version__
-
+    # What the shards of one run share: by another plan they would be cut elsewhere.
+    plan = {key: value for key, value in comparison.plan.to_dict().items() if key != "made_by"}
     return {
         "archab.kind": "run",
         "archab.seed": str(comparison.seed),
         "archab.fingerprint": job.fingerprint,
         "archab.space": job.space,
         "archab.shard": str(job.shard or ""),
-        "archab.plan": _digest(comparison.plan.to_dict()),
+        "archab.plan": hashlib.blake2b(json.dumps(plan, sort_keys=True).encode(), digest_size=8).hexdigest(),
         "archab.protocol": comparison.protocol_name,
         "archab.version": __version__,
         "archab.torch": str(comparison.plan.made_by["torch"]),
@@ -44,12 +43,6 @@ def tags_of(comparison: "Comparison", job: "Job", notes: Sequence[Note]) -> dict
 def here(folder: Path) -> dict[str, str]:
     """Tags that say where a run is at work: only one process can be, in one folder of one machine."""
     return {"archab.host": socket.gethostname(), "archab.folder": hashlib.sha256(bytes(folder)).hexdigest()[:16]}
-
-
-def _digest(plan: dict[str, Any]) -> str:
-    """What the shards of one run share: by another plan they would be cut elsewhere."""
-    shared = {key: value for key, value in plan.items() if key != "made_by"}
-    return hashlib.blake2b(json.dumps(shared, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
 def flat(values: Any, prefix: str = "") -> dict[str, Any]:

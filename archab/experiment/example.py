@@ -12,11 +12,16 @@ from archab.comparison.comparison import Comparison
 from archab.comparison.inspection import minibatch
 from archab.comparison.plan import Part
 from archab.engine.plan import Loop
+from archab.evidence.outcome import Verdict
+from archab.experiment.build import comparison as built
+from archab.experiment.context import configuration_of
 from archab.networks.probe import fitting
-from archab.review.functions import Functions, Typical
+from archab.review.functions import Functions, Typical, typical
 from archab.space.inputs import Inputs
 from archab.space.routine import Batches, Loss
 from archab.space.space import ArchitecturalSpace
+from archab.store.history import Recorded
+from archab.store.mlflow import Store
 
 POINTS, LINES = 161, 40  # of a line, and how many there are to choose from
 SHOWN = 16  # targets
@@ -39,6 +44,22 @@ class _Lines:
         if shape[1] != len(self.points):
             return self.inputs(shape, generator)
         return self.points.expand(shape[0], *self.points.shape)
+
+
+def functions_of(one: Recorded, verdict: Verdict, store: Store) -> Functions | None:
+    """Targets and students of a configuration as curves; None where the store holds no configuration to draw them by.
+
+    Raises:
+        ArchabError: if its networks cannot be built or trained here.
+    """
+    chosen = typical(verdict, SHOWN)
+    if chosen is None:
+        return None
+    [run] = [run for run in one.runs if run.seed == chosen.seed]
+    config = configuration_of(run, store)
+    if not config:
+        return None
+    return portray(built(config), chosen)
 
 
 def portray(comparison: Comparison, typical: Typical) -> Functions | None:

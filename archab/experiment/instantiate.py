@@ -10,7 +10,13 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from hydra.errors import InstantiationException
+from hydra.utils import get_object, instantiate
+from omegaconf import OmegaConf
+
 from archab.errors import ArchabError, first_line
+from archab.networks.streams import forked
 
 ITSELF = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
 
@@ -31,10 +37,6 @@ class Anew:
 
     def __call__(self, *given: Any, **named: Any) -> Any:
         """What the node gives; `named` goes over its own arguments, mapping by mapping."""
-        from hydra.errors import InstantiationException
-        from hydra.utils import instantiate
-        from omegaconf import OmegaConf
-
         own, places = dict(self.node), self.node.get("_args_", [])
         own.pop("_partial_", None)
         try:
@@ -79,9 +81,6 @@ def made(key: str, node: object) -> Any:
     Raises:
         ArchabError: as `bound` does, or if the object cannot be made.
     """
-    import numpy as np
-
-    from archab.networks.streams import forked
 
     function: Any = bound(key, node)
     if not inspect.isclass(function.func) or (isinstance(node, dict) and node.get("_partial_")):
@@ -105,8 +104,6 @@ def imported(key: str, node: object) -> Callable[..., Any]:
     Raises:
         ArchabError: if there is no such thing to be called.
     """
-    from hydra.utils import get_object
-
     if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
         raise ArchabError(f"{key}={node!r}: a configuration with _target_, the import path of a class or function")
     target = node["_target_"]

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from archab.errors import ArchabError
-from archab.runs.folder import Spool
+from archab.runs.folder import RunFolder
 from archab.runs.identity import fingerprint
 from archab.runs.labels import run_name
 from archab.runs.shard import Shard
-from archab.store.mlflow import Store
-from archab.store.uri import hidden
+from archab.store.uri import Address, hidden
 
-if TYPE_CHECKING:  # what imports torch, which a run that has finished before has no need of
+if TYPE_CHECKING:  # for the types alone: torch and scipy, which the answer to a mistake must not wait for
     from archab.comparison.comparison import Comparison
     from archab.evidence.fields import Verdict
 
@@ -30,7 +29,7 @@ class Job:
         config: the resolved configuration.
         space: the chosen option of the group `space`.
         overrides: what was typed, without the seed, and with the user's own configuration folder first.
-        folder: where the command was started: the store and the spool are named from there.
+        folder: where the command was started: the store and the run's own folder are named from there.
         own: the sides that have a routine of their own.
     """
 
@@ -83,9 +82,9 @@ class Job:
         return patience
 
     @property
-    def store(self) -> Store:
-        """Where it is logged."""
-        return Store.named(self.config["tracking"]["uri"], self.folder)
+    def address(self) -> Address:
+        """The store that it is logged to."""
+        return Address.named(self.config["tracking"]["uri"], self.folder)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -93,20 +92,59 @@ class Job:
         return fingerprint(self.config)
 
     @property
-    def spool(self) -> Spool:
-        """Its folder on disk."""
-        return Spool(self.folder / self.config["spool"], self.fingerprint, self.config["seed"], self.shard)
+    def run_folder(self) -> RunFolder:
+        """Where its rows are kept on disk."""
+        return RunFolder(self.folder / self.config["spool"], self.fingerprint, self.config["seed"], self.shard)
 
     def check(self) -> None:
-        """Raise an ArchabError if its share, its spool or its store cannot be used."""
+        """Raise an ArchabError if its share, its folder or its store cannot be used."""
         _ = self.shard, self.patience
         if not self.config["spool"].strip():
             raise ArchabError("spool=: the name of a folder is needed, such as spool=.archab")
-        self.store.check()
+        self.address.check()
+
+    def where(self, experiment_id: str) -> dict[str, str]:
+        """The lines of `Watch.where`; without an experiment, in which the store has it, the page is of none."""
+        return {
+            "rows": str(self.run_folder.results),
+            "seeds": self.compare,
+            "review": self.address.review,
+            "": self.address.link(experiment_id),
+        }
 
 
 class Watch(Protocol):
-    """What hears of a run while it goes on, such as a terminal."""
+    """What hears of a run while it goes on, such as a terminal: an argument of `archab.experiment.run.run`.
+
+    Example:
+        Only the verdict and how to look at it, and a count of the students:
+
+        >>> from contextlib import contextmanager
+        >>> class Brief:
+        ...     students = 0.0
+        ...     def say(self, line): ...
+        ...     def warn(self, line): ...
+        ...     def opening(self, comparison, space, question): ...
+        ...     def planned(self, comparison, seconds): ...
+        ...     def share(self, shard, students, compare): ...
+        ...     def verdict(self, found, redrawn):
+        ...         print(found.sentence())
+        ...     def where(self, lines):
+        ...         print(lines["seeds"])
+        ...     @contextmanager
+        ...     def progress(self, students):
+        ...         def advance(trained):
+        ...             self.students += trained
+        ...         yield advance
+        >>> watch: Watch = Brief()
+        >>> with watch.progress(100) as advance:
+        ...     advance(40)
+        ...     advance(60)
+        >>> watch.students
+        100.0
+        >>> watch.where({"rows": "results.parquet", "seeds": "archab-compare --space n_diagonal"})
+        archab-compare --space n_diagonal
+    """
 
     def say(self, line: str) -> None:
         """A line about the run."""
@@ -131,13 +169,3 @@ class Watch(Protocol):
 
     def where(self, lines: Mapping[str, str]) -> None:
         """Where the run can be looked at, and what to type for the verdict over all seeds."""
-
-
-def where(job: Job, experiment_id: str) -> dict[str, str]:
-    """The lines of `Watch.where`."""
-    return {
-        "rows": str(job.spool.results),
-        "seeds": job.compare,
-        "review": job.store.review,
-        "": job.store.link(experiment_id),
-    }

@@ -1,4 +1,4 @@
-"""Rows on disk as finished parts, whatever happens to the run or to the store."""
+"""Rows on disk as finished work units, whatever happens to the run or to the store."""
 
 import errno
 import json
@@ -21,11 +21,11 @@ from archab.runs.log import Record, logged
 from archab.runs.shard import Shard
 
 
-class Spool:
-    """The folder of one run: its finished parts, and at its end `results.parquet`.
+class RunFolder:
+    """The folder of one run: its finished work units, and at its end `results.parquet`.
 
-    The folder of a seed holds `plan.json`, by which its parts are cut; those of its shards are folders in it, and share
-    that plan. Parts are there while a run is unfinished; the next start goes on from them.
+    The folder of a seed holds `plan.json`, by which its work is cut into units; those of its shards are folders in it,
+    and share that plan. Units are there while a run is unfinished; the next start goes on from them.
     """
 
     def __init__(self, root: Path, fingerprint: str, seed: int, shard: Shard | None = None) -> None:
@@ -73,12 +73,12 @@ class Spool:
             lock.release()
 
     def begin(self, plan: dict[str, Any], anew: bool = False) -> dict[str, Any]:
-        """The plan to train by: that of the parts which are there, or of other shards, else this one.
+        """The plan to train by: that of the work units which are there, or of other shards, else this one.
 
         Args:
-            plan: what would be done if nothing were there. Parts by other versions of archab or torch, or on another
+            plan: what would be done if nothing were there. Units by other versions of archab or torch, or on another
                 device, are put aside.
-            anew: whether to leave parts alone unless they were begun anew, too, and by this very plan.
+            anew: whether to leave units alone unless they were begun anew, too, and by this very plan.
         """
         anew = anew and self._shard is None
         with FileLock(self._seed / "plan.lock"):
@@ -86,7 +86,8 @@ class Spool:
             if anew:
                 goes_on = self.kept() > 0 and was_anew and kept == plan
             else:
-                begun = self.kept() > 0 or (self._shard is not None and self._others())
+                others = (folder != self.folder for folder in self._seed.glob("shard-*"))
+                begun = self.kept() > 0 or (self._shard is not None and any(others))
                 goes_on = begun and kept.get("made_by") == plan["made_by"]
             if not goes_on:
                 if self._parts.exists():
@@ -107,39 +108,36 @@ class Spool:
         return kept, bool(kept.pop("anew", False))
 
     def kept(self) -> int:
-        """How many parts are there."""
+        """How many work units are finished."""
         return len(list(self._parts.glob("*.parquet")))
 
-    def _others(self) -> bool:
-        return any(folder != self.folder for folder in self._seed.glob("shard-*"))
-
-    def has(self, part: str) -> bool:
-        """Whether a part is finished; a damaged one is thrown away."""
+    def has(self, unit: str) -> bool:
+        """Whether a work unit is finished; a damaged one is thrown away."""
         try:
-            self.read(part)
+            self.read(unit)
         except ArchabError:
-            self._file(part).unlink(missing_ok=True)
+            self._file(unit).unlink(missing_ok=True)
             return False
         return True
 
-    def read(self, part: str) -> pd.DataFrame:
-        """The rows of a finished part.
+    def read(self, unit: str) -> pd.DataFrame:
+        """The rows of a finished work unit.
 
         Raises:
             ArchabError: if it is not there, or damaged.
         """
-        return results.read(self._file(part))
+        return results.read(self._file(unit))
 
-    def _file(self, part: str) -> Path:
-        return self._parts / f"{part}.parquet"
+    def _file(self, unit: str) -> Path:
+        return self._parts / f"{unit}.parquet"
 
-    def write(self, part: str, rows: pd.DataFrame) -> None:
-        """Keep a finished part."""
-        results.write(rows, self._file(part))
+    def write(self, unit: str, rows: pd.DataFrame) -> None:
+        """Keep a finished work unit."""
+        results.write(rows, self._file(unit))
 
-    def write_curves(self, part: str, curves: pd.DataFrame) -> None:
-        """Keep the training curves of a part."""
-        results.write(curves, self._parts / f"{part}.curves")
+    def write_curves(self, unit: str, curves: pd.DataFrame) -> None:
+        """Keep the training curves of a work unit."""
+        results.write(curves, self._parts / f"{unit}.curves")
 
     def join(self) -> pd.DataFrame:
         """All rows in key order."""
@@ -153,7 +151,7 @@ class Spool:
         results.write(rows, self._whole_control)
 
     def finish(self, record: Record) -> None:
-        """Put the joined tables and a record of the run in place; the parts have served."""
+        """Put the joined tables and a record of the run in place; the single units have served."""
         tables = {self._whole_control: self._control, self._whole_curves: self._curves, self._whole: self.results}
         for unfinished, finished in tables.items():
             if unfinished.exists():
@@ -172,7 +170,7 @@ class Spool:
         return True
 
     def curves(self) -> pd.DataFrame | None:
-        """The training curves of all parts, None where no part has any."""
+        """The training curves of all work units, None where none has any."""
         return pd.read_parquet(self._whole_curves) if self._whole_curves.exists() else None
 
     def tables(self) -> tuple[pd.DataFrame, pd.DataFrame | None, pd.DataFrame | None]:

@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Shard:
-    """The parts number, number + of, number + 2 of, … of a run's plan, counted from 1."""
+    """The work units number, number + of, number + 2 of, … of a run's plan, counted from 1."""
 
     number: int
     of: int
@@ -32,15 +32,15 @@ class Shard:
     def __str__(self) -> str:
         return f"{self.number}/{self.of}"
 
-    def take(self, parts: Sequence[Item]) -> list[Item]:
-        """Its share of the parts.
+    def take(self, units: Sequence[Item]) -> list[Item]:
+        """Its share of the work units.
 
         Raises:
-            ArchabError: if there are more shards than parts.
+            ArchabError: if there are more shards than units.
         """
-        if self.of > len(parts):
+        if self.of > len(units):
             raise ArchabError(
-                f"shard={self}: the run has {len(parts)} parts of whole chunks; at most shard=…/{len(parts)}, or a "
+                f"shard={self}: the run has {len(units)} parts of whole chunks; at most shard=…/{len(units)}, or a "
                 "smaller engine.chunk"
             )
-        return list(parts[self.number - 1 :: self.of])
+        return list(units[self.number - 1 :: self.of])

@@ -5,20 +5,19 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from archab import results
 from archab.errors import ArchabError
+from archab.evidence.notes import Note, restored
+from archab.evidence.study import Study
 from archab.results import CONTROL, CURVES, ROWS
 from archab.runs.labels import PLACE, SHARED
 from archab.runs.labels import labels as labelled
 from archab.runs.shard import Shard
 from archab.store.mlflow import Logged, Store
-
-if TYPE_CHECKING:
-    from archab.evidence.study import Study
 
 
 @dataclass(frozen=True)
@@ -76,14 +75,12 @@ def recorded(store: Store, experiment: str) -> list[Recorded]:
     return finished
 
 
-def configuration(one: Recorded, label: str, store: Store) -> "Study":
+def configuration(one: Recorded, label: str, store: Store) -> Study:
     """The rows of a configuration and what must be known to judge them.
 
     Raises:
         ArchabError: if the rows of a finished run are gone.
     """
-    from archab.evidence.notes import Note
-
     damaged: list[str] = []
     tables = {name: pd.concat(list(_tables(one.runs, name, store, damaged)) or [pd.DataFrame()]) for name in _FILES}
     curves = list(_curves(one.runs, store, damaged))
@@ -104,11 +101,8 @@ def configuration(one: Recorded, label: str, store: Store) -> "Study":
 
 def studied(
     tags: Mapping[str, str], rows: pd.DataFrame, control: pd.DataFrame | None, curves: pd.DataFrame | None
-) -> "Study":
+) -> Study:
     """A study of these tables, with what a run's tags say of them."""
-    from archab.evidence.notes import restored
-    from archab.evidence.study import Study
-
     names = json.loads(tags["archab.names"])
     return Study(
         rows,

@@ -2,31 +2,34 @@
 
 import getpass
 import glob
+import json
 import logging
 import os
 import shlex
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import Metric, Param, RunTag, ViewType
+from mlflow.exceptions import MlflowException
+from sqlalchemy import create_engine, text
 
-from archab.errors import ArchabError, first_line
+from archab.errors import ArchabError
 from archab.results import ROWS
 from archab.runs.log import Point, Record
-from archab.store import schema, view
-from archab.store import uri as address
-from archab.store.uri import hidden
+from archab.store import schema
+from archab.store.uri import VIEW, Address, of_database, of_file, passes, told
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
-TRAINING = "workflowType=machine_learning"  # or MLflow shows what a language model would have
-PAGE = f"runs?compareRunsMode=CHART&{TRAINING}&viewStateShareKey={view.NAME}"
+# How MLflow opens the runs of an experiment: the evidence first, and the columns that a reviewer wants. It keeps such a
+# view as a tag of the experiment, which a link names (tried in its versions 3.10 and 3.17); where one of its own
+# defaults is missing, some of its versions wait for ever.
+SHOWN = {f"mlflow.sharedViewState.{VIEW}": json.dumps(json.loads((Path(__file__).parent / "view.json").read_text()))}
 LONGEST_PARAMETER, LONGEST_TAG, PARAMETERS_A_REQUEST, METRICS_A_REQUEST = 6000, 8000, 100, 1000  # MLflow's limits
 DESCRIPTION = "mlflow.note.content"
 FIRST_CONTACT = 20_190_817  # the key of the lock on a PostgreSQL store
@@ -46,33 +49,8 @@ class Logged:
     params: dict[str, str]
 
 
-@dataclass(frozen=True)
-class Store:
-    """Where runs are logged: an MLflow tracking URI, and a folder for artifacts where the store has no server."""
-
-    uri: str
-    artifacts: Path
-
-    @classmethod
-    def named(cls, uri: str | None, folder: Path) -> "Store":
-        """The store of this URI, else of MLFLOW_TRACKING_URI, else `mlflow.db` in this folder; paths made absolute."""
-        chosen = uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
-        file = address.file_of(chosen)
-        return cls(address.absolute(chosen, folder), (folder / file).parent / "mlruns" if file else folder / "mlruns")
-
-    @property
-    def file(self) -> Path | None:
-        """The file of an SQLite store."""
-        return address.file_of(self.uri)
-
-    @property
-    def shown(self) -> str:
-        """The URI without its password: what is printed, logged and kept."""
-        return hidden(self.uri)
-
-    def check(self) -> None:
-        """Raise an ArchabError if the store cannot be reached or written; without importing MLflow."""
-        address.check(self.uri)
+class Store(Address):
+    """A store that runs are logged to and read from."""
 
     def runs(self, experiment: str) -> list[Logged]:
         """Every run of an experiment that trained students, deleted ones too, in the order of their start.
@@ -80,8 +58,6 @@ class Store:
         Raises:
             ArchabError: if there is no such experiment in the store.
         """
-        from mlflow.entities import ViewType
-
         client = self.client()
         identity = self.identity(experiment)
         runs: list[Logged] = []
@@ -113,8 +89,6 @@ class Store:
         return str(info.experiment_id) if ROWS in there else None
 
     def _run(self, run_id: str) -> Any:
-        from mlflow.exceptions import MlflowException
-
         try:
             info = self.client().get_run(run_id).info
         except MlflowException as error:
@@ -157,7 +131,7 @@ class Store:
         for file in files:
             tracker.keep(file, files[0].parent)
         for name, values in record.values.items():
-            tracker.keep_values(values, name)
+            tracker.client.log_dict(tracker.run_id, values, name)
         tracker.end()
         return tracker.run_id
 
@@ -170,20 +144,18 @@ class Store:
 
     def _made(self, experiment: str) -> str:
         """The identity of an experiment, which is made if need be, and opens in archab's view."""
-        from mlflow.exceptions import MlflowException
-
         client = self.client()
         location = None if self.uri.startswith("http") else self.artifacts.as_uri()
-        shown = view.state()
         found = self._experiment(experiment)
         if found is None:
             try:
-                return str(client.create_experiment(experiment, location, {view.TAG: shown}))
+                return str(client.create_experiment(experiment, location, SHOWN))
             except MlflowException:
                 if (found := self._experiment(experiment)) is None:
                     raise  # else another process was faster
-        if found.tags.get(view.TAG) != shown:
-            client.set_experiment_tag(found.experiment_id, view.TAG, shown)
+        for key, value in SHOWN.items():
+            if found.tags.get(key) != value:
+                client.set_experiment_tag(found.experiment_id, key, value)
         return str(found.experiment_id)
 
     def fetch(self, run: Logged, name: str, folder: Path) -> Path | None:
@@ -191,9 +163,6 @@ class Store:
 
         What MLflow or the network raises where the store does not answer.
         """
-        from mlflow.artifacts import download_artifacts
-        from mlflow.exceptions import MlflowException
-
         self.client()
         where = f"{run.artifacts}/{name}"
         local = where.startswith(("file:", "/"))  # such files are read where they are
@@ -242,7 +211,7 @@ class Store:
             "tracking.experiment=NAME"
         )
 
-    def client(self) -> "MlflowClient":
+    def client(self) -> MlflowClient:
         """MLflow's own client of this store.
 
         Raises:
@@ -264,8 +233,6 @@ class Store:
             with FileLock(f"{self.file}.lock"):
                 yield
         elif self.uri.startswith("postgresql"):
-            from sqlalchemy import create_engine, text
-
             engine = create_engine(self.uri)
             with engine.connect() as connection:
                 connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": FIRST_CONTACT})
@@ -274,51 +241,29 @@ class Store:
         else:
             yield
 
-    def check_there(self) -> None:
-        """Raise an ArchabError if there is no store yet: to read from, it is not made."""
-        self.check()
-        if self.file and not self.file.exists():
-            raise ArchabError(f"tracking.uri={self.shown}: there is no store; it is made by the first run")
-
-    @property
-    def review(self) -> str:
-        """The command that opens the review, empty where a server runs already."""
-        return "" if self.uri.startswith("http") else f"mlflow ui --backend-store-uri {shlex.quote(self.shown)}"
-
-    def link(self, experiment: str, page: str = PAGE) -> str:
-        """A page of an experiment: that with its runs and charts where none is named."""
-        server = self.shown.rstrip("/") if self.uri.startswith("http") else "http://127.0.0.1:5000"
-        return f"{server}/#/experiments/{experiment}/{page}"
-
 
 @dataclass(frozen=True)
 class Tracker:
     """An open MLflow run."""
 
-    client: "MlflowClient"
+    client: MlflowClient
     run_id: str
     experiment_id: str
 
     def points(self, points: Sequence[Point]) -> None:
         """Log metrics, in as few requests as may be."""
-        from mlflow.entities import Metric
-
         for first in range(0, len(points), METRICS_A_REQUEST):
             some = [Metric(*point) for point in points[first : first + METRICS_A_REQUEST]]
             self.client.log_batch(self.run_id, metrics=some)
 
     def parameters(self, parameters: dict[str, Any]) -> None:
         """Log parameters, each cut to MLflow's limit."""
-        from mlflow.entities import Param
-
         all_of_them = [Param(key, str(value)[:LONGEST_PARAMETER]) for key, value in parameters.items()]
         for first in range(0, len(all_of_them), PARAMETERS_A_REQUEST):
             self.client.log_batch(self.run_id, params=all_of_them[first : first + PARAMETERS_A_REQUEST])
 
     def tag(self, tags: dict[str, str]) -> None:
         """Set tags; `mlflow.note.content` is the description."""
-        from mlflow.entities import RunTag
-
         self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in _in_parts(tags).items()])
 
     def history(self, name: str) -> dict[int, float]:
@@ -338,39 +283,9 @@ class Tracker:
         inside = str(file.parent.relative_to(folder))
         self.client.log_artifact(self.run_id, str(file), None if inside == "." else inside)
 
-    def keep_values(self, values: dict[str, Any], name: str) -> None:
-        """Keep plain values as a YAML or JSON artifact of this name."""
-        self.client.log_dict(self.run_id, values, name)
-
-
-def passes(error: Exception) -> bool:
-    """Whether it may work later: a database that is locked, a server that is down."""
-    database = getattr(error.__cause__ or error, "orig", None)  # its own error, behind SQLAlchemy's, behind MLflow's
-    if getattr(database, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
-        return False  # such as a table that is missing
-    code = getattr(error, "error_code", "")
-    lost = {"OperationalError", "InterfaceError"} & {kind.__name__ for kind in type(error).__mro__}  # of the database
-    return code in ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR") or bool(lost) or isinstance(error, OSError)
-
-
-def of_store(error: Exception) -> bool:
-    """Whether MLflow, its database or the network failed, and not archab."""
-    return isinstance(error, OSError) or type(error).__module__.split(".")[0] in ("mlflow", "sqlalchemy")
-
-
-def told(error: BaseException) -> str:
-    """What an exception of the store says, in one line and without passwords."""
-    return hidden(first_line(error))
-
 
 @cache
-def _client(store: Store) -> "MlflowClient":
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # or MLflow calls home
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    from mlflow import MlflowClient
-
+def _client(store: Store) -> MlflowClient:
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in ("mlflow.store.db.utils", "urllib3.connectionpool"):
@@ -381,9 +296,9 @@ def _client(store: Store) -> "MlflowClient":
             for left in file.parent.glob(f".{glob.escape(file.name)}.*"):
                 left.unlink()
             unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-            MlflowClient(tracking_uri=address.of_file(unfinished)).search_experiments(max_results=1)
+            MlflowClient(tracking_uri=of_file(unfinished)).search_experiments(max_results=1)
             unfinished.replace(file)
-        if address.of_database(store.uri):
+        if of_database(store.uri):
             schema.check(store.uri)
         client = MlflowClient(tracking_uri=store.uri)
         client.search_experiments(max_results=1)

@@ -3,6 +3,11 @@
 import shlex
 from pathlib import Path
 
+import mlflow
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import NullPool, create_engine, inspect
+
 from archab.errors import ArchabError
 from archab.store.uri import hidden
 
@@ -17,25 +22,16 @@ def check(uri: str) -> None:
     Args:
         uri: an address of SQLAlchemy, of a database that may be empty.
     """
-    from alembic.migration import MigrationContext
-    from sqlalchemy import NullPool, create_engine, inspect
-
     with create_engine(uri, poolclass=NullPool).connect() as connection:
         tables = set(inspect(connection).get_table_names())
         stands = MigrationContext.configure(connection).get_current_revision() if tables else None
-    if tables >= OWN:
-        _check_version(uri, stands)
-    elif tables and uri.startswith("sqlite"):  # a server's database may be shared
-        raise ArchabError(
-            f"tracking.uri={uri}: is the database of another application (its tables: {', '.join(sorted(tables)[:5])})"
-            "; give another file"
-        )
-
-
-def _check_version(uri: str, stands: str | None) -> None:
-    import mlflow
-    from alembic.script import ScriptDirectory
-
+    if not tables >= OWN:
+        if tables and uri.startswith("sqlite"):  # a server's database may be shared
+            raise ArchabError(
+                f"tracking.uri={uri}: is the database of another application (its tables: "
+                f"{', '.join(sorted(tables)[:5])}); give another file"
+            )
+        return
     scripts = ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations"))
     newest = scripts.get_current_head()
     if stands == newest:

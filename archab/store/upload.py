@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from archab.errors import ArchabError
 from archab.runs.log import Record
-from archab.store.mlflow import Store, Tracker, of_store, passes, told
+from archab.store.mlflow import Store, Tracker
+from archab.store.uri import of_store, passes, told
 
 Made = TypeVar("Made")
 

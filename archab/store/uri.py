@@ -1,21 +1,91 @@
-"""The address of a store: the file that it means, whether anybody answers there, and how it is shown."""
+"""The address of a store: the file that it means, how it is shown, whether anybody answers; known without MLflow."""
 
 import os
 import re
+import shlex
 import socket
+import sqlite3
 import urllib.request
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Self
 from urllib.parse import quote, unquote, urlsplit
 
-from archab.errors import ArchabError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.util import asbool
 
-if TYPE_CHECKING:
-    from sqlalchemy.engine import URL
+from archab.errors import ArchabError, first_line
 
+TRAINING = "workflowType=machine_learning"  # or MLflow shows what a language model would have
+VIEW = "archab"  # the name of the view that `view.json` holds
+PAGE = f"runs?compareRunsMode=CHART&{TRAINING}&viewStateShareKey={VIEW}"
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 SCHEMES = (*DATABASES, "http", "https", "databricks", "file")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where runs are logged: an MLflow tracking URI, and a folder for artifacts where the store has no server."""
+
+    uri: str
+    artifacts: Path
+
+    @classmethod
+    def named(cls, uri: str | None, folder: Path) -> Self:
+        """The store of this URI, else of MLFLOW_TRACKING_URI, else `mlflow.db` in this folder; paths made absolute."""
+        chosen = uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+        file = file_of(chosen)
+        if file is None:
+            return cls(chosen, folder / "mlruns")
+        return cls(of_file(folder / file, chosen), (folder / file).parent / "mlruns")
+
+    @property
+    def file(self) -> Path | None:
+        """The file of an SQLite store."""
+        return file_of(self.uri)
+
+    @property
+    def shown(self) -> str:
+        """The URI without its password: what is printed, logged and kept."""
+        return hidden(self.uri)
+
+    def check(self) -> None:
+        """Raise an ArchabError if the store cannot be reached or written."""
+        scheme, colon, _ = self.uri.partition("://")
+        if colon and scheme.split("+")[0] not in SCHEMES:
+            raise ArchabError(f"tracking.uri={self.shown}: no store of this kind. There are: {', '.join(SCHEMES)}")
+        if file := self.file:
+            if not file.parent.is_dir():
+                raise ArchabError(f"tracking.uri={self.uri}: there is no folder {file.parent}")
+            if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
+                raise ArchabError(f"tracking.uri={self.uri}: {file} cannot be written; give another tracking.uri")
+        elif self.uri.startswith("postgresql"):
+            _check_database(self.uri)
+        elif self.uri.startswith(("http://", "https://")):
+            try:
+                there = urlsplit(self.uri)
+                host = there.netloc.rpartition("@")[2]
+                urllib.request.urlopen(f"{there.scheme}://{host}{there.path.rstrip('/')}/health", timeout=5).close()
+            except (OSError, ValueError) as error:
+                raise ArchabError(f"tracking.uri={self.shown}: no MLflow server answers there ({error})") from error
+
+    def check_there(self) -> None:
+        """Raise an ArchabError if there is no store yet: to read from, it is not made."""
+        self.check()
+        if self.file and not self.file.exists():
+            raise ArchabError(f"tracking.uri={self.shown}: there is no store; it is made by the first run")
+
+    @property
+    def review(self) -> str:
+        """The command that opens the review, empty where a server runs already."""
+        return "" if self.uri.startswith("http") else f"mlflow ui --backend-store-uri {shlex.quote(self.shown)}"
+
+    def link(self, experiment: str, page: str = PAGE) -> str:
+        """A page of an experiment: that with its runs and charts where none is named."""
+        server = self.shown.rstrip("/") if self.uri.startswith("http") else "http://127.0.0.1:5000"
+        return f"{server}/#/experiments/{experiment}/{page}"
 
 
 def hidden(text: str) -> str:
@@ -48,8 +118,6 @@ def file_of(uri: str) -> Path | None:
 
 def of_file(file: Path, like: str = "sqlite://") -> str:
     """The SQLite address of a file, with the options of another address."""
-    from sqlalchemy.engine import URL
-
     named, options = _parsed(like), "".join(like.partition("?")[1:])
     plain = f"sqlite:///{file}{options}"
     # MLflow makes the folder of whatever follows sqlite:///, as it stands there; with a driver in between it does not.
@@ -60,48 +128,16 @@ def of_file(file: Path, like: str = "sqlite://") -> str:
     return f"{URL.create('sqlite+pysqlite', database=database).render_as_string()}{options}"
 
 
-def absolute(uri: str, folder: Path) -> str:
-    """An address that means the same wherever it is used: files of SQLite are named from this folder."""
-    file = file_of(uri)
-    return uri if file is None else of_file(folder / file, uri)
-
-
-def _parsed(uri: str) -> "URL":
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
+def _parsed(uri: str) -> URL:
     try:
         return make_url(uri)
     except (ArgumentError, ValueError) as error:
         raise ArchabError(f"tracking.uri={hidden(uri)}: no address of a database ({error})") from error
 
 
-def _is_uri(url: "URL") -> bool:
+def _is_uri(url: URL) -> bool:
     """Whether an address holds a URI of SQLite's own, sqlite:///file:mlflow.db?uri=true."""
-    from sqlalchemy.util import asbool
-
     return (url.database or "").startswith("file:") and asbool(url.query.get("uri", False))
-
-
-def check(uri: str) -> None:
-    """Raise an ArchabError if a store cannot be reached or written; without importing MLflow."""
-    scheme, colon, _ = uri.partition("://")
-    if colon and scheme.split("+")[0] not in SCHEMES:
-        raise ArchabError(f"tracking.uri={hidden(uri)}: no store of this kind. There are: {', '.join(SCHEMES)}")
-    if file := file_of(uri):
-        if not file.parent.is_dir():
-            raise ArchabError(f"tracking.uri={uri}: there is no folder {file.parent}")
-        if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
-            raise ArchabError(f"tracking.uri={uri}: {file} cannot be written; give another tracking.uri")
-    elif uri.startswith("postgresql"):
-        _check_database(uri)
-    elif uri.startswith(("http://", "https://")):
-        try:
-            there = urlsplit(uri)
-            host = there.netloc.rpartition("@")[2]
-            urllib.request.urlopen(f"{there.scheme}://{host}{there.path.rstrip('/')}/health", timeout=5).close()
-        except (OSError, ValueError) as error:
-            raise ArchabError(f"tracking.uri={hidden(uri)}: no MLflow server answers there ({error})") from error
 
 
 def _check_database(uri: str) -> None:
@@ -114,3 +150,23 @@ def _check_database(uri: str) -> None:
             socket.create_connection((there.host, there.port or 5432), timeout=5).close()
     except (OSError, ValueError) as error:
         raise ArchabError(f"tracking.uri={hidden(uri)}: no PostgreSQL server answers there ({error})") from error
+
+
+def passes(error: Exception) -> bool:
+    """Whether it may work later: a database that is locked, a server that is down."""
+    database = getattr(error.__cause__ or error, "orig", None)  # its own error, behind SQLAlchemy's, behind MLflow's
+    if getattr(database, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+        return False  # such as a table that is missing
+    code = getattr(error, "error_code", "")
+    lost = {"OperationalError", "InterfaceError"} & {kind.__name__ for kind in type(error).__mro__}  # of the database
+    return code in ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR") or bool(lost) or isinstance(error, OSError)
+
+
+def of_store(error: Exception) -> bool:
+    """Whether MLflow, its database or the network failed, and not archab."""
+    return isinstance(error, OSError) or type(error).__module__.split(".")[0] in ("mlflow", "sqlalchemy")
+
+
+def told(error: BaseException) -> str:
+    """What an exception of the store says, in one line and without passwords."""
+    return hidden(first_line(error))
