@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from archab.engine.curve import Curve, quartiles
 from archab.engine.equivalence import Sample
 from archab.engine.plan import Auto, Candidate, Engine, Method, Recorded, device_named, threads
 from archab.errors import ArchabError
+from archab.evidence.study import Study
 from archab.evidence.tuning import TRIAL_COLUMNS, Trial, choose, text_of
 from archab.networks import population
 from archab.networks.population import Population, interleaved, joined
@@ -37,9 +38,6 @@ from archab.space.space import ArchitecturalSpace
 from archab.targets import linear
 from archab.targets.base import Targets
 from archab.targets.network import NetworkSource
-
-if TYPE_CHECKING:
-    from archab.evidence.study import Study
 
 CONTROL_STUDENTS = 8  # a member at least
 
@@ -238,12 +236,12 @@ class Comparison:
         self.ready._warn()
         return self.ready._study().table()
 
-    def study(self) -> "Study":
+    def study(self) -> Study:
         """Train everything, the control too: the rows with all that must be known to judge them."""
         self.ready._warn()
         return self.ready._study()
 
-    def _study(self) -> "Study":
+    def _study(self) -> Study:
         finished = {part: self.run(part) for part in self.plan.parts}
         curves = [
             curve_frame(self.seed, part.member, part.source, one.curves)

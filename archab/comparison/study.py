@@ -1,20 +1,37 @@
 """What must be known to judge a comparison that was trained: names, notes, control, curves, how to train longer."""
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
+
+import pandas as pd
 
 from archab.comparison import tuning
+from archab.comparison.inspection import Survey
+from archab.comparison.tuning import Tune
 from archab.evidence.notes import Note
 from archab.evidence.study import Study
 from archab.space.routine import settings
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from archab.comparison.comparison import Comparison
+from archab.space.space import ArchitecturalSpace
 
 
-def notes_of(comparison: "Comparison") -> list[Note]:
+class Compared(Protocol):
+    """What is asked of a comparison, see `archab.comparison.comparison.Comparison`."""
+
+    @property
+    def a(self) -> ArchitecturalSpace: ...
+    @property
+    def spaces(self) -> dict[str, ArchitecturalSpace]: ...
+    @property
+    def survey(self) -> Survey: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def tune(self) -> Tune | None: ...
+    @property
+    def tuning(self) -> pd.DataFrame | None: ...
+
+
+def notes_of(comparison: Compared) -> list[Note]:
     """What must stand with every verdict of this configuration."""
     spaces = comparison.spaces
     if comparison.tune is not None and comparison.tuning is not None:
@@ -36,7 +53,7 @@ def _sentence(note: str) -> str:
     return f"{note if name else note[0].upper() + note[1:]}."
 
 
-def member_names(comparison: "Comparison") -> list[str]:
+def member_names(comparison: Compared) -> list[str]:
     """What a member is called: side A's own arguments, such as "rank 2"."""
     plain = [
         ", ".join(f"{key} {value}" for key, value in member.items() if isinstance(value, int | float | str))
@@ -45,7 +62,7 @@ def member_names(comparison: "Comparison") -> list[str]:
     return [name or f"member {i}" for i, name in enumerate(plain)]
 
 
-def longer(comparison: "Comparison", own: Collection[str] = ()) -> str:
+def longer(comparison: Compared, own: Collection[str] = ()) -> str:
     """The overrides that double the epochs of both sides, such as `routine.epochs=20`; empty where they have none.
 
     Args:
@@ -64,10 +81,10 @@ def longer(comparison: "Comparison", own: Collection[str] = ()) -> str:
 
 
 def study_of(
-    comparison: "Comparison",
-    rows: "pd.DataFrame",
-    control: "pd.DataFrame | None",
-    curves: "pd.DataFrame | None",
+    comparison: Compared,
+    rows: pd.DataFrame,
+    control: pd.DataFrame | None,
+    curves: pd.DataFrame | None,
     own: Collection[str] = (),
     command: str = "",
 ) -> Study:

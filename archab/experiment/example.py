@@ -12,7 +12,7 @@ from archab.comparison.comparison import Comparison
 from archab.comparison.inspection import minibatch
 from archab.comparison.plan import Part
 from archab.engine.plan import Loop
-from archab.evidence.outcome import Verdict
+from archab.evidence.fields import Verdict
 from archab.experiment.build import comparison as built
 from archab.experiment.context import configuration_of
 from archab.networks.probe import fitting
