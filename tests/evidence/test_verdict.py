@@ -238,6 +238,20 @@ def test_the_json_object_has_the_fixed_names_and_is_valid():
         v.verdict = "a_better"
 
 
+def test_every_figure_of_the_json_object_is_an_attribute_of_that_name():
+    v = judge(random_rows(1))
+    shown = v.to_dict()
+    for name in set(shown) - {"sentence", "notes", "members"}:
+        found = getattr(v, name)
+        found = dataclasses.asdict(found) if dataclasses.is_dataclass(found) else found
+        assert json.dumps(found) == json.dumps(shown[name]).replace(
+            "null", "NaN" if isinstance(found, float) else "null"
+        )
+    for member, own in zip(v.members, shown["members"], strict=True):
+        assert all(hasattr(member, name) for name in set(own) - {"name"})
+        assert (member.gmr, member.typical_a, member.figures.blocks) == (own["gmr"], own["typical_a"], own["blocks"])
+
+
 @pytest.mark.parametrize("rule", ["anytime", "fixed", "hybrid"])
 def test_the_clearly_better_side_is_named(rule):
     planned = 15 if rule == "hybrid" else None
