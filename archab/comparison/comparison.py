@@ -22,7 +22,7 @@ from archab.engine import control
 from archab.engine.cohort import Cohort, Outcome
 from archab.engine.curve import Curve, quartiles
 from archab.engine.equivalence import Sample
-from archab.engine.plan import Auto, Candidate, Engine, Method, Recorded, device_named, threads
+from archab.engine.plan import Auto, Candidate, Engine, Method, Recorded, device_named, threads, trained
 from archab.errors import ArchabError
 from archab.evidence.study import Study
 from archab.evidence.tuning import TRIAL_COLUMNS, Trial, choose, text_of
@@ -272,14 +272,15 @@ class Comparison:
             targets = lesson.source.draw(part.first, part.last)
             beaten = linear.errors(targets) if not self.trials else np.full(part.targets, np.nan)
         rows: list[Row] = []
-        curves: dict[str, list[tuple[int, float, float, float]]] = {}
-        for side in self._learning(part):
-            watched: list[Curve] = []
-            for routines in self._together(side, part.member):
-                cohort = self._cohort(lesson, part, side, targets, list(routines.values()), advance)
-                outcome = self._trained(side, part, replace(cohort, curves=None if part.first else watched))
-                rows += self._rows(part, side, targets, list(routines), outcome, beaten)
-            curves[side] = quartiles(watched)
+        watched: dict[str, list[Curve]] = {side: [] for side in self._learning(part)}
+        asked = [(side, routines) for side in watched for routines in self._together(side, part.member)]
+        cohorts = []
+        for side, routines in asked:
+            cohort = self._cohort(lesson, part, side, targets, list(routines.values()), advance)
+            cohorts.append((self._method(side, part), replace(cohort, curves=None if part.first else watched[side])))
+        for (side, routines), outcome in zip(asked, trained(cohorts), strict=True):
+            rows += self._rows(part, side, targets, list(routines), outcome, beaten)
+        curves = {side: quartiles(own) for side, own in watched.items()}
         return Finished(sorted(rows, key=lambda row: (row.draw, row.side, row.restart)), targets.redrawn, curves)
 
     def control(self, member: int) -> list[Row]:
@@ -300,7 +301,7 @@ class Comparison:
             beaten = linear.errors(targets)
         routine = self.spaces["reference"].routine_of(index_of(self.spaces["reference"], member))
         cohort = self._cohort(lesson, part, "reference", targets, [routine], lambda _: None)
-        outcome = self._trained("reference", part, cohort)
+        [outcome] = trained([(self._method("reference", part), cohort)])
         return list(self._rows(part, "reference", targets, [0], outcome, beaten))
 
     @cached_property
@@ -363,10 +364,8 @@ class Comparison:
                 groups.setdefault(key, {})[i] = routine
         return list(groups.values())
 
-    def _trained(self, side: str, part: Part, cohort: Cohort) -> Outcome:
-        method = self._methods[side, index_of(self.spaces[side], part.member)]
-        with threads(method.threads):
-            return method.train(cohort)
+    def _method(self, side: str, part: Part) -> Method:
+        return self._methods[side, index_of(self.spaces[side], part.member)]
 
     def _cohort(
         self,

@@ -3,11 +3,12 @@
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from ctypes import CDLL
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from threading import Event
 from typing import Any, Protocol, cast
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from archab.engine import compiled, loop
 from archab.engine import vmap as batched
-from archab.engine.cohort import Trainer
+from archab.engine.cohort import Cohort, Outcome, Trainer
 from archab.engine.compiled import Compiled as Program
 from archab.engine.cpp import cache as kept
 from archab.engine.cpp import compiler
@@ -266,6 +267,41 @@ def cores() -> int:
     """Cores that this process may use: those that it may run on, or fewer if torch was told so."""
     mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(torch.get_num_threads(), mine))
+
+
+def trained(cohorts: Sequence[tuple[Method, Cohort]]) -> list[Outcome]:
+    """Train several cohorts, each by its method: programs side by side, since one alone may not fill all cores."""
+    if len(cohorts) < 2 or any(method.engine != "compiled" for method, _ in cohorts):
+        found = []
+        for method, cohort in cohorts:
+            with threads(method.threads):
+                found.append(method.train(cohort))
+        return found
+    stopped = Event()
+
+    def train(given: tuple[Method, Cohort]) -> Outcome:
+        method, cohort = given
+
+        def advance(students: float) -> None:
+            if stopped.is_set():
+                raise CancelledError
+            cohort.advance(students)
+
+        return method.train(replace(cohort, advance=advance))
+
+    # Networks are drawn one cohort after another, since they are from the generators that all threads share.
+    drawn = [(method, replace(cohort, students=partial(_same, cohort.students()))) for method, cohort in cohorts]
+    workers = min(cores(), len(drawn))
+    with threads(1), ThreadPoolExecutor(workers) as pool:
+        try:
+            return list(pool.map(train, drawn))
+        except BaseException:
+            stopped.set()
+            raise
+
+
+def _same(students: Population) -> Population:
+    return students
 
 
 @contextmanager
