@@ -61,6 +61,7 @@ COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Row))
 CONTROL_COLUMNS = ("seed", "member", "target", "nmse")
 CURVE_COLUMNS = ("seed", "member", "source", "side", "step", "q25", "q50", "q75")
 ROWS, CONTROL, CURVES = TABLES = ("results.parquet", "control.parquet", "curves.parquet")  # the files of a run
+TUNING = "tuning.parquet"  # the trials by which the routines were chosen, where they were
 REPORT = "report"  # and the folder of its figures
 KEY = ["seed", "member", "source", "draw", "side", "restart"]
 _TYPES: dict[Any, str] = {int: "int64", float: "float64"}

@@ -26,6 +26,7 @@ class Side:
     measure: Any = None
     routine: Any = None
     name: str = ""
+    tune: Any = None
 
 
 @dataclass
@@ -36,6 +37,16 @@ class Spaces:
     a: Side = MISSING
     b: Side = MISSING
     reference: Side | None = None
+
+
+@dataclass
+class Tuned:
+    """What is tried on both sides, see `archab.comparison.tuning.Tune`; any hyperparameter of the routine beside lr."""
+
+    lr: Any = None
+    targets: int = 8
+    extend: int = 3
+    unequal: bool = False
 
 
 @dataclass
@@ -65,6 +76,7 @@ class Run:
     rerun: bool = False
     report: bool = False
     shard: str | None = None
+    tune: Tuned = field(default_factory=Tuned)
     measure: Any = "information"
     input_shape: Any = MISSING
     inputs: Any = MISSING
@@ -130,12 +142,27 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
     _refuse_unknown("space.", config["space"], Spaces)
     for name, side in named.items():
         _refuse_unknown(f"{name}.", side, Side)
+    config |= {
+        "tune": _tune(
+            config.pop("tune"), {name.removeprefix("space."): side.pop("tune") for name, side in named.items()}
+        )
+    }
+    if config["tune"] is None:
+        config.pop("tune")
     sides = list(named.values())
     for key in SHARED:
         shared = config.pop(key)
         for side in sides:
             side[key] = shared if side[key] is None else side[key]
     return config
+
+
+def _tune(node: dict[str, Any], own: dict[str, Any]) -> dict[str, Any] | None:
+    """The arguments of `Tune`; None where nothing is to be tuned."""
+    how = {name: node.pop(name) for name in ("targets", "extend", "unequal")}
+    grid = {name: values for name, values in node.items() if values is not None}
+    others = {side: {k: v for k, v in g.items() if v is not None} for side, g in own.items() if g is not None}
+    return {"grid": grid, **how, "own": others} if grid or any(others.values()) else None
 
 
 def _refuse_unknown(prefix: str, node: dict[str, Any], schema: type) -> None:

@@ -153,13 +153,18 @@ def _training(comparison: "Comparison", survey: "Survey", side: str) -> str:
         part
         for part in (
             getattr(name, "__name__", type(name).__name__),
-            f"lr {lr}" if lr else "",
+            _tried(comparison, side) or (f"lr {lr}" if lr else ""),
             f"gradients cut at {clip}" if clip else "",
             f"{samples} samples",
             f"{steps} steps a student" if steps else "",
         )
         if part
     )
+
+
+def _tried(comparison: "Comparison", side: str) -> str:
+    tried = comparison.tune.of(side) if comparison.tune else {}
+    return ", ".join(f"{name} of {len(values)} values" for name, values in tried.items())
 
 
 def _range(values: Sequence[float]) -> str:

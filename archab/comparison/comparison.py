@@ -170,6 +170,7 @@ class Comparison:
             made_by={"torch": torch.__version__, "device": str(device_named(self.device))},
             methods=self._methods,
             lessons=lessons,
+            tuned=None if self.tuning is None else choose(self.tuning).chosen,
             notes=tuple(dict.fromkeys(notes)),
         )
 

@@ -70,6 +70,7 @@ class Plan:
         made_by: the versions and the device that rows hang on.
         methods: how the networks of each side, and of the reference, train and answer, by side and index.
         lessons: by member and source, in the order of the rows.
+        tuned: the hyperparameters that were chosen, by side; None where nothing was tuned.
         notes: what a user should know: sizes that differ, routines that differ, networks that are not batched.
     """
 
@@ -79,6 +80,7 @@ class Plan:
     made_by: dict[str, str]
     methods: dict[tuple[str, int], Method]
     lessons: dict[tuple[int, str], Lesson]
+    tuned: dict[str, dict[str, Any]] | None
     notes: tuple[str, ...]
 
     @property
@@ -106,4 +108,5 @@ class Plan:
             "memory": self.memory,
             "methods": methods,
             "lessons": lessons,
+            **({} if self.tuned is None else {"tuned": self.tuned}),
         }

@@ -143,7 +143,8 @@ def notes_of(tune: Tune, trials: pd.DataFrame, names: Mapping[str, str]) -> list
     if not tune.alike:
         counts = {side: len(list(tune.trials(side))) for side in sides}
         tried = listed([f"{counts[side] or 'no'} values for {name}" for side, name in sides.items()])
-        return [Note("tuned unequally", f"Tuned unequally: {tried}; {listed(said)}.")]
+        command = "" if tune.unequal else "tune.unequal=true"
+        return [Note("tuned unequally", f"Tuned unequally: {tried}; {listed(said)}.", command)]
     what = "learning rates" if list(tune.grid) == ["lr"] else f"values of {listed(list(tune.grid))}"
     targets = len(trials[["member", "source", "draw"]].drop_duplicates())
     notes = [Note("tuned", f"Tuned alike: {len(found.tried)} {what} on {targets} targets a side; {listed(said)}.")]

@@ -22,6 +22,7 @@ Decision = Literal["a_better", "b_better", "equivalent", "undecided"]
 # Why there is no winner and no equivalence, beyond evidence that does not reach; empty where there is none of these.
 Status = Literal[
     "", "too_few", "members_disagree", "members_open", "opposed", "learnt_nothing", "few_learnt", "nothing_measured",
+    "tuned_unequally",
     "below_linear",
 ]  # fmt: skip
 

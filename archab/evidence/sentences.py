@@ -44,7 +44,8 @@ def sentence(verdict: "Verdict") -> str:
     """The verdict in one line."""
     a, b = verdict.names
     if found := better(verdict):
-        return _won(verdict, found)
+        unequally = any(note.kind == "tuned unequally" for note in verdict.notes)
+        return f"Tuned unequally: {_won(verdict, found)}" if unequally else _won(verdict, found)
     if verdict.verdict == "undecided":
         return verdict.reason or f"No winner yet between {a} and {b}."
     bound = f"any difference is within {words.margin(verdict.margin)}"

@@ -186,6 +186,9 @@ def _decision(verdict: Verdict, p: float, family: int) -> tuple[Decision, Status
         pairs = "pairs of targets" if verdict.data.kind == "crossed" else "targets"
         each = " a member" if verdict.rule == "anytime" and len(verdict.members) > 1 else ""
         return "undecided", "too_few", f"Too few {pairs}{each} for any verdict: {have} of at least {need}."
+    if refused := [note for note in verdict.notes if note.kind == "tuned unequally" and note.command]:
+        told = f"{refused[0].command} names a winner all the same"
+        return "undecided", "tuned_unequally", f"Undecided: the sides are tuned unequally, which may decide; {told}."
     # A hair more, since E = 1/alpha to rounding is a crossing.
     if p <= verdict.alpha * (1 + 1e-12):
         better = _direction(verdict)

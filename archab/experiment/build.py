@@ -3,6 +3,7 @@
 from typing import Any
 
 from archab.comparison.comparison import Comparison
+from archab.comparison.tuning import Tune
 from archab.experiment.instantiate import bound, holds_nodes, made
 from archab.space.space import ArchitecturalSpace
 
@@ -32,6 +33,7 @@ def comparison(config: dict[str, Any]) -> Comparison:
         reference=None if spaces["reference"] is None else _space("reference", spaces["reference"]),
         inputs=made("inputs", config["inputs"]),
         engine=made("engine", config["engine"]),
+        tune=Tune(**config["tune"]) if config.get("tune") else None,
         **{key: config[key] for key in _COMPARISON},
     )
 

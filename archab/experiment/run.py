@@ -21,7 +21,8 @@ from archab.experiment.build import comparison as built
 from archab.experiment.context import of_configuration
 from archab.experiment.describe import flat, here, tags_of
 from archab.experiment.job import Job, Watch
-from archab.results import curve_frame, frame
+from archab.experiment.tuning import in_force, tuned
+from archab.results import TUNING, curve_frame, frame, write
 from archab.review.context import Context
 from archab.review.markdown import described
 from archab.runs.folder import RunFolder
@@ -48,6 +49,8 @@ def run(job: Job, watch: Watch, draw: Draw | None = None) -> None:
     comparison, folder = built(job.config), job.run_folder
     watch.opening(comparison, job.space, job.config["space"]["question"])
     with folder.held() as hosts:
+        if comparison.tune is not None:
+            comparison = tuned(comparison, folder.shared, watch)
         own = comparison.plan.to_dict()
         plan = folder.begin(own, job.config["rerun"])
         if plan != own:
@@ -64,7 +67,7 @@ def _tracked(
     units = job.shard.take(comparison.plan.parts) if job.shard else comparison.plan.parts
     store = Store(job.address.uri, job.address.artifacts)
     tags = tags_of(comparison, job, notes_of(comparison)) | here(folder.folder)
-    config = json.loads(hidden(json.dumps(job.config)))
+    config = json.loads(hidden(json.dumps(in_force(comparison, job.config))))
     record = Record(job.experiment, job.name, flat(config), tags, job.engine)
     if earlier := Record.read(folder.record):
         record.first = earlier.first or earlier.start
@@ -74,6 +77,8 @@ def _tracked(
     with tracked(store, record, watch.warn, job.patience) as live:
         redrawn = _trained(comparison, units, job, folder, live, watch)
         table, control = folder.join(), None
+        if comparison.tuning is not None:
+            write(comparison.tuning, folder.folder / TUNING)
         if job.config["control"]:
             learnt = [row for unit in units if unit.first == 0 for row in comparison.control(unit.member)]
             if learnt:  # by students of the reference's own family, on each member's first targets

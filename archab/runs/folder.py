@@ -40,6 +40,11 @@ class RunFolder:
             self._parts / name for name in ("joined", "control", "curves")
         )
 
+    @property
+    def shared(self) -> Path:
+        """The folder of the configuration, which all seeds share."""
+        return self._seed.parent
+
     @contextmanager
     def held(self) -> Iterator[set[str]]:
         """Hold the folder, so that no other process is at this run; the hosts whose earlier runs in it are dead.
