@@ -157,6 +157,12 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
     return config
 
 
+def asks_for_match(config: dict[str, Any]) -> bool:
+    """Whether the members of a side are to be matched in size to another's, see `archab.experiment.match`."""
+    sides = [config["space"][side] for side in ("a", "b", "reference")]
+    return any(side is not None and isinstance(side["members"], dict) and "match" in side["members"] for side in sides)
+
+
 def _tune(node: dict[str, Any], own: dict[str, Any]) -> dict[str, Any] | None:
     """The arguments of `Tune`; None where nothing is to be tuned."""
     how = {name: node.pop(name) for name in ("targets", "extend", "unequal")}

@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from archab import __version__
 from archab.cli import overrides as arguments
 from archab.cli import signals, sweep
-from archab.cli.config import home, resolved
+from archab.cli.config import asks_for_match, home, resolved
 from archab.errors import ArchabError
 
 
@@ -31,6 +31,11 @@ def main() -> None:
         print(f"archab {__version__}")
         return
     try:
+        if sys.argv[1:2] == ["sizes"]:
+            from archab.cli import sizes
+
+            sizes.show(sys.argv[2:])
+            return
         sys.argv[1:] = arguments.read(sys.argv[1:])
         _launched(any(a in ("-m", "--multirun", "hydra.mode=MULTIRUN") for a in sys.argv[1:]))
     except ArchabError as error:
@@ -137,9 +142,14 @@ def _run(cfg: DictConfig) -> dict[str, str]:
     own = [side for side in ("a", "b") if cfg.space[side].routine is not None]
     folder = Path(hydras.runtime.cwd)  # where the command was started, also in a worker, and under hydra.job.chdir
     _importable(folder)
+    lines: list[str] = []
+    if asks_for_match(config):
+        from archab.experiment.match import matched
+
+        config, lines = matched(config)
     from archab.experiment.job import Job
 
-    job = Job(config, hydras.runtime.choices.get("space") or "space", again, folder, own)
+    job = Job(config, hydras.runtime.choices.get("space") or "space", again, folder, own, lines)
     job.check()
     from archab.cli.console import Terminal
     from archab.experiment.again import shown_again

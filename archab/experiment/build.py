@@ -28,9 +28,9 @@ def comparison(config: dict[str, Any]) -> Comparison:
     """
     spaces = config["space"]
     return Comparison(
-        a=_space("a", spaces["a"]),
-        b=_space("b", spaces["b"]),
-        reference=None if spaces["reference"] is None else _space("reference", spaces["reference"]),
+        a=space("a", spaces["a"]),
+        b=space("b", spaces["b"]),
+        reference=None if spaces["reference"] is None else space("reference", spaces["reference"]),
         inputs=made("inputs", config["inputs"]),
         engine=made("engine", config["engine"]),
         tune=Tune(**config["tune"]) if config.get("tune") else None,
@@ -38,7 +38,8 @@ def comparison(config: dict[str, Any]) -> Comparison:
     )
 
 
-def _space(side: str, node: dict[str, Any]) -> ArchitecturalSpace:
+def space(side: str, node: dict[str, Any]) -> ArchitecturalSpace:
+    """The space of a side, from its node with what is shared copied into it."""
     key = f"space.{side}"
     architecture = bound(f"{key}.architecture", node["architecture"], anew=holds_nodes(node["members"]))
     prior, routine = (made(f"{key}.{name}", node[name]) for name in ("prior", "routine"))

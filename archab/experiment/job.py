@@ -31,6 +31,7 @@ class Job:
         overrides: what was typed, without the seed, and with the user's own configuration folder first.
         folder: where the command was started: the store and the run's own folder are named from there.
         own: the sides that have a routine of their own.
+        matched: a line on each side whose members were matched in size.
     """
 
     config: dict[str, Any]
@@ -38,6 +39,7 @@ class Job:
     overrides: Sequence[str]
     folder: Path
     own: Sequence[str] = ()
+    matched: Sequence[str] = ()
 
     @property
     def experiment(self) -> str:

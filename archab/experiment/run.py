@@ -48,6 +48,8 @@ def run(job: Job, watch: Watch, draw: Draw | None = None) -> None:
     """
     comparison, folder = built(job.config), job.run_folder
     watch.opening(comparison, job.space, job.config["space"]["question"])
+    for line in job.matched:
+        watch.say(f"  matched     {line}")
     with folder.held() as hosts:
         if comparison.tune is not None:
             comparison = tuned(comparison, folder.shared, watch)

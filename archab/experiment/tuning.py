@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +50,10 @@ def tuned(comparison: Comparison, folder: Path, watch: Watch) -> Comparison:
     try:
         table = _read(file)
         if table is None:
-            table = tuning.search(
-                comparison.tune, lambda trials: _run(comparison, trials, folder, watch), comparison.valid
-            )
+            run = partial(_run, comparison, folder, watch)
+            table = tuning.search(comparison.tune, run, comparison.valid)
             results.write(table, file)
+            shutil.rmtree(folder / "trials")
     finally:
         lock.release()
     for note in tuning.notes_of(comparison.tune, table, {side: s.name for side, s in comparison.spaces.items()}):
@@ -78,7 +80,7 @@ def _read(file: Path) -> pd.DataFrame | None:
         return None
 
 
-def _run(comparison: Comparison, trials: Sequence[Trial], folder: Path, watch: Watch) -> pd.DataFrame:
+def _run(comparison: Comparison, folder: Path, watch: Watch, trials: Sequence[Trial]) -> pd.DataFrame:
     tried = comparison.attempts(trials)
     asked = json.dumps([tried.plan.made_by, list(trials)], sort_keys=True)
     place = folder / "trials" / hashlib.sha256(asked.encode()).hexdigest()[:16]

@@ -1,0 +1,66 @@
+"""The sizes of a space's members: python -m archab sizes +space=NAME [key=value …], before anything is trained."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from archab.cli.config import composed, resolved
+from archab.cli.console import console
+
+NEAR = 0.05  # difference that pairs are proposed within, where size_tolerance asks for none
+
+
+def show(arguments: Sequence[str]) -> None:
+    """Print a table of every side's members and measures, and pairs of about equal size.
+
+    Args:
+        arguments: overrides, and `--config-dir=FOLDER` of the user's own configuration files.
+
+    Raises:
+        ArchabError: on a mistake in the configuration, or where a network cannot be built.
+    """
+    if not arguments or {"-h", "--help"} & set(arguments):
+        print("python -m archab sizes +space=NAME [key=value ...]: members and measures of all sides, and equal pairs")
+        return
+    folders = [argument.partition("=")[2] for argument in arguments if argument.startswith("--config-dir=")]
+    searched = [f"hydra.searchpath=[{','.join(f'file://{Path(f).resolve()}' for f in folders)}]"] if folders else []
+    typed = [argument for argument in arguments if not argument.startswith("--config-dir=")]
+    _print(resolved(composed([*searched, *typed])))
+
+
+def _print(config: dict[str, Any]) -> None:
+    from archab.experiment.build import space as built
+    from archab.experiment.match import matched
+    from archab.space import measure
+
+    config, lines = matched(config)
+    spaces = {side: built(side, node) for side in ("a", "b", "reference") if (node := config["space"][side])}
+    table = Table("", "member", "measure", "parameters", "bits", box=None, header_style="bold")
+    for column in table.columns[2:]:
+        column.justify = "right"
+    sizes: dict[str, list[float]] = {}
+    for side, space in spaces.items():
+        sizes[side] = [space.size(m) for m in range(len(space))]
+        for m, (own, size) in enumerate(zip(space.arguments, sizes[side], strict=True)):
+            network = space.skeleton(m)
+            counts = f"{measure.parameter(network):,.0f}", f"{measure.information(network):,.0f}"
+            named = ", ".join(f"{name} {value}" for name, value in own.items())
+            table.add_row(Text("" if m else space.name), Text(named), f"{size:,g}", *counts)
+    out = console()
+    out.print(table)
+    for line in lines:
+        out.print(Text(f"matched: {line}"))
+    _propose(sizes, spaces["a"].name, spaces["b"].name, config["size_tolerance"] or NEAR)
+
+
+def _propose(sizes: dict[str, list[float]], a: str, b: str, tolerance: float) -> None:
+    """The pairs of members, one a member of A, that are nearest in size, where they are within the tolerance."""
+    pairs = []
+    for i, size in enumerate(sizes["a"]):
+        j = min(range(len(sizes["b"])), key=lambda k: abs(sizes["b"][k] - size))
+        if abs(sizes["b"][j] / size - 1) <= tolerance:
+            pairs.append(f"  member {i} of {a} and {j} of {b}: {size:,g} and {sizes['b'][j]:,g}")
+    print(f"\nwithin {tolerance:.0%}:", *(pairs or ["  no pair; members: {match: a, by: …} solves for one"]), sep="\n")
