@@ -12,5 +12,4 @@ def first_line(error: BaseException) -> str:
 
 def explain(error: BaseException) -> str:
     """An exception in one line: its kind and the first line of its message."""
-    said = str(error).splitlines()
-    return f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
+    return f"{type(error).__name__}: {first_line(error)}" if str(error) else type(error).__name__

@@ -1,5 +1,6 @@
-"""Does a sweep survive? It is killed with -9 at random moments and started again, over and over: python -m archab.soak
+"""A kill test of sweeps: python -m archab.soak
 
+One is killed with -9 at random moments and started again, over and over.
 At the end its rows must be those of a sweep that nobody disturbed, each once, and no run may be left as running.
 """
 

@@ -40,8 +40,8 @@ def test_every_engine_of_steady_trains_the_same_students_all_steps(tmp_path, mon
 @pytest.mark.parametrize("space", [dense(), encoder()], ids=lambda s: s.name)
 def test_jax_trains_the_same_students_all_steps(space):
     race = Race(space, STUDENTS, STEPS)
-    with race.jax() as rival:
-        found = rival()
+    with race.jax() as baseline:
+        found = baseline()
     assert found.work == STUDENTS * STEPS
     np.testing.assert_allclose(found.losses, race.loop().losses, rtol=1e-3)
 

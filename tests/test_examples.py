@@ -9,12 +9,14 @@ import pytest
 from archab import ArchitecturalSpace, Comparison
 from archab.evidence.study import Study
 from archab.evidence.verdict import judge
+from archab.experiment.job import Watch
 from archab.space import inputs, prior, routine
 
 PUBLIC = [
     ArchitecturalSpace,
     Comparison,
     Study,
+    Watch,
     judge,
     inputs.Inputs,
     inputs.Normal,

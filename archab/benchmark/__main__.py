@@ -61,8 +61,8 @@ def steady(asked: Asked) -> Found:
     tables, figures = [], {}
     for space, students in ((dense(), 500), (encoder(), 128)):
         race = Race(space, asked.students or students, asked.steps)
-        with everyone(race, asked.jax) as rivals:
-            found = _rates(interleaved(rivals, asked.repeats))
+        with everyone(race, asked.jax) as baselines:
+            found = _rates(interleaved(baselines, asked.repeats))
         figures[space.name] = {"students": race.students, "steps": race.steps, "engines": found}
         tables.append(_rate_table(f"{space.name}: {race.students} students, {race.steps} steps", found))
     return Found(tables, figures)
@@ -74,8 +74,8 @@ def widths(asked: Asked) -> Found:
     for width, (students, steps) in WIDTHS.items():
         space = dense(width)
         race = Race(space, students, steps)
-        with everyone(race, jax=False) as rivals:
-            on_one_thread = {name: rival for name, rival in rivals.items() if name not in (LOOP, ALL)}
+        with everyone(race, jax=False) as baselines:
+            on_one_thread = {name: baseline for name, baseline in baselines.items() if name not in (LOOP, ALL)}
             found = _rates(interleaved(on_one_thread, asked.repeats))
         auto = _chosen(space)
         figures[str(width)] = {"students": students, "steps": steps, "engines": found, "auto": auto}

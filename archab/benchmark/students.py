@@ -60,7 +60,7 @@ class Trained:
         return self.work / self.seconds
 
 
-Rival = Callable[[], Trained]
+Baseline = Callable[[], Trained]
 
 
 def dense(dim: int = 5) -> ArchitecturalSpace:
@@ -99,7 +99,7 @@ class Race:
             _, loss = batched.fit(self.cohort, self.population)
         return self._trained(start, loss.total)
 
-    def program(self, workers: int) -> Rival:
+    def program(self, workers: int) -> Baseline:
         """The compiled program on so many threads; compiled here, outside of the time that is taken."""
         network, cohort = self.population.network, self.cohort
         x, y = (fitting(network, t[0, :MINIBATCH]) for t in (cohort.inputs, cohort.outputs))
@@ -115,7 +115,7 @@ class Race:
         return train
 
     @contextmanager
-    def jax(self) -> Iterator[Rival]:
+    def jax(self) -> Iterator[Baseline]:
         """JAX in a process of its own on one core, compiled before it is yielded."""
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "students.npz"
@@ -148,27 +148,27 @@ class Race:
 
 
 @contextmanager
-def everyone(race: Race, jax: bool) -> Iterator[dict[str, Rival]]:
+def everyone(race: Race, jax: bool) -> Iterator[dict[str, Baseline]]:
     """All that can train these students on this machine, by name; the plain loop first."""
-    found: dict[str, Rival] = {"loop": race.loop, "loop, fused AdamW": partial(race.loop, True), "vmap": race.vmap}
+    found: dict[str, Baseline] = {"loop": race.loop, "loop, fused AdamW": partial(race.loop, True), "vmap": race.vmap}
     if compiler.compiler() is not None:
         found |= {"compiled, one thread": race.program(1), ALL: race.program(cores())}
     if jax and find_spec("jax") and find_spec("optax"):
-        with race.jax() as rival:
-            yield found | {JAX: rival}
+        with race.jax() as baseline:
+            yield found | {JAX: baseline}
     else:
         yield found
 
 
-def interleaved(rivals: dict[str, Rival], repeats: int) -> dict[str, list[Trained]]:
+def interleaved(baselines: dict[str, Baseline], repeats: int) -> dict[str, list[Trained]]:
     """Each after the other, `repeats` times, after a first round that does not count."""
-    for train in rivals.values():
+    for train in baselines.values():
         train()
-    rounds = [{name: _long_enough(train) for name, train in rivals.items()} for _ in range(repeats)]
-    return {name: [found[name] for found in rounds] for name in rivals}
+    rounds = [{name: _long_enough(train) for name, train in baselines.items()} for _ in range(repeats)]
+    return {name: [found[name] for found in rounds] for name in baselines}
 
 
-def _long_enough(train: Rival) -> Trained:
+def _long_enough(train: Baseline) -> Trained:
     """The same training again and again, until it has taken 0.2 s in all."""
     runs = [train()]
     while (seconds := sum(run.seconds for run in runs)) < LEAST:

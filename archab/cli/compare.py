@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _check(given)
         rule = {name: getattr(given, name) for name in DEFAULTS if name != "family"}
         given.typed = list(sys.argv[1:] if arguments is None else arguments)
-        with signals.minded():
+        with signals.handled():
             for found in _seen(given, rule):
                 _show(found.verdicts, given.json)
                 _write(found, given)

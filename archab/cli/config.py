@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 import archab
 from archab.errors import ArchabError, first_line
+from archab.runs.labels import SHARED
 
 
 @dataclass
@@ -97,8 +98,6 @@ def cores(jobs: int = 1) -> int:
 
 ConfigStore.instance().store(name="schema", node=Run)
 OmegaConf.register_new_resolver("archab.cores", cores, replace=True)
-
-SHARED = ("prior", "routine", "measure", "input_shape")
 
 
 def home() -> Path:

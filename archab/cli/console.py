@@ -13,6 +13,7 @@ from rich.text import Text
 
 from archab import __version__
 from archab.evidence.fields import Verdict
+from archab.experiment.job import Watch
 from archab.review import terminal
 from archab.review.terminal import glyphs
 from archab.runs.shard import Shard
@@ -32,21 +33,18 @@ def console() -> Console:
 
 
 @dataclass(frozen=True)
-class Terminal:
-    """Hears of a run, see `archab.experiment.job.Watch`, and prints it."""
+class Terminal(Watch):
+    """Prints what it hears of a run; progress as bars, or in lines where there is no terminal."""
 
     out: Console = field(default_factory=console)
 
     def say(self, line: str) -> None:
-        """A line about the run."""
         print(line)
 
     def warn(self, line: str) -> None:
-        """A line that is worth a warning."""
         self.out.print(f"  ! {line}", style="yellow", markup=False)
 
     def opening(self, comparison: "Comparison", space: str, question: str) -> None:
-        """What is about to be done, before anything is trained."""
         out, survey = self.out, comparison.survey
         text = glyphs(out).text
         out.print(Text(text(f"archab {__version__} · {space} · seed {comparison.seed}")), style="bold")
@@ -67,7 +65,6 @@ class Terminal:
         out.print(facts)
 
     def planned(self, comparison: "Comparison", seconds: float) -> None:
-        """How students train, how long it takes, and what is worth a warning."""
         out, plan = self.out, comparison.plan
         methods = [(side, method) for lesson in plan.lessons.values() for side, method in lesson.methods.items()]
         for side in ("a", "b"):
@@ -85,14 +82,9 @@ class Terminal:
 
     @contextmanager
     def progress(self, students: float) -> Iterator[Callable[[float], None]]:
-        """What to call with the number of students trained since the last call; it draws bars, or prints lines."""
         out = self.out
         if out.is_terminal:
-            columns = (
-                TextColumn("  training"),
-                BarColumn(40),
-                TextColumn("{task.completed:,.0f} of {task.total:,.0f}"),
-            )
+            columns = TextColumn("  training"), BarColumn(40), TextColumn("{task.completed:,.0f} of {task.total:,.0f}")
             with Progress(*columns, _Rate(), TimeRemainingColumn(), console=out) as bars:
                 task = bars.add_task("training", total=students)
                 yield lambda trained: bars.advance(task, trained)
@@ -113,21 +105,18 @@ class Terminal:
         yield line
 
     def verdict(self, found: Verdict, redrawn: int) -> None:
-        """The table of one run, a line a member, and the verdict in words."""
-        out = self.out
-        out.print()
-        terminal.show(out, found)
+        self.out.print()
+        terminal.show(self.out, found)
         if redrawn:
-            out.print(f"  {redrawn} draws of targets were refused, since their outputs did not vary", style="dim")
+            self.out.print(f"  {redrawn} draws of targets were refused, since their outputs did not vary", style="dim")
 
     def share(self, shard: Shard, students: int, compare: str) -> None:
-        """The end of a shard, whose rows alone are no verdict."""
-        out = self.out
-        out.print(f"  shard {shard} of this run is finished, {students:,} students. The verdict needs all of them:")
-        out.print(Text(f"  {compare}"), soft_wrap=True)
+        self.out.print(
+            f"  shard {shard} of this run is finished, {students:,} students. The verdict needs all of them:"
+        )
+        self.out.print(Text(f"  {compare}"), soft_wrap=True)
 
     def where(self, lines: Mapping[str, str]) -> None:
-        """Where the run can be looked at, and what to type for the verdict over all seeds."""
         print("", *(f"  {name:<8}{text}" for name, text in lines.items() if text), sep="\n")
 
 

@@ -57,7 +57,7 @@ def _importable(folder: Path) -> None:
 def _launched(several: bool) -> None:
     """Run through Hydra; a sweep says at its end how its jobs ended, however it ends itself."""
     with sweep.noted(Path.cwd() if several and os.access(".", os.W_OK) else None) as jobs:
-        signals.mind(jobs.stop)
+        signals.handle(jobs.stop)
         try:
             _hydra(jobs)
         finally:
@@ -100,7 +100,7 @@ def _job(cfg: DictConfig) -> dict[str, str] | None:
 
 
 def _job_of_sweep(cfg: DictConfig) -> dict[str, str] | None:
-    signals.mind_in_worker()
+    signals.handle_in_worker()
     hydras = HydraConfig.get()
     try:
         arguments.check_sweeper(f"hydra.sweeper._target_={hydras.sweeper._target_}")

@@ -12,8 +12,9 @@ from functools import cache
 from types import FrameType
 from typing import NoReturn
 
+from archab.cli.sweep import PATIENCE
+
 INTERRUPTED, UNREAD, TERMINATED = 130, 141, 143
-PATIENCE = 20.0  # seconds in which a worker whose parent is gone must have ended its run in the store
 
 # SLURM and submitit warn by one of the last two that a job's time is up.
 _ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)]
@@ -23,7 +24,7 @@ class Told(SystemExit):
     """A job was told to end."""
 
 
-def mind(stop: Callable[[], None]) -> None:
+def handle(stop: Callable[[], None]) -> None:
     """In the command's own process: the workers are stopped by `stop`, then this process ends as an exception."""
 
     def end(number: int, stack: FrameType | None) -> NoReturn:
@@ -38,7 +39,7 @@ def mind(stop: Callable[[], None]) -> None:
 
 
 @contextmanager
-def minded() -> Iterator[None]:
+def handled() -> Iterator[None]:
     """Within, being terminated is an exception, so that whatever is temporary goes."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -50,7 +51,7 @@ def minded() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def mind_in_worker() -> None:
+def handle_in_worker() -> None:
     """In a worker: end this job, and it alone, at each signal that the launcher does not answer itself.
 
     Submitit's answer to SIGUSR2, to requeue the job, is also the answer to SIGUSR1: clusters use either.
@@ -59,8 +60,8 @@ def mind_in_worker() -> None:
         return
     requeue = signal.getsignal(signal.SIGUSR2) if hasattr(signal, "SIGUSR2") else None
     for number in _ENDING:
-        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler, _deaf):
-            theirs = number == getattr(signal, "SIGUSR1", None) and callable(requeue) and requeue is not _deaf
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler, _ignored):
+            theirs = number == getattr(signal, "SIGUSR1", None) and callable(requeue) and requeue is not _ignored
             signal.signal(number, requeue if theirs else _told)
     _end_with_parent()
 
@@ -92,9 +93,9 @@ def _at_once(number: int, stack: FrameType | None) -> NoReturn:
 def _told(number: int, stack: FrameType | None) -> NoReturn:
     for each in _ENDING:
         if signal.getsignal(each) is _told:
-            signal.signal(each, _deaf)  # a second signal must not cut short what the first one has begun to tidy up
+            signal.signal(each, _ignored)  # a second signal must not cut short what the first one has begun to tidy up
     raise Told(128 + number)
 
 
-def _deaf(number: int, stack: FrameType | None) -> None:
-    """Hear nothing."""
+def _ignored(number: int, stack: FrameType | None) -> None:
+    """Answer to a signal that comes again while the first one is being answered: nothing."""

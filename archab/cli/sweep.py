@@ -15,7 +15,7 @@ from pathlib import Path
 
 AT_WORK, FINISHED, BEFORE, FAILED, INTERRUPTED = "at work", "finished", "finished before", "failed", "interrupted"
 LISTED = 40  # jobs up to which all are listed, else those that did not finish
-PATIENCE = 20.0  # seconds in which a job that is told to end must have ended its run in the store
+PATIENCE = 20.0  # seconds in which a job that is told to end, or loses its parent, must have ended its run in the store
 
 _FOLDER = "ARCHAB_SWEEP"  # the folder in which the jobs say how they ended
 _ENDING = "ending"  # a file there once no further job is to begin

@@ -50,8 +50,7 @@ class Anew:
 
     @cached_property
     def __signature__(self) -> inspect.Signature:
-        held = {name: value for name, value in self.node.items() if name not in ITSELF}
-        return inspect.signature(partial(self.func, *self.node.get("_args_", ()), **held))
+        return inspect.signature(partial(self.func, *self.node.get("_args_", ()), **_arguments(self.node)))
 
 
 def bound(key: str, node: object, anew: bool = False) -> Callable[..., Any]:
@@ -67,9 +66,8 @@ def bound(key: str, node: object, anew: bool = False) -> Callable[..., Any]:
     """
     function = imported(key, node)
     assert isinstance(node, dict)
-    arguments = {name: value for name, value in node.items() if name not in ITSELF}
-    _check_arguments(key, function, arguments)
-    _check_nodes(key, {name: value for name, value in node.items() if name != "_target_"})
+    _check(key, node)
+    arguments = _arguments(node)
     if anew or "_args_" in node or any(map(holds_nodes, arguments.values())):
         return Anew(function, node)
     return partial(function, **arguments)
@@ -81,9 +79,9 @@ def made(key: str, node: object) -> Any:
     Raises:
         ArchabError: as `bound` does, or if the object cannot be made.
     """
-
     function: Any = bound(key, node)
-    if not inspect.isclass(function.func) or (isinstance(node, dict) and node.get("_partial_")):
+    assert isinstance(node, dict)
+    if not inspect.isclass(function.func) or node.get("_partial_"):
         return function
     try:
         with forked(np.random.SeedSequence(0)):  # what it draws is the same in every run
@@ -91,11 +89,9 @@ def made(key: str, node: object) -> Any:
     except ArchabError:
         raise
     except Exception as error:
-        arguments = {name: value for name, value in dict(node).items() if name != "_target_"}  # type: ignore[call-overload]
-        cause = error.__cause__ or error
-        raise ArchabError(
-            f"{key}: {function.func.__name__} could not be made with {arguments}: {first_line(cause)}"
-        ) from error
+        arguments = {name: value for name, value in node.items() if name != "_target_"}
+        said = first_line(error.__cause__ or error)
+        raise ArchabError(f"{key}: {function.func.__name__} could not be made with {arguments}: {said}") from error
 
 
 def imported(key: str, node: object) -> Callable[..., Any]:
@@ -140,17 +136,20 @@ def holds_nodes(values: object) -> bool:
     return isinstance(values, list | tuple) and any(map(holds_nodes, values))
 
 
-def _check_nodes(key: str, value: object) -> None:
-    """Import what the nodes inside name, and see that it takes their arguments."""
+def _arguments(node: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in node.items() if name not in ITSELF}
+
+
+def _check(key: str, value: object) -> None:
+    """Import what a node and those inside of it name, and see that each takes its arguments."""
+    if isinstance(value, list):
+        for i, item in enumerate(value):
+            _check(f"{key}[{i}]", item)
     if isinstance(value, dict):
         if "_target_" in value:
-            inner = {name: item for name, item in value.items() if name not in ITSELF}
-            _check_arguments(key, imported(key, value), inner)
+            _check_arguments(key, imported(key, value), _arguments(value))
         for name, item in value.items():
-            _check_nodes(f"{key}.{name}", item)
-    elif isinstance(value, list):
-        for i, item in enumerate(value):
-            _check_nodes(f"{key}[{i}]", item)
+            _check(f"{key}.{name}", item)
 
 
 def _check_arguments(key: str, function: Callable[..., Any], arguments: dict[str, Any]) -> None:

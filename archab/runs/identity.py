@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from archab.results import RESULT_VERSION
+from archab.runs.labels import PLACE
 
-OUTSIDE = ("seed", "device", "engine", "tracking", "spool", "control", "rerun", "report", "shard")
+OUTSIDE = PLACE
 
 
 def fingerprint(config: dict[str, Any]) -> str:

@@ -2,10 +2,9 @@
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -13,7 +12,7 @@ from archab import results
 from archab.errors import ArchabError
 from archab.evidence.notes import Note, restored
 from archab.evidence.study import Study
-from archab.results import CONTROL, CURVES, ROWS
+from archab.results import CURVES, ROWS, TABLES
 from archab.runs.labels import PLACE, SHARED
 from archab.runs.labels import labels as labelled
 from archab.runs.shard import Shard
@@ -81,20 +80,14 @@ def configuration(one: Recorded, label: str, store: Store) -> Study:
     Raises:
         ArchabError: if the rows of a finished run are gone.
     """
-    damaged: list[str] = []
-    tables = {name: pd.concat(list(_tables(one.runs, name, store, damaged)) or [pd.DataFrame()]) for name in _FILES}
-    curves = list(_curves(one.runs, store, damaged))
-    about = [*damaged]
+    about: list[str] = []
+    rows, control, curves = (_table(one.runs, name, store, about) for name in TABLES)
     if one.deleted:
         about.append(f"Runs of this configuration that were deleted from the store: {one.deleted}.")
     for seed, (there, of) in one.shards.items():
         about.append(f"Of seed {seed}, {there} of {of} shards are finished by one plan.")
-    own = studied(
-        one.runs[-1].tags,
-        tables[ROWS],
-        None if tables[CONTROL].empty else tables[CONTROL],
-        pd.concat(curves, ignore_index=True) if curves else None,
-    )
+    assert rows is not None
+    own = studied(one.runs[-1].tags, rows, control, curves)
     notes = [*own.notes, *(Note("store", text) for text in about)]
     return replace(own, label=label, order=one.order, holes=one.holes, notes=notes)
 
@@ -126,9 +119,6 @@ def again(tags: Mapping[str, str]) -> str:
 def labels(found: Sequence[Recorded]) -> list[str]:
     """What tells configurations apart."""
     return labelled([one.parameters for one in found])
-
-
-_FILES = (ROWS, CONTROL)
 
 
 def _recorded(fingerprint: str, runs: Sequence[Logged]) -> Recorded:
@@ -173,34 +163,29 @@ def _by_cut(done: Sequence[Logged]) -> dict[tuple[int, str], dict[int, Logged]]:
     return cuts
 
 
-def _tables(runs: Sequence[Logged], name: str, store: Store, damaged: list[str]) -> Iterator[pd.DataFrame]:
-    """The table of this name of each run; rows must be there, of others it is noted where they are damaged."""
-    with tempfile.TemporaryDirectory(prefix="archab-") as folder:
+def _table(runs: Sequence[Logged], name: str, store: Store, damaged: list[str]) -> pd.DataFrame | None:
+    """The tables of this name of all runs in one, None where there are none.
+
+    Rows must be there and whole; of other tables that are damaged, it is noted that they are left out.
+    """
+    tables = []
+    with tempfile.TemporaryDirectory(prefix="archab-") as place:
+        folder = Path(place)
+        if name == CURVES and not any(store.fetch(run, name, folder) for run in (runs[-1], runs[0])):
+            return None  # no other run is asked: most stores have none
         for run in runs:
-            file: Any = store.fetch(run, name, Path(folder))
-            if file is None:
-                if name == ROWS:
-                    raise ArchabError(
-                        f"run {run.run_id} (seed {run.seed}): its rows, {name}, are gone from {store.shown}. Where its "
-                        "spool is still there, archab-sync brings them back; else delete the run"
-                    )
-                continue
+            file = store.fetch(run, name, folder)
+            if file is None and name == ROWS:
+                raise ArchabError(
+                    f"run {run.run_id} (seed {run.seed}): its rows, {name}, are gone from {store.shown}. Where its "
+                    "spool is still there, archab-sync brings them back; else delete the run"
+                )
             try:
-                yield results.read(file)
+                if file:
+                    read = results.read_curves(file).assign(seed=run.seed) if name == CURVES else results.read(file)
+                    tables.append(read)
             except ArchabError:
                 if name == ROWS:
                     raise
                 damaged.append(f"Left out, since it cannot be read: {name} of seed {run.seed}.")
-
-
-def _curves(runs: Sequence[Logged], store: Store, damaged: list[str]) -> Iterator[pd.DataFrame]:
-    """The training curves of each run that has some; where neither the first nor the last has, no other is asked."""
-    with tempfile.TemporaryDirectory(prefix="archab-") as folder:
-        if not any(store.fetch(run, CURVES, Path(folder)) for run in (runs[-1], runs[0])):
-            return
-        for run in runs:
-            if file := store.fetch(run, CURVES, Path(folder)):
-                try:
-                    yield results.read_curves(file).assign(seed=run.seed)
-                except ArchabError:
-                    damaged.append(f"Left out, since it cannot be read: {CURVES} of seed {run.seed}.")
+    return pd.concat(tables, ignore_index=name == CURVES) if tables else None

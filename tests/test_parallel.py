@@ -13,7 +13,7 @@ from conftest import family
 from logged import TWO, runs
 
 from archab import Comparison
-from archab.comparison import parallel as pool
+from archab.comparison import parallel
 from archab.engine.plan import Loop, Vmap
 from archab.space.routine import AdamW
 
@@ -72,13 +72,13 @@ def test_processes_are_started_where_a_long_run_would_use_one_core(monkeypatch):
         a, b = (family("n_diagonal", routine=AdamW(epochs=epochs)) for _ in range(2))
         return Comparison(a, b, targets=targets, engine=engine)
 
-    monkeypatch.setattr(pool, "cores", lambda: 8)
-    assert pool.workers(comparison(Loop(), 400, 20), 25) == 8
-    assert pool.workers(comparison(Loop(), 400, 20), 3) == 3
-    assert pool.workers(comparison(Loop(), 4, 1), 25) == 1
-    assert pool.workers(comparison(Loop(workers=2), 4, 1), 25) == 2
-    assert pool.workers(comparison(Loop(workers=2), 4, 1), 0) == 1  # all parts are there already
-    assert pool.workers(comparison(Vmap(), 400, 2000), 25) == 8
+    monkeypatch.setattr(parallel, "cores", lambda: 8)
+    assert parallel.workers(comparison(Loop(), 400, 20), 25) == 8
+    assert parallel.workers(comparison(Loop(), 400, 20), 3) == 3
+    assert parallel.workers(comparison(Loop(), 4, 1), 25) == 1
+    assert parallel.workers(comparison(Loop(workers=2), 4, 1), 25) == 2
+    assert parallel.workers(comparison(Loop(workers=2), 4, 1), 0) == 1  # all parts are there already
+    assert parallel.workers(comparison(Vmap(), 400, 2000), 25) == 8
 
 
 def test_what_cannot_be_sent_to_other_processes_is_trained_by_one(command, tmp_path, monkeypatch):
