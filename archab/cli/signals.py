@@ -33,6 +33,7 @@ def handle(stop: Callable[[], None]) -> None:
         stop()
         _at_once(number, stack)
 
+    sys.unraisablehook = _again
     for number in _ENDING:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, end)
@@ -58,6 +59,7 @@ def handle_in_worker() -> None:
     """
     if threading.current_thread() is not threading.main_thread():
         return
+    sys.unraisablehook = _again
     requeue = signal.getsignal(signal.SIGUSR2) if hasattr(signal, "SIGUSR2") else None
     for number in _ENDING:
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler, _ignored):
@@ -88,6 +90,20 @@ def _at_once(number: int, stack: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
     print("archab: terminated; finished rows are kept", file=sys.stderr)
     sys.exit(TERMINATED)
+
+
+def _again(lost: "sys.UnraisableHookArgs") -> None:
+    """Raise once more what a signal raised where Python can only print it, as in a weak reference's callback."""
+    if not isinstance(lost.exc_value, SystemExit | KeyboardInterrupt):
+        sys.__unraisablehook__(lost)
+        return
+    raised = lost.exc_value
+
+    def end(number: int, stack: FrameType | None) -> NoReturn:
+        raise raised
+
+    signal.signal(signal.SIGTERM, end)
+    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM)).start()
 
 
 def _told(number: int, stack: FrameType | None) -> NoReturn:
