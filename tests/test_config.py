@@ -11,6 +11,7 @@ from hydra.utils import get_object
 
 from archab import Comparison
 from archab.cli import config
+from archab.comparison.tuning import Tune
 from archab.experiment import build
 from archab.space.space import ArchitecturalSpace
 
@@ -49,7 +50,7 @@ def test_every_space_composes_builds_and_names_its_question_and_command(space):
 
 def test_the_schema_and_the_classes_have_the_same_fields():
     side = {f.name for f in fields(config.Side)}
-    assert side == {f.name for f in fields(ArchitecturalSpace)}
+    assert side - {"tune"} == {f.name for f in fields(ArchitecturalSpace)}
     run = {f.name for f in fields(config.Run)} - {
         "spool",
         "control",
@@ -60,14 +61,17 @@ def test_the_schema_and_the_classes_have_the_same_fields():
         "space",
         *config.SHARED,
     }
-    assert run == {f.name for f in fields(Comparison)} - {"a", "b", "reference"}
+    assert run == {f.name for f in fields(Comparison)} - {"a", "b", "reference", "trials", "tuning"}
 
 
 def test_the_defaults_of_the_command_line_are_those_of_the_class():
     values = yaml.safe_load((config.home() / "config.yaml").read_text())
     for field in fields(Comparison):
-        if field.name in values:
+        if field.name in values and field.name != "tune":
             assert values[field.name] == field.default, field.name
+    asked = values["tune"]
+    assert asked.pop("lr") is None
+    assert all(asked[f.name] == f.default for f in fields(Tune) if f.name in asked)
 
 
 def test_a_side_keeps_what_is_its_own_and_takes_the_rest_from_what_is_shared():

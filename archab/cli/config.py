@@ -157,7 +157,7 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
 
 
 def asks_for_match(config: dict[str, Any]) -> bool:
-    """Whether the members of a side are to be matched in size to another's, see `archab.experiment.match`."""
+    """Whether the members of a side are to be matched in size to another's, see `archab.experiment.build.matched`."""
     sides = [config["space"][side] for side in ("a", "b", "reference")]
     return any(side is not None and isinstance(side["members"], dict) and "match" in side["members"] for side in sides)
 

@@ -144,7 +144,7 @@ def _run(cfg: DictConfig) -> dict[str, str]:
     _importable(folder)
     lines: list[str] = []
     if asks_for_match(config):
-        from archab.experiment.match import matched
+        from archab.experiment.build import matched
 
         config, lines = matched(config)
     from archab.experiment.job import Job

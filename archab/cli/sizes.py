@@ -32,8 +32,8 @@ def show(arguments: Sequence[str]) -> None:
 
 
 def _print(config: dict[str, Any]) -> None:
+    from archab.experiment.build import matched
     from archab.experiment.build import space as built
-    from archab.experiment.match import matched
     from archab.space import measure
 
     config, lines = matched(config)

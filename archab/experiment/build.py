@@ -4,7 +4,9 @@ from typing import Any
 
 from archab.comparison.comparison import Comparison
 from archab.comparison.tuning import Tune
+from archab.errors import ArchabError
 from archab.experiment.instantiate import bound, holds_nodes, made
+from archab.space.match import matched as solved
 from archab.space.space import ArchitecturalSpace
 
 _COMPARISON = (
@@ -26,6 +28,7 @@ def comparison(config: dict[str, Any]) -> Comparison:
     Raises:
         ArchabError: if an object cannot be imported or made, or the comparison is not a valid one.
     """
+    config, _ = matched(config)
     spaces = config["space"]
     return Comparison(
         a=space("a", spaces["a"]),
@@ -45,3 +48,40 @@ def space(side: str, node: dict[str, Any]) -> ArchitecturalSpace:
     prior, routine = (made(f"{key}.{name}", node[name]) for name in ("prior", "routine"))
     given = {name: node[name] for name in ("members", "input_shape", "measure")}
     return ArchitecturalSpace(architecture, prior=prior, routine=routine, name=node["name"] or "", **given)
+
+
+SIDES = ("a", "b", "reference")
+
+
+def matched(config: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The configuration with the members of every side, and a line on each that was solved.
+
+    A side's `members: {match: a, by: rank}` have the sizes of side A's; further keys are arguments of all of them.
+
+    Args:
+        config: resolved, with what the sides share copied into them.
+
+    Raises:
+        ArchabError: if what is to be matched is no other side with members of its own, or a size cannot be reached.
+    """
+    sides = {side: node for side in SIDES if (node := config["space"][side]) is not None}
+    lines = []
+    for side, node in sides.items():
+        if not isinstance(node["members"], dict) or "match" not in node["members"]:
+            continue
+        key, (to, by, others) = f"space.{side}.members", _asked(side, node["members"])
+        if to == side or to not in sides or "match" in sides[to]["members"]:
+            raise ArchabError(f"{key}.match={to}: another side whose members are written out is needed, such as a")
+        wanted = space(to, sides[to])
+        found, each = solved(space(side, node | {"members": others}), [wanted.size(m) for m in range(len(wanted))], by)
+        sides[side] = node | {"members": [dict(member) for member in found.arguments]}
+        values = ", ".join(" and ".join(f"{name} {value}" for name, value in one.arguments.items()) for one in each)
+        left = f"{min(one.off for one in each):+.1%} to {max(one.off for one in each):+.1%}"
+        lines.append(f"{found.name}: {values}; {left} of the sizes of {wanted.name}")
+    return config | {"space": config["space"] | sides}, lines
+
+
+def _asked(side: str, members: dict[str, Any]) -> tuple[str, Any, dict[str, Any]]:
+    if "by" not in members:
+        raise ArchabError(f"space.{side}.members.match={members['match']}: by=… is needed, such as by: rank")
+    return members["match"], members["by"], {k: v for k, v in members.items() if k not in ("match", "by")}
