@@ -65,7 +65,7 @@ def test_trials_of_half_precision_networks_train_together_as_they_do_apart():
 @pytest.mark.parametrize(
     "other",
     [AdamW(epochs=4), AdamW(minibatch=8), Adam(), SGD(), AdamW(clip_norm=1.0), lambda network, batches, loss: None],
-    ids=repr,
+    ids=["epochs", "minibatch", "Adam", "SGD", "clip_norm", "function"],
 )
 def test_what_changes_a_program_or_its_length_is_of_another_kind(other):
     assert kind(other) != kind(AdamW(lr=0.3, beta1=0.5))
