@@ -28,7 +28,7 @@ def cohort_of(name, routines, engine, prior=in_double):
     [(side, method)] = lesson.methods.items()
     part = lesson.parts[0]
     targets = lesson.source.draw(part.first, part.last)
-    cohort = comparison._cohort(lesson, part, side, targets, len(routines), lambda _: None)
+    cohort = comparison._cohort(lesson, part, side, targets, routines, lambda _: None)
     return method, cohort
 
 
