@@ -136,7 +136,7 @@ def test_what_is_shared_and_what_a_side_has_of_its_own(command, tmp_path):
 
 
 REFUSED = {
-    "no space": ((), "n_diagonal, split_transformer"),
+    "no space": ((), "n_diagonal, n_diagonal_matched, split_transformer"),
     "no space in a sweep": (("-m", "seed=1,2"), "no space is chosen"),
     "an unknown space": (("+space=n_diagonl",), "+space=n_diagonl: no such space. There are: n_diagonal"),
     "an unknown space without plus": (("space=nothing",), "+space=nothing: no such space"),

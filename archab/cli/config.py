@@ -174,7 +174,8 @@ def _refuse_unknown(prefix: str, node: dict[str, Any], schema: type) -> None:
     known = {field.name for field in fields(schema)}
     for key in node:
         if key not in known:
-            below = [path for path in _paths(node) if path.endswith(f".{key}") and not path.startswith("space.")]
+            paths = [path for path in _paths(node) if not path.startswith(("space.", "tune."))]
+            below = [path for path in paths if path.endswith(f".{key}")]
             near = below or difflib.get_close_matches(key, known, 1) or sorted(known)
             raise ArchabError(f"+{prefix}{key}: no such key, nothing would read it. There is {', '.join(near)}")
 
