@@ -10,6 +10,7 @@ from archab.cli import compare
 from archab.comparison.comparison import Comparison
 from archab.comparison.plan import Part
 from archab.evidence.tuning import choose
+from archab.runs.folder import RunFolder
 
 SMALL = (
     "+space=n_diagonal", *TWO, "targets=7", "samples=32", "heldout_samples=32", "routine.epochs=1", "engine=loop",
@@ -145,3 +146,15 @@ def test_the_choice_of_a_run_is_what_its_trials_say(command, tmp_path):
     assert command(*SMALL, GRID).code == 0
     [plan] = [json.loads(file.read_text()) for file in tmp_path.glob(".archab/*/0/plan.json")]
     assert plan["tuned"] == choose(tuned(tmp_path)).chosen
+
+
+def test_units_of_routines_that_were_tuned_otherwise_are_put_aside(tmp_path):
+    folder = RunFolder(tmp_path, "configuration", 0)
+    plan = {"made_by": {"torch": "2"}, "memory": 1, "methods": [], "lessons": []}
+    with folder.held():
+        first = plan | {"tuned": {"a": {"lr": 0.1}}}
+        folder.begin(first)
+        folder.write("0000-reference-00000000", pd.DataFrame({"nmse": [0.5]}))
+        assert (folder.begin(dict(first)), folder.kept()) == (first, 1)
+        other = plan | {"tuned": {"a": {"lr": 0.3}}}
+        assert (folder.begin(other), folder.kept()) == (other, 0)

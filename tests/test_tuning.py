@@ -183,3 +183,15 @@ def test_a_side_is_not_tuned_against_itself():
 def test_counts_of_tuning_are_whole(name, value):
     with pytest.raises(ArchabError, match=rf"tune\.{name}="):
         Tune({"lr": RATES}, **{name: value})
+
+
+def test_in_direct_a_side_is_tuned_on_the_targets_that_it_learns_and_alike_names_are_told_apart():
+    side = family("dense", routine=AdamW(epochs=1))
+    comparison = of(side, side, reference=None, protocol="direct", engine=Loop(), tune=Tune({"lr": RATES}, extend=0))
+    [note] = [note for note in judge(comparison.study()).notes if note.kind == "tuned" and "alike" in note.text]
+    assert note.text.startswith("Tuned alike: 3 learning rates on 16 targets a side")
+    own = replace(comparison, tune=Tune({"lr": RATES}, own={"b": {}}))
+    verdict = judge(own.study())
+    assert verdict.verdict == "undecided"
+    [note] = [note for note in verdict.notes if note.kind == "tuned unequally"]
+    assert note.text.startswith("Tuned unequally: 3 values for dense (A) and no values for dense (B); dense (A) trains")

@@ -22,7 +22,7 @@ from archab.engine import control
 from archab.engine.cohort import Cohort, Outcome
 from archab.engine.curve import Curve, quartiles
 from archab.engine.equivalence import Sample
-from archab.engine.plan import Auto, Candidate, Engine, Method, Recorded, device_named, threads, trained
+from archab.engine.plan import Auto, Candidate, Engine, Method, Recorded, device_named, side_by_side, threads
 from archab.errors import ArchabError
 from archab.evidence.study import Study
 from archab.evidence.tuning import TRIAL_COLUMNS, Trial, choose, text_of
@@ -33,7 +33,7 @@ from archab.networks.streams import Stage, forked, stream, tile_size, tiles, wor
 from archab.results import CONTROLS, Row, Side, curve_frame, frame
 from archab.runs.identity import in_force
 from archab.space.inputs import Inputs, Normal
-from archab.space.routine import Descent, Routine, kind
+from archab.space.routine import Routine, kind
 from archab.space.space import ArchitecturalSpace
 from archab.targets import linear
 from archab.targets.base import Targets
@@ -279,7 +279,7 @@ class Comparison:
         for side, routines in asked:
             cohort = self._cohort(lesson, part, side, targets, list(routines.values()), advance)
             cohorts.append((self._method(side, part), replace(cohort, curves=None if part.first else watched[side])))
-        for (side, routines), outcome in zip(asked, trained(cohorts), strict=True):
+        for (side, routines), outcome in zip(asked, side_by_side(cohorts), strict=True):
             rows += self._rows(part, side, targets, list(routines), outcome, beaten)
         curves = {side: quartiles(own) for side, own in watched.items()}
         return Finished(sorted(rows, key=lambda row: (row.draw, row.side, row.restart)), targets.redrawn, curves)
@@ -302,7 +302,7 @@ class Comparison:
             beaten = linear.errors(targets)
         routine = self.spaces["reference"].routine_of(index_of(self.spaces["reference"], member))
         cohort = self._cohort(lesson, part, "reference", targets, [routine], lambda _: None)
-        [outcome] = trained([(self._method("reference", part), cohort)])
+        [outcome] = side_by_side([(self._method("reference", part), cohort)])
         return list(self._rows(part, "reference", targets, [0], outcome, beaten))
 
     @cached_property
@@ -361,8 +361,7 @@ class Comparison:
         for i, trial in enumerate(self.trials):
             if trial in own:
                 routine = tuning.by(space, trial).routine_of(index)
-                key = kind(routine) if isinstance(routine, Descent) else i
-                groups.setdefault(key, {})[i] = routine
+                groups.setdefault(kind(routine), {})[i] = routine
         return list(groups.values())
 
     def _method(self, side: str, part: Part) -> Method:

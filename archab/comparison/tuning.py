@@ -135,7 +135,8 @@ def _best(found: Choice) -> list[Trial]:
 def notes_of(tune: Tune, trials: pd.DataFrame, names: Mapping[str, str]) -> list[Note]:
     """What a verdict says of how its sides, of these names, were tuned."""
     found = choose(trials)
-    sides = {side: name for side, name in names.items() if side in ("a", "b")}
+    apart = names["a"] != names["b"]
+    sides = {side: names[side] if apart else f"{names[side]} ({side.upper()})" for side in ("a", "b")}
     at = {side: in_words(found.chosen[side]) for side in sides if side in found.chosen}
     said = [f"{sides[side]} trains at {values}" for side, values in at.items()]
     if len(at) == 2 and at["a"] == at["b"]:
@@ -146,7 +147,7 @@ def notes_of(tune: Tune, trials: pd.DataFrame, names: Mapping[str, str]) -> list
         command = "" if tune.unequal else "tune.unequal=true"
         return [Note("tuned unequally", f"Tuned unequally: {tried}; {listed(said)}.", command)]
     what = "learning rates" if list(tune.grid) == ["lr"] else f"values of {listed(list(tune.grid))}"
-    targets = len(trials[["member", "source", "draw"]].drop_duplicates())
+    targets = len(trials.loc[trials["side"] == "a", ["member", "source", "draw"]].drop_duplicates())
     notes = [Note("tuned", f"Tuned alike: {len(found.tried)} {what} on {targets} targets a side; {listed(said)}.")]
     for side, name in sides.items():
         best = found.best(side)

@@ -269,7 +269,7 @@ def cores() -> int:
     return max(1, min(torch.get_num_threads(), mine))
 
 
-def trained(cohorts: Sequence[tuple[Method, Cohort]]) -> list[Outcome]:
+def side_by_side(cohorts: Sequence[tuple[Method, Cohort]]) -> list[Outcome]:
     """Train several cohorts, each by its method: programs side by side, since one alone may not fill all cores."""
     if len(cohorts) < 2 or any(method.engine != "compiled" for method, _ in cohorts):
         found = []

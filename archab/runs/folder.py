@@ -81,8 +81,8 @@ class RunFolder:
         """The plan to train by: that of the work units which are there, or of other shards, else this one.
 
         Args:
-            plan: what would be done if nothing were there. Units by other versions of archab or torch, or on another
-                device, are put aside.
+            plan: what would be done if nothing were there. Units by other versions of archab or torch, on another
+                device, or of routines that were tuned otherwise, are put aside.
             anew: whether to leave units alone unless they were begun anew, too, and by this very plan.
         """
         anew = anew and self._shard is None
@@ -93,7 +93,7 @@ class RunFolder:
             else:
                 others = (folder != self.folder for folder in self._seed.glob("shard-*"))
                 begun = self.kept() > 0 or (self._shard is not None and any(others))
-                goes_on = begun and kept.get("made_by") == plan["made_by"]
+                goes_on = begun and all(kept.get(key) == plan.get(key) for key in ("made_by", "tuned"))
             if not goes_on:
                 if self._parts.exists():
                     self._parts.rename(self.folder / f"parts-{len(list(self.folder.glob('parts-*')))}")

@@ -272,10 +272,10 @@ def _clip(network: nn.Module, value: float | None, norm: float | Tensor | None) 
 def kind(routine: Routine) -> tuple[Any, ...]:
     """What routines have in common whose students can train together, each by numbers of its own.
 
-    Those that come with archab may differ in all but epochs, mini-batches and the terms of a step.
+    Those that come with archab may differ in all but epochs, mini-batches and the terms of a step; others in nothing.
     """
     if not isinstance(routine, Descent):
-        return (routine,)
+        return (id(routine),)
     rest = sorted((name, value) for name, value in settings(routine).items() if name not in _NUMBERS)
     return type(routine).__qualname__, routine.moments, routine.clip_norm is None, *rest
 
