@@ -22,7 +22,7 @@ import pandas as pd
 from archab.results import KEY
 from archab.store.mlflow import Store
 
-SWEEP = ("+space=n_diagonal", "targets=8", "samples=64", "control=false", "engine=loop", "engine.chunk=4")
+SWEEP = ("+space=n_diagonal_original", "targets=8", "samples=64", "control=false", "engine=loop", "engine.chunk=4")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         start = time.monotonic()
         subprocess.run(command, cwd=rough, check=True, capture_output=True)
         last = time.monotonic() - start
-        statuses = Counter(run.status for run in Store.named(None, rough).runs("n_diagonal"))
+        statuses = Counter(run.status for run in Store.named(None, rough).runs("n_diagonal_original"))
         wrong = _wrong(_rows(calm), _rows(rough), statuses, given.seeds)
     print(f"undisturbed: {given.seeds} seeds in {undisturbed:.1f} s")
     print(f"killed {early} of {given.kills} times before it was done; the last start took {last:.1f} s")

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 
 AMOUNT = ("targets=2", "samples=32", "heldout_samples=32")
 TWO = ("space.a.members=[{rank:1},{rank:3}]", "space.b.members=[{rank:1},{rank:3}]")
-AUTO = ("+space=n_diagonal", *TWO, *AMOUNT, "routine.epochs=1")
+AUTO = ("+space=n_diagonal_original", *TWO, *AMOUNT, "routine.epochs=1")
 QUICK = (*AUTO, "engine=loop")  # whose students are fewer than what a check of another engine trains
 
 

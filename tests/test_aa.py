@@ -36,7 +36,7 @@ def side(**given: object) -> ArchitecturalSpace:
 
 
 def test_against_itself_side_a_is_rarely_found_to_differ():
-    found = calibrate(["+space=n_diagonal", *SMALL, *TWO, "targets=2", "routine.epochs=2"], 40)
+    found = calibrate(["+space=n_diagonal_original", *SMALL, *TWO, "targets=2", "routine.epochs=2"], 40)
     assert len(found.p_values) == 40
     assert (found.p_values > 0).all()
     assert found.rejections <= 7  # of 40 at .05: more in less than .2% of such tests
@@ -44,7 +44,7 @@ def test_against_itself_side_a_is_rarely_found_to_differ():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("space", ["n_diagonal", "split_transformer"])
+@pytest.mark.parametrize("space", ["n_diagonal_original", "split_transformer_original"])
 def test_600_experiments_without_a_difference_reject_as_often_as_promised(space):
     found = calibrate([f"+space={space}", "samples_per_measure=0.02", "heldout_samples=128", "routine.epochs=2"], 600)
     assert found.holds, str(found)
@@ -52,7 +52,7 @@ def test_600_experiments_without_a_difference_reject_as_often_as_promised(space)
 
 
 def test_the_command_prints_the_rate_and_refuses_what_it_does_not_know(capsys):
-    assert main(["+space=n_diagonal", *SMALL, *TWO, "targets=2", "routine.epochs=1", "experiments=10"]) == 0
+    assert main(["+space=n_diagonal_original", *SMALL, *TWO, "targets=2", "routine.epochs=1", "experiments=10"]) == 0
     assert "of 10 experiments without a difference rejected at 0.05" in capsys.readouterr().out
     with pytest.raises(ArchabError, match="experiments=none"):
         main(["experiments=none"])

@@ -25,19 +25,19 @@ from archab.evidence.verdict import judge
 from archab.experiment import build
 from archab.results import COLUMNS
 
-SPLIT = ("+space=split_transformer", "space.a.members=[{layers:1}]", "space.b.members=[{layers:1}]")
+SPLIT = ("+space=split_transformer_original", "space.a.members=[{layers:1}]", "space.b.members=[{layers:1}]")
 
 
 def test_a_run_ends_in_a_table_a_finished_mlflow_run_and_a_link_to_it(command, tmp_path):
-    ended = command("+space=n_diagonal", *AMOUNT)
+    ended = command("+space=n_diagonal_original", *AMOUNT)
     assert (ended.code, ended.err) == (0, "")
     for said in ("Do banded matrices", "80  112  136  152  160", "100  140  180  220  260", "rank 5", "mlflow ui"):
         assert said in ended.out
-    [run] = runs(tmp_path, "n_diagonal").to_dict("records")
+    [run] = runs(tmp_path, "n_diagonal_original").to_dict("records")
     assert f"#/experiments/{run['experiment_id']}/runs?compareRunsMode=CHART" in ended.out
     assert run["status"] == "FINISHED"
     assert run["tags.archab.seed"] == "0"
-    assert run["tags.archab.space"] == "n_diagonal"
+    assert run["tags.archab.space"] == "n_diagonal_original"
     assert run["tags.archab.protocol"] == "reference"
     assert run["params.space.a.routine.lr"] == "0.01"
     history = client(tmp_path).get_metric_history(run["run_id"], "gmr")
@@ -61,10 +61,10 @@ def test_a_run_ends_in_a_table_a_finished_mlflow_run_and_a_link_to_it(command, t
 
 
 def test_python_says_what_the_command_says(command, tmp_path):
-    asked = ("+space=n_diagonal", "targets=7", "samples=64", "heldout_samples=32", "seed=3")
+    asked = ("+space=n_diagonal_original", "targets=7", "samples=64", "heldout_samples=32", "seed=3")
     assert command(*asked).code == 0
     with redirect_stdout(io.StringIO()) as printed:
-        assert compare.main(["--space", "n_diagonal", "--json"]) == 0
+        assert compare.main(["--space", "n_diagonal_original", "--json"]) == 0
     told = json.loads(printed.getvalue())
     comparison = build.comparison(config.resolved(config.composed(asked)))
     with pytest.warns(match=".") if comparison.plan.notes else nullcontext():
@@ -96,7 +96,7 @@ def test_a_sweep_leaves_a_finished_run_a_seed_where_it_was_started_though_jobs_h
     arguments = (*SPLIT, "-m", "seed=range(0,2)", "targets=2", "samples_per_measure=0.004")
     arguments = (*arguments, "hydra.job.chdir=true", "tracking.uri=sqlite:///mlflow.db")
     assert command(*arguments).code == 0
-    table = runs(tmp_path, "split_transformer")
+    table = runs(tmp_path, "split_transformer_original")
     assert list(table["status"]) == ["FINISHED"] * 2
     assert set(table["tags.archab.seed"]) == {"0", "1"}
     assert table["tags.archab.fingerprint"].nunique() == 1
@@ -111,12 +111,12 @@ def test_a_failing_job_of_a_sweep_does_not_stop_the_others(command, tmp_path):
     assert "1 of 2 jobs failed" in ended.err
     assert "sizes must be equal at equal index" in ended.err
     assert "Traceback" not in ended.err
-    assert list(runs(tmp_path, "n_diagonal")["status"]) == ["FINISHED"]
+    assert list(runs(tmp_path, "n_diagonal_original")["status"]) == ["FINISHED"]
 
 
 def test_what_is_shared_and_what_a_side_has_of_its_own(command, tmp_path):
     ended = command(
-        "+space=n_diagonal",
+        "+space=n_diagonal_original",
         *AMOUNT,
         "routine.lr=0.5",
         "routine@space.b.routine=sgd",
@@ -126,119 +126,119 @@ def test_what_is_shared_and_what_a_side_has_of_its_own(command, tmp_path):
     )
     assert ended.code == 0, ended.err
     assert "unequal training: epochs" in ended.out
-    [run] = runs(tmp_path, "n_diagonal").to_dict("records")
+    [run] = runs(tmp_path, "n_diagonal_original").to_dict("records")
     assert run["params.space.a.routine.lr"] == "0.5"
     assert run["params.space.b.routine._target_"] == "archab.space.routine.SGD"
     assert run["params.space.b.routine.lr"] == "0.01"
-    assert run["_run_name"].startswith("n_diagonal routine.lr=0.5 routine@space.b.routine=sgd ")
+    assert run["_run_name"].startswith("n_diagonal_original routine.lr=0.5 routine@space.b.routine=sgd ")
     assert run["params.space.b.prior._target_"] == "archab.space.prior.Init"
     assert run["params.space.reference.prior._target_"] == "archab.space.prior.Init"
 
 
 REFUSED = {
-    "no space": ((), "n_diagonal, n_diagonal_matched, split_transformer"),
+    "no space": ((), "n_diagonal, n_diagonal_original, split_transformer"),
     "no space in a sweep": (("-m", "seed=1,2"), "no space is chosen"),
     "an unknown space": (("+space=n_diagonl",), "+space=n_diagonl: no such space. There are: n_diagonal"),
     "an unknown space without plus": (("space=nothing",), "+space=nothing: no such space"),
-    "an unknown key": (("+space=n_diagonal", "targts=3"), "targts"),
-    "an unknown nested key": (("+space=n_diagonal", "routine.rate=3"), "rate"),
-    "an unknown key of a side": (("+space=n_diagonal", "space.a.member=3"), "member"),
-    "an unknown group option": (("+space=n_diagonal", "engine=warp"), "engine/warp"),
-    "an unknown routine": (("+space=n_diagonal", "routine=adam2"), "routine/adam2"),
-    "a type": (("+space=n_diagonal", "targets=many"), "targets"),
-    "a real for a whole number": (("+space=n_diagonal", "seed=1.5"), "seed"),
-    "bad grammar": (("+space=n_diagonal", "targets=[1"), "targets"),
-    "no targets": (("+space=n_diagonal", "targets=0"), "targets=0: at least 1 target a member"),
-    "no restarts": (("+space=n_diagonal", "restarts=0"), "restarts=0"),
-    "a negative seed": (("+space=n_diagonal", "seed=-1"), "seed=-1"),
-    "no held-out samples": (("+space=n_diagonal", "heldout_samples=0"), "heldout_samples=0"),
-    "no samples": (("+space=n_diagonal", "samples_per_measure=0"), "samples_per_measure=0"),
-    "an unknown protocol": (("+space=n_diagonal", "protocol=duel"), "protocol=duel"),
-    "a protocol that does not fit": (("+space=split_transformer", "protocol=reference"), "no third network"),
-    "unequal sizes": (("+space=n_diagonal", "protocol=direct"), "[80, 112, 136, 152, 160]"),
-    "an unknown device": (("+space=n_diagonal", "device=tpu"), "device=tpu"),
-    "an absent device": (("+space=n_diagonal", "device=cuda:77"), "device=cuda:77"),
-    "an unknown measure": (("+space=n_diagonal", "measure=bytes"), "measure=bytes"),
-    "measures that differ": (("+space=n_diagonal", "space.a.measure=information"), "measured by information"),
-    "a list of another length": (("+space=n_diagonal", "routine.lr=[0.1,0.2]"), "routine.lr=[0.1, 0.2]"),
-    "a learning rate in words": (("+space=n_diagonal", "routine.lr=fast"), "routine.lr='fast'"),
-    "no epochs": (("+space=n_diagonal", "routine.epochs=0"), "routine.epochs=0"),
-    "an activation": (("+space=n_diagonal", "space.a.architecture.activation=rellu"), "activation=rellu"),
-    "a rank": (("+space=n_diagonal", "space.a.members=[{rank:9},{},{},{},{}]"), "rank=9"),
-    "other members": (("+space=n_diagonal", "space.a.members=[{rank:1}]"), "has 1 and LoRA has 5"),
-    "heads": (("+space=split_transformer", "space.a.architecture.heads=4"), "heads=4"),
-    "a module": (("+space=n_diagonal", "space.a.architecture._target_=nowhere.Net"), "nowhere.Net: cannot be imported"),
+    "an unknown key": (("+space=n_diagonal_original", "targts=3"), "targts"),
+    "an unknown nested key": (("+space=n_diagonal_original", "routine.rate=3"), "rate"),
+    "an unknown key of a side": (("+space=n_diagonal_original", "space.a.member=3"), "member"),
+    "an unknown group option": (("+space=n_diagonal_original", "engine=warp"), "engine/warp"),
+    "an unknown routine": (("+space=n_diagonal_original", "routine=adam2"), "routine/adam2"),
+    "a type": (("+space=n_diagonal_original", "targets=many"), "targets"),
+    "a real for a whole number": (("+space=n_diagonal_original", "seed=1.5"), "seed"),
+    "bad grammar": (("+space=n_diagonal_original", "targets=[1"), "targets"),
+    "no targets": (("+space=n_diagonal_original", "targets=0"), "targets=0: at least 1 target a member"),
+    "no restarts": (("+space=n_diagonal_original", "restarts=0"), "restarts=0"),
+    "a negative seed": (("+space=n_diagonal_original", "seed=-1"), "seed=-1"),
+    "no held-out samples": (("+space=n_diagonal_original", "heldout_samples=0"), "heldout_samples=0"),
+    "no samples": (("+space=n_diagonal_original", "samples_per_measure=0"), "samples_per_measure=0"),
+    "an unknown protocol": (("+space=n_diagonal_original", "protocol=duel"), "protocol=duel"),
+    "a protocol that does not fit": (("+space=split_transformer_original", "protocol=reference"), "no third network"),
+    "unequal sizes": (("+space=n_diagonal_original", "protocol=direct"), "[80, 112, 136, 152, 160]"),
+    "an unknown device": (("+space=n_diagonal_original", "device=tpu"), "device=tpu"),
+    "an absent device": (("+space=n_diagonal_original", "device=cuda:77"), "device=cuda:77"),
+    "an unknown measure": (("+space=n_diagonal_original", "measure=bytes"), "measure=bytes"),
+    "measures that differ": (("+space=n_diagonal_original", "space.a.measure=information"), "measured by information"),
+    "a list of another length": (("+space=n_diagonal_original", "routine.lr=[0.1,0.2]"), "routine.lr=[0.1, 0.2]"),
+    "a learning rate in words": (("+space=n_diagonal_original", "routine.lr=fast"), "routine.lr='fast'"),
+    "no epochs": (("+space=n_diagonal_original", "routine.epochs=0"), "routine.epochs=0"),
+    "an activation": (("+space=n_diagonal_original", "space.a.architecture.activation=rellu"), "activation=rellu"),
+    "a rank": (("+space=n_diagonal_original", "space.a.members=[{rank:9},{},{},{},{}]"), "rank=9"),
+    "other members": (("+space=n_diagonal_original", "space.a.members=[{rank:1}]"), "has 1 and LoRA has 5"),
+    "heads": (("+space=split_transformer_original", "space.a.architecture.heads=4"), "heads=4"),
+    "a module": (("+space=n_diagonal_original", "space.a.architecture._target_=nowhere.Net"), "nowhere.Net: cannot be imported"),
     "a name in a module": (
-        ("+space=n_diagonal", "space.a.architecture._target_=torch.nn.Linaer"),
+        ("+space=n_diagonal_original", "space.a.architecture._target_=torch.nn.Linaer"),
         "torch.nn has no Linaer). There are: Linear",
     ),
-    "no target": (("+space=n_diagonal", "prior={}", "~prior._target_"), "prior"),
+    "no target": (("+space=n_diagonal_original", "prior={}", "~prior._target_"), "prior"),
     "no class": (
-        ("+space=n_diagonal", "space.a.architecture._target_=torch.nn.Linear"),
+        ("+space=n_diagonal_original", "space.a.architecture._target_=torch.nn.Linear"),
         "Linear takes no such argument",
     ),
-    "input shape": (("+space=n_diagonal", "input_shape=[7]"), "could not be run"),
-    "an input shape of zero": (("+space=n_diagonal", "input_shape=[0]"), "input_shape=[0]"),
-    "a pattern": (("+space=n_diagonal", "prior=scaled", "prior.factors={absent:2}"), "'absent' matches no parameter"),
-    "a chunk": (("+space=n_diagonal", "engine.chunk=0"), "engine.chunk=0"),
-    "memory": (("+space=n_diagonal", "engine.memory=0"), "engine.memory=0"),
+    "input shape": (("+space=n_diagonal_original", "input_shape=[7]"), "could not be run"),
+    "an input shape of zero": (("+space=n_diagonal_original", "input_shape=[0]"), "input_shape=[0]"),
+    "a pattern": (("+space=n_diagonal_original", "prior=scaled", "prior.factors={absent:2}"), "'absent' matches no parameter"),
+    "a chunk": (("+space=n_diagonal_original", "engine.chunk=0"), "engine.chunk=0"),
+    "memory": (("+space=n_diagonal_original", "engine.memory=0"), "engine.memory=0"),
     "a key that nothing reads": (
-        ("+space=n_diagonal", "+lr=3"),
+        ("+space=n_diagonal_original", "+lr=3"),
         "+lr: no such key, nothing would read it. There is routine.lr",
     ),
-    "an experiment": (("+space=n_diagonal", "+experiment=foo"), "There is tracking.experiment"),
+    "an experiment": (("+space=n_diagonal_original", "+experiment=foo"), "There is tracking.experiment"),
     "a sweeper that looks for the least": (
-        ("-m", "+space=n_diagonal", "hydra/sweeper=optuna", "routine.lr=1,2"),
+        ("-m", "+space=n_diagonal_original", "hydra/sweeper=optuna", "routine.lr=1,2"),
         "hydra/sweeper=until_decided",
     ),
-    "a key of a side that nothing reads": (("+space=n_diagonal", "+space.a.rank=3"), "+space.a.rank: no such key"),
-    "no measure": (("+space=n_diagonal", "measure=null"), "measure=None"),
-    "a number for a measure": (("+space=n_diagonal", "measure=5"), "measure=5"),
-    "a number for a shape": (("+space=n_diagonal", "input_shape=4"), "input_shape=4"),
-    "no shape": (("+space=n_diagonal", "input_shape=null"), "input_shape=None"),
-    "no members": (("+space=n_diagonal", "space.a.members=null"), "members=None"),
-    "a number for members": (("+space=n_diagonal", "space.a.members=5"), "members=5"),
-    "a seed too large": (("+space=n_diagonal", "seed=99999999999999999999"), "seed=99999999999999999999: at most"),
-    "too many targets": (("+space=n_diagonal", "targets=1000000000000"), "targets=1000000000000: at most"),
-    "inputs without spread": (("+space=n_diagonal", "inputs.std=-1"), "std=-1"),
-    "inputs that are no number": (("+space=n_diagonal", "inputs.mean=nan"), "mean=nan"),
-    "an empty range": (("+space=n_diagonal", "inputs=uniform", "inputs.low=2"), "low=2"),
-    "a momentum": (("+space=n_diagonal", "routine.beta1=1"), "routine.beta1=1"),
+    "a key of a side that nothing reads": (("+space=n_diagonal_original", "+space.a.rank=3"), "+space.a.rank: no such key"),
+    "no measure": (("+space=n_diagonal_original", "measure=null"), "measure=None"),
+    "a number for a measure": (("+space=n_diagonal_original", "measure=5"), "measure=5"),
+    "a number for a shape": (("+space=n_diagonal_original", "input_shape=4"), "input_shape=4"),
+    "no shape": (("+space=n_diagonal_original", "input_shape=null"), "input_shape=None"),
+    "no members": (("+space=n_diagonal_original", "space.a.members=null"), "members=None"),
+    "a number for members": (("+space=n_diagonal_original", "space.a.members=5"), "members=5"),
+    "a seed too large": (("+space=n_diagonal_original", "seed=99999999999999999999"), "seed=99999999999999999999: at most"),
+    "too many targets": (("+space=n_diagonal_original", "targets=1000000000000"), "targets=1000000000000: at most"),
+    "inputs without spread": (("+space=n_diagonal_original", "inputs.std=-1"), "std=-1"),
+    "inputs that are no number": (("+space=n_diagonal_original", "inputs.mean=nan"), "mean=nan"),
+    "an empty range": (("+space=n_diagonal_original", "inputs=uniform", "inputs.low=2"), "low=2"),
+    "a momentum": (("+space=n_diagonal_original", "routine.beta1=1"), "routine.beta1=1"),
     "a routine over another": (
-        ("+space=n_diagonal", "routine._target_=archab.space.routine.SGD"),
+        ("+space=n_diagonal_original", "routine._target_=archab.space.routine.SGD"),
         "SGD takes no such argument",
     ),
-    "a config directory": (("--config-dir", "absent", "+space=n_diagonal"), "--config-dir absent: no such directory"),
-    "an odd number of pairs": (("+space=split_transformer", "targets=3"), "targets=3: protocol=crossed"),
-    "a store in memory": (("+space=n_diagonal", "tracking.uri='sqlite://'"), "in memory"),
+    "a config directory": (("--config-dir", "absent", "+space=n_diagonal_original"), "--config-dir absent: no such directory"),
+    "an odd number of pairs": (("+space=split_transformer_original", "targets=3"), "targets=3: protocol=crossed"),
+    "a store in memory": (("+space=n_diagonal_original", "tracking.uri='sqlite://'"), "in memory"),
     "a store in SQLite's memory": (
-        ("+space=n_diagonal", "tracking.uri='sqlite:///file:x?mode=memory&uri=true'"),
+        ("+space=n_diagonal_original", "tracking.uri='sqlite:///file:x?mode=memory&uri=true'"),
         "in memory",
     ),
-    "two slashes": (("+space=n_diagonal", "tracking.uri=sqlite://mlflow.db"), "sqlite:///mlflow.db"),
+    "two slashes": (("+space=n_diagonal_original", "tracking.uri=sqlite://mlflow.db"), "sqlite:///mlflow.db"),
     "an address that is not quoted": (
-        ("+space=n_diagonal", "tracking.uri=sqlite:///mlflow.db?timeout=60"),
+        ("+space=n_diagonal_original", "tracking.uri=sqlite:///mlflow.db?timeout=60"),
         """: type it as 'tracking.uri="sqlite:///mlflow.db?timeout=60"'""",
     ),
-    "a store's folder": (("+space=n_diagonal", "tracking.uri=sqlite:////absent/folder/m.db"), "there is no folder"),
-    "a server": (("+space=n_diagonal", "tracking.uri=http://127.0.0.1:9"), "no MLflow server answers"),
-    "a kind of store": (("+space=n_diagonal", "tracking.uri=ftp://host/x"), "tracking.uri=ftp://host/x: no store of"),
-    "a database": (("+space=n_diagonal", "tracking.uri=postgresql://127.0.0.1:9/x"), "no PostgreSQL server answers"),
-    "patience": (("+space=n_diagonal", "tracking.patience=-1"), "tracking.patience=-1"),
-    "no patience": (("+space=n_diagonal", "tracking.patience=nan"), "tracking.patience=nan"),
-    "a patience in words": (("+space=n_diagonal", "tracking.patience=soon"), "tracking.patience"),
-    "a shard too many": (("+space=n_diagonal", "shard=3/2"), "shard=3/2: a share such as"),
-    "no shard": (("+space=n_diagonal", "shard=0/2"), "shard=0/2: a share such as"),
-    "a shard in words": (("+space=n_diagonal", "shard=first"), "shard=first: a share such as"),
+    "a store's folder": (("+space=n_diagonal_original", "tracking.uri=sqlite:////absent/folder/m.db"), "there is no folder"),
+    "a server": (("+space=n_diagonal_original", "tracking.uri=http://127.0.0.1:9"), "no MLflow server answers"),
+    "a kind of store": (("+space=n_diagonal_original", "tracking.uri=ftp://host/x"), "tracking.uri=ftp://host/x: no store of"),
+    "a database": (("+space=n_diagonal_original", "tracking.uri=postgresql://127.0.0.1:9/x"), "no PostgreSQL server answers"),
+    "patience": (("+space=n_diagonal_original", "tracking.patience=-1"), "tracking.patience=-1"),
+    "no patience": (("+space=n_diagonal_original", "tracking.patience=nan"), "tracking.patience=nan"),
+    "a patience in words": (("+space=n_diagonal_original", "tracking.patience=soon"), "tracking.patience"),
+    "a shard too many": (("+space=n_diagonal_original", "shard=3/2"), "shard=3/2: a share such as"),
+    "no shard": (("+space=n_diagonal_original", "shard=0/2"), "shard=0/2: a share such as"),
+    "a shard in words": (("+space=n_diagonal_original", "shard=first"), "shard=first: a share such as"),
     "more shards than parts": ((*QUICK, "shard=1/41"), "the run has 2 parts"),
-    "no shards": (("+space=n_diagonal", "shards=0"), "shards=0: a number of shards is needed"),
-    "shards in words": (("+space=n_diagonal", "shards=all"), "shards=all: a number of shards is needed"),
-    "shards and a shard": (("+space=n_diagonal", "shards=2", "shard=1/3"), "one of the two"),
-    "workers": (("+space=n_diagonal", "engine.workers=0"), "engine.workers=0"),
-    "workers in words": (("+space=n_diagonal", "engine.workers=all"), "engine.workers='all'"),
-    "a launcher without a sweep": (("+space=n_diagonal", "+launch=joblib"), "+launch=joblib: goes with a sweep"),
-    "an unknown launcher": (("-m", "+space=n_diagonal", "+launch=ssh", "seed=0,1"), "launch/ssh"),
-    "no spool": (("+space=n_diagonal", "spool="), "spool=: the name of a folder"),
+    "no shards": (("+space=n_diagonal_original", "shards=0"), "shards=0: a number of shards is needed"),
+    "shards in words": (("+space=n_diagonal_original", "shards=all"), "shards=all: a number of shards is needed"),
+    "shards and a shard": (("+space=n_diagonal_original", "shards=2", "shard=1/3"), "one of the two"),
+    "workers": (("+space=n_diagonal_original", "engine.workers=0"), "engine.workers=0"),
+    "workers in words": (("+space=n_diagonal_original", "engine.workers=all"), "engine.workers='all'"),
+    "a launcher without a sweep": (("+space=n_diagonal_original", "+launch=joblib"), "+launch=joblib: goes with a sweep"),
+    "an unknown launcher": (("-m", "+space=n_diagonal_original", "+launch=ssh", "seed=0,1"), "launch/ssh"),
+    "no spool": (("+space=n_diagonal_original", "spool="), "spool=: the name of a folder"),
     "a spool": (("spool=/dev/null/rows", *QUICK), "spool=/dev/null/rows"),
 }
 
@@ -253,7 +253,7 @@ def test_bad_input_gets_one_message_without_a_traceback_and_exit_code_2(case, co
     assert "students," not in ended.out
 
 
-@pytest.mark.parametrize("arguments", [(), ("+space=n_diagonl",), ("+space=n_diagonal", "targts=1")])
+@pytest.mark.parametrize("arguments", [(), ("+space=n_diagonl",), ("+space=n_diagonal_original", "targts=1")])
 def test_an_error_that_needs_no_torch_comes_at_once(arguments, tmp_path):
     started = time.monotonic()
     ended = subprocess.run([sys.executable, "-m", "archab", *arguments], cwd=tmp_path, capture_output=True, text=True)
@@ -423,7 +423,7 @@ def test_an_interrupted_run_ends_as_killed_and_keeps_its_rows_and_no_second_one_
     assert run.returncode == code
     assert "finished rows are kept" in err
     assert "Traceback" not in err
-    assert list(runs(tmp_path, "n_diagonal")["status"]) == ["KILLED"]
+    assert list(runs(tmp_path, "n_diagonal_original")["status"]) == ["KILLED"]
     assert list(tmp_path.glob(".archab/*/0/parts/*.parquet"))
 
 
@@ -464,16 +464,16 @@ def test_a_finished_seed_is_not_trained_again_unless_it_is_asked_for_or_lost(com
     assert "verdict" in again.out
     assert "results.parquet" in again.out
     assert once.code == again.code == 0
-    assert len(runs(tmp_path, "n_diagonal")) == 1
-    first = int(runs(tmp_path, "n_diagonal")["_start_time"].iloc[0])
+    assert len(runs(tmp_path, "n_diagonal_original")) == 1
+    first = int(runs(tmp_path, "n_diagonal_original")["_start_time"].iloc[0])
     assert command(*QUICK, "rerun=true").code == 0
-    assert len(runs(tmp_path, "n_diagonal")) == 2
-    for run in runs(tmp_path, "n_diagonal")["run_id"]:
+    assert len(runs(tmp_path, "n_diagonal_original")) == 2
+    for run in runs(tmp_path, "n_diagonal_original")["run_id"]:
         client(tmp_path).delete_run(run)
     back = command(*QUICK)
     assert "lacked them" in back.out
     assert "engine A" not in back.out  # nothing was trained
-    [brought] = runs(tmp_path, "n_diagonal").to_dict("records")
+    [brought] = runs(tmp_path, "n_diagonal_original").to_dict("records")
     assert brought["tags.archab.verdict"] == "undecided"
     assert brought["metrics.gmr"] > 0
     assert brought["_start_time"] == first  # of the seed, which a rerun is no new evidence of
@@ -482,15 +482,15 @@ def test_a_finished_seed_is_not_trained_again_unless_it_is_asked_for_or_lost(com
 
 def test_rows_that_the_store_lost_are_brought_back_into_the_same_run(command, tmp_path, capfd):
     command(*QUICK)
-    [run] = runs(tmp_path, "n_diagonal")["run_id"]
+    [run] = runs(tmp_path, "n_diagonal_original")["run_id"]
     for again in (lambda: command(*QUICK).code, lambda: sync.main([".archab"])):
         shutil.rmtree(tmp_path / "mlruns")
-        assert compare.main(["--space", "n_diagonal"]) == 2
+        assert compare.main(["--space", "n_diagonal_original"]) == 2
         assert "archab-sync brings them back" in capfd.readouterr().err
         assert again() == 0
-        there = runs(tmp_path, "n_diagonal")
+        there = runs(tmp_path, "n_diagonal_original")
         assert list(there[there["tags.archab.kind"] == "run"]["run_id"]) == [run]
-        assert compare.main(["--space", "n_diagonal"]) == 0
+        assert compare.main(["--space", "n_diagonal_original"]) == 0
 
 
 def test_a_finished_seed_goes_to_another_experiment_where_that_is_asked_for(command, tmp_path):
@@ -505,10 +505,10 @@ def test_a_run_that_died_without_a_word_is_ended_as_killed_by_the_next(tmp_path)
     run.kill()
     run.communicate()
     assert sync.main([str(tmp_path / ".archab")]) == 0
-    assert list(runs(tmp_path, "n_diagonal")["status"]) == ["RUNNING"]
+    assert list(runs(tmp_path, "n_diagonal_original")["status"]) == ["RUNNING"]
     again = subprocess.Popen([sys.executable, "-m", "archab", *SLOW], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
-    while sorted(runs(tmp_path, "n_diagonal")["status"]) != ["KILLED", "RUNNING"]:
+    while sorted(runs(tmp_path, "n_diagonal_original")["status"]) != ["KILLED", "RUNNING"]:
         assert time.monotonic() < deadline
         time.sleep(0.2)
     again.terminate()
@@ -546,7 +546,7 @@ def test_a_wheel_holds_the_configuration_and_runs_elsewhere(tmp_path):
 
 def test_a_run_holds_its_report_and_figures_where_it_is_asked_to(command, tmp_path):
     assert command(*QUICK, "report=true").code == 0
-    [run] = runs(tmp_path, "n_diagonal").to_dict("records")
+    [run] = runs(tmp_path, "n_diagonal_original").to_dict("records")
     folder = Path(client(tmp_path).download_artifacts(run["run_id"], "report"))
     assert {"report.html", "training.png", "differences.png"} <= {file.name for file in folder.iterdir()}
     assert "Too few targets" in (folder / "report.html").read_text()

@@ -75,24 +75,24 @@ def test_the_defaults_of_the_command_line_are_those_of_the_class():
 
 
 def test_a_side_keeps_what_is_its_own_and_takes_the_rest_from_what_is_shared():
-    cfg = composed("+space=n_diagonal", "routine.lr=0.5", "routine@space.b.routine=sgd", "space.b.routine.lr=0.125")
+    cfg = composed("+space=n_diagonal_original", "routine.lr=0.5", "routine@space.b.routine=sgd", "space.b.routine.lr=0.125")
     resolved = config.resolved(cfg)
     assert resolved["space"]["a"]["routine"]["lr"] == 0.5
     assert resolved["space"]["b"]["routine"]["lr"] == 0.125
     assert "routine" not in resolved
-    changed = config.resolved(composed("+space=n_diagonal", "prior=small"))
+    changed = config.resolved(composed("+space=n_diagonal_original", "prior=small"))
     targets = {side: changed["space"][side]["prior"]["_target_"].rpartition(".")[2] for side in ("a", "b", "reference")}
     assert targets == {"a": "Scaled", "b": "Scaled", "reference": "Init"}
 
 
 def test_the_worked_comparisons_have_the_sizes_and_samples_they_promise():
-    bands = build.comparison(config.resolved(composed("+space=n_diagonal"))).survey
+    bands = build.comparison(config.resolved(composed("+space=n_diagonal_original"))).survey
     assert bands.sizes == {
         "a": [80, 112, 136, 152, 160],
         "b": [100, 140, 180, 220, 260],
         "reference": [160],
     }
     assert set(bands.samples.values()) == {640}
-    split = build.comparison(config.resolved(composed("+space=split_transformer"))).survey
+    split = build.comparison(config.resolved(composed("+space=split_transformer_original"))).survey
     assert split.sizes["a"] == split.sizes["b"] == [258 * 32 * n for n in (1, 2, 3, 4)]
     assert split.samples[0, "a"] == split.samples[0, "b"] == 1040

@@ -13,7 +13,7 @@ from archab.evidence.tuning import choose
 from archab.runs.folder import RunFolder
 
 SMALL = (
-    "+space=n_diagonal", *TWO, "targets=7", "samples=32", "heldout_samples=32", "routine.epochs=1", "engine=loop",
+    "+space=n_diagonal_original", *TWO, "targets=7", "samples=32", "heldout_samples=32", "routine.epochs=1", "engine=loop",
     "tune.targets=8", "tune.extend=0", "control=false",
 )  # fmt: skip
 GRID = "tune.lr=[0.001,0.05]"
@@ -40,7 +40,7 @@ def test_a_run_is_tuned_once_for_all_its_seeds(command, tmp_path, capfd):
     second = command(*SMALL, GRID, "seed=1")
     assert "tuning" not in second.out.split("tuned", 1)[0].split("training B")[1]
     assert file.stat().st_mtime_ns == made
-    table = runs(tmp_path, "n_diagonal")
+    table = runs(tmp_path, "n_diagonal_original")
     assert table["params.space.a.routine.lr"].tolist() == ["0.05", "0.05"]
     assert all("tuning.parquet" in artifacts(tmp_path, run) for run in table["run_id"])
     assert not list(tmp_path.glob(".archab/*/trials"))
@@ -49,7 +49,7 @@ def test_a_run_is_tuned_once_for_all_its_seeds(command, tmp_path, capfd):
     one, other = (pd.read_parquet(file) for file in tmp_path.glob(".archab/*/1/results.parquet"))
     pd.testing.assert_frame_equal(one.drop(columns="fingerprint"), other.drop(columns="fingerprint"))
     capfd.readouterr()
-    assert compare.main(["--space", "n_diagonal", "--json"]) == 0
+    assert compare.main(["--space", "n_diagonal_original", "--json"]) == 0
     assert capfd.readouterr().out.count("Tuned alike: 2 learning rates") == 1
 
 
@@ -112,7 +112,7 @@ def test_sides_that_are_tuned_unequally_have_no_winner_unless_that_is_asked_for(
 )
 def test_a_mistake_in_sizes_or_tuning_is_one_line_before_any_training(command, tmp_path, typed, said):
     matched = any("space." in word for word in typed)
-    ended = command("+space=n_diagonal_matched" if matched else "+space=n_diagonal", *typed)
+    ended = command("+space=n_diagonal" if matched else "+space=n_diagonal_original", *typed)
     assert (ended.code, ended.out) == (2, "")
     [line] = ended.err.splitlines()
     assert line.startswith(f"archab: {said}")
@@ -120,7 +120,7 @@ def test_a_mistake_in_sizes_or_tuning_is_one_line_before_any_training(command, t
 
 
 def test_matched_members_are_written_into_the_configuration(command, tmp_path):
-    given = ("+space=n_diagonal_matched", "targets=2", "samples=16", "heldout_samples=16", "routine.epochs=1")
+    given = ("+space=n_diagonal", "targets=2", "samples=16", "heldout_samples=16", "routine.epochs=1")
     given = (*given, "space.a.members=[{rank: 4}, {rank: 5}]", "control=false", "engine=loop", "tune.lr=null")
     matched = command(*given)
     assert matched.code == 0, matched.err
@@ -131,11 +131,11 @@ def test_matched_members_are_written_into_the_configuration(command, tmp_path):
 
 
 def test_sizes_are_printed_and_pairs_proposed(command):
-    shown = command("sizes", "+space=n_diagonal_matched")
+    shown = command("sizes", "+space=n_diagonal")
     assert shown.code == 0, shown.err
     assert ["rank", "16", "1,216", "1,216", "38,912"] in [line.split() for line in shown.out.splitlines()]
     assert "member 0 of n-diagonal and 0 of LoRA: 592 and 576" in shown.out
-    none = command("sizes", "+space=n_diagonal", "space.a.members=[{rank: 1}]", "space.b.members=[{rank: 4}]")
+    none = command("sizes", "+space=n_diagonal_original", "space.a.members=[{rank: 1}]", "space.b.members=[{rank: 4}]")
     assert "no pair" in none.out
     wrong = command("sizes", "+space=n_diagonl")
     assert (wrong.code, wrong.out) == (2, "")

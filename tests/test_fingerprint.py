@@ -92,7 +92,7 @@ OUTSIDE_ON_PURPOSE = {
 }
 
 
-@pytest.mark.parametrize("space", ["n_diagonal", "split_transformer"])
+@pytest.mark.parametrize("space", ["n_diagonal_original", "split_transformer_original"])
 def test_every_value_of_a_configuration_is_inside_but_those_that_are_outside_on_purpose(space):
     config = resolved(composed([f"+space={space}"]))
     before = fingerprint(config)

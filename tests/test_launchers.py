@@ -41,7 +41,7 @@ def needs(launch: str) -> str:
 
 def sweep(folder: Path, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "archab", "-m", "+space=n_diagonal", *arguments],
+        [sys.executable, "-m", "archab", "-m", "+space=n_diagonal_original", *arguments],
         cwd=folder,
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
@@ -60,7 +60,7 @@ def ended(run: "subprocess.Popen[str]") -> tuple[int, str]:
 def statuses(folder: Path) -> list[tuple[str, str]]:
     """Seed and status of every run."""
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
-    experiment = client.get_experiment_by_name("n_diagonal")
+    experiment = client.get_experiment_by_name("n_diagonal_original")
     return sorted((r.data.tags["archab.seed"], r.info.status) for r in client.search_runs([experiment.experiment_id]))
 
 
@@ -91,7 +91,7 @@ def seed(overrides: Sequence[str]) -> int:
 def test_a_recipe_without_its_extra_says_which_to_install(launch, command, monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if "_launcher" in name else find(name))
-    ended = command("-m", f"+launch={launch}", "+space=n_diagonal", "seed=0,1")
+    ended = command("-m", f"+launch={launch}", "+space=n_diagonal_original", "seed=0,1")
     assert ended.code == 2
     extra = launch.split("_")[0]
     assert ended.err == f"archab: +launch={launch}: its launcher is not installed; pip install 'archab[{extra}]'\n"
@@ -103,7 +103,7 @@ def test_a_recipe_composes_and_shares_out_the_cores(launch):
     assert f"+launch={launch} " in file.read_text()
     needs(launch)
     for sweeper in ("basic", "until_decided"):
-        assert "launch" not in composed(["+space=n_diagonal", f"+launch={launch}", f"hydra/sweeper={sweeper}"])
+        assert "launch" not in composed(["+space=n_diagonal_original", f"+launch={launch}", f"hydra/sweeper={sweeper}"])
 
 
 def test_the_cores_are_shared_out():
@@ -160,7 +160,7 @@ def test_a_failing_job_neither_stops_nor_hides_the_others_and_a_second_sweep_tra
     assert "1 of 2 jobs failed, 1 finished\n     0  protocol=direct  failed: " in said
     assert "sizes must be equal" in said
     assert "     1  protocol=reference  finished\n" in said
-    assert "archab-compare --space n_diagonal" in said
+    assert "archab-compare --space n_diagonal_original" in said
     assert statuses(tmp_path) == [("0", "FINISHED")]
     code, said = ended(sweep(tmp_path, f"+launch={launch}", *QUICK, "protocol=reference", "seed=0,1"))
     assert code == 0
@@ -169,13 +169,13 @@ def test_a_failing_job_neither_stops_nor_hides_the_others_and_a_second_sweep_tra
 
 
 def test_a_plain_sweep_tells_of_its_jobs(command):
-    arguments = ("-m", "+space=n_diagonal", *QUICK)
+    arguments = ("-m", "+space=n_diagonal_original", *QUICK)
     assert (
         "2 jobs: 2 finished\n     0  seed=0  finished\n     1  seed=1  finished" in command(*arguments, "seed=0,1").out
     )
     ended = command(*arguments, "seed=1,2")
     assert "2 jobs: 1 finished before, 1 finished\n     0  seed=1  finished before\n" in ended.out
-    assert ended.out.endswith("archab-compare --space n_diagonal\n")
+    assert ended.out.endswith("archab-compare --space n_diagonal_original\n")
 
 
 @pytest.mark.slow
@@ -244,7 +244,7 @@ def test_a_killed_job_is_the_only_one_lost_under_submitit_and_one_that_is_warned
     assert code == 0
     assert f"seed={killed}  finished\n" in said
     assert f"seed={1 - killed}  finished before\n" in said
-    assert command("+space=n_diagonal", *SLOW, f"seed={killed}", "spool=whole", "tracking.experiment=whole").code == 0
+    assert command("+space=n_diagonal_original", *SLOW, f"seed={killed}", "spool=whole", "tracking.experiment=whole").code == 0
     [whole] = tmp_path.glob(f"whole/*/{killed}/results.parquet")
     pd.testing.assert_frame_equal(rows(tmp_path, killed), pd.read_parquet(whole), check_exact=True)
 

@@ -27,7 +27,7 @@ ROOMS = {
     "experiment": "errors results space networks evidence runs engine review store comparison",
     "cli": "errors results space evidence runs review store comparison experiment",
     "benchmark": "errors space networks engine comparison",
-    "calibration": "errors results evidence experiment cli",
+    "calibration": "errors results evidence comparison experiment cli",
     "soak": "results store",
     "__init__": "space evidence review comparison",
     "__main__": "cli",

@@ -17,7 +17,7 @@ from archab.comparison import parallel
 from archab.engine.plan import Loop, Vmap
 from archab.space.routine import AdamW
 
-SMALL = ("+space=n_diagonal", *TWO, "targets=6", "samples=32", "heldout_samples=32", "engine=vmap", "engine.chunk=2")
+SMALL = ("+space=n_diagonal_original", *TWO, "targets=6", "samples=32", "heldout_samples=32", "engine=vmap", "engine.chunk=2")
 
 
 def test_rows_do_not_hang_on_the_number_of_processes(command, tmp_path):
@@ -54,7 +54,7 @@ def test_a_process_that_is_killed_ends_the_run_and_leaves_nothing_behind(tmp_pat
     if killed == "a worker":
         assert run.returncode == 2
         assert "a worker process died" in err
-        assert list(runs(tmp_path, "n_diagonal")["status"]) == ["FAILED"]
+        assert list(runs(tmp_path, "n_diagonal_original")["status"]) == ["FAILED"]
     while any(Path(f"/proc/{worker}").exists() and cmdline(worker) for worker in workers):
         assert time.monotonic() < deadline
         time.sleep(0.1)

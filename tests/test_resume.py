@@ -13,7 +13,7 @@ from archab.results import KEY
 from archab.runs.folder import RunFolder
 
 ALIKE = (
-    "+space=n_diagonal",
+    "+space=n_diagonal_original",
     *TWO,
     "targets=6",
     "samples=32",
@@ -107,7 +107,7 @@ def test_shards_have_the_rows_of_the_undivided_run_each_once(command, tmp_path):
     shards = pd.concat([pd.read_parquet(file) for file in files]).sort_values(KEY, ignore_index=True)
     assert command(*LOOP).code == 0
     pd.testing.assert_frame_equal(kept(tmp_path), shards, check_exact=True)
-    found = runs(tmp_path, "n_diagonal")
+    found = runs(tmp_path, "n_diagonal_original")
     assert sorted(found["tags.archab.shard"]) == ["", "1/3", "2/3", "3/3"]
     assert found["tags.archab.plan"].nunique() == found["tags.archab.fingerprint"].nunique() == 1
 
@@ -115,7 +115,7 @@ def test_shards_have_the_rows_of_the_undivided_run_each_once(command, tmp_path):
 def test_shards_follow_the_plan_of_the_first(command, tmp_path):
     assert command(*LOOP, "shard=1/2").code == 0
     assert "by the plan that is kept" in command(*ALIKE, "shard=2/2", "engine=vmap").out
-    assert runs(tmp_path, "n_diagonal")["tags.archab.plan"].nunique() == 1
+    assert runs(tmp_path, "n_diagonal_original")["tags.archab.plan"].nunique() == 1
 
 
 def test_the_control_is_trained_once_by_the_shards(command, tmp_path):

@@ -86,7 +86,7 @@ def links(text: str) -> list[str]:
 
 def test_the_printed_links_open_the_charts_and_the_report(browser, command, capfd, server):
     said = [command(*QUICK, f"seed={seed}").out for seed in (0, 1)]
-    assert main(["--space", "n_diagonal"]) == 0
+    assert main(["--space", "n_diagonal_original"]) == 0
     [charts], [report] = links(said[-1]), links(capfd.readouterr().out)
     reviewed = Reviewed(server, browser.new_page(viewport={"width": 1280, "height": 1000}))
 

@@ -54,7 +54,7 @@ def test_the_watch_sees_what_it_forbids(tmp_path):
 
 def test_a_run_and_a_comparison_call_nobody_and_unpickle_nothing(tmp_path):
     assert watched(tmp_path, "archab", *QUICK) == ""
-    assert watched(tmp_path, "archab.cli.compare", "--space", "n_diagonal") == ""
+    assert watched(tmp_path, "archab.cli.compare", "--space", "n_diagonal_original") == ""
 
 
 def test_what_a_run_keeps_of_its_configuration_has_no_password(command, tmp_path):

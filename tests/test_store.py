@@ -109,7 +109,7 @@ def test_a_database_of_another_version_or_application_is_refused_in_one_line_and
         database.executescript(sql)
     before = (tmp_path / "mlflow.db").read_bytes()
     ended = command(*QUICK)
-    assert compare.main(["--space", "n_diagonal"]) == 2
+    assert compare.main(["--space", "n_diagonal_original"]) == 2
     compared = capfd.readouterr().err
     assert sync.main(["rows"]) == 1
     for err in (ended.err, compared, capfd.readouterr().err):
@@ -129,12 +129,12 @@ def test_a_database_that_only_seems_to_be_a_store_is_one_line_too(command, tmp_p
 
 def test_an_experiment_that_was_deleted_is_named_with_its_remedy(command, tmp_path, capfd):
     store = Store.named(None, tmp_path)
-    record = Record("n_diagonal", "one", {}, {"archab.kind": "run"}, "auto")
+    record = Record("n_diagonal_original", "one", {}, {"archab.kind": "run"}, "auto")
     store.begin(record)
-    store.client().delete_experiment(store.identity("n_diagonal"))
+    store.client().delete_experiment(store.identity("n_diagonal_original"))
     remedy = f"MLFLOW_TRACKING_URI=sqlite:///{tmp_path}/mlflow.db mlflow experiments restore -x 1"
     ended = command(*QUICK)
-    assert compare.main(["--space", "n_diagonal"]) == 2
+    assert compare.main(["--space", "n_diagonal_original"]) == 2
     for err in (ended.err, capfd.readouterr().err):
         assert "the experiment n_diagonal was deleted" in err
         assert remedy in err
@@ -168,11 +168,11 @@ def test_four_processes_at_once_make_a_fresh_postgresql_store_and_a_run_is_logge
     assert contacted(postgres, tmp_path) == []
     ended = command(*QUICK, f'tracking.uri="{postgres}"')
     assert (ended.code, ended.err) == (0, "")
-    assert f"archab-compare --space n_diagonal --tracking-uri '{postgres}'" in ended.out
+    assert f"archab-compare --space n_diagonal_original --tracking-uri '{postgres}'" in ended.out
     assert "finished before" in command(*QUICK, f'tracking.uri="{postgres}"').out
 
 
-LONG = ("+space=n_diagonal", *TWO, "targets=4", "samples=64", "engine=loop", "engine.chunk=1", "tracking.patience=1")
+LONG = ("+space=n_diagonal_original", *TWO, "targets=4", "samples=64", "engine=loop", "engine.chunk=1", "tracking.patience=1")
 
 
 def locked_while(folder: Path, begun: str, until: threading.Event) -> threading.Thread:
@@ -213,12 +213,12 @@ def test_a_store_that_goes_away_during_a_run_costs_nothing_and_the_same_command_
     if len(list(tmp_path.glob(".archab/*/*/finished.json"))) == 1:
         assert sync.main([str(tmp_path / ".archab")]) == 0
     assert "1 runs were brought" in capfd.readouterr().out
-    [run] = runs(tmp_path, "n_diagonal").to_dict("records")
+    [run] = runs(tmp_path, "n_diagonal_original").to_dict("records")
     assert run["status"] == "FINISHED"
     assert run["metrics.gmr"] > 0
     assert sync.main([str(tmp_path / ".archab")]) == 0
     assert "0 runs were brought" in capfd.readouterr().out
-    assert len(runs(tmp_path, "n_diagonal")) == 1
+    assert len(runs(tmp_path, "n_diagonal_original")) == 1
 
 
 @pytest.mark.slow
@@ -229,16 +229,16 @@ def test_a_store_that_is_locked_for_a_moment_is_waited_for(command, tmp_path):
     ended = command(*LONG[:-1], "tracking.patience=60")
     thread.join()
     assert (ended.code, ended.err) == (0, "")
-    assert list(runs(tmp_path, "n_diagonal")["status"]) == ["FINISHED"]
+    assert list(runs(tmp_path, "n_diagonal_original")["status"]) == ["FINISHED"]
 
 
 def test_sync_brings_runs_to_another_store_with_the_time_of_their_first_start(command, tmp_path, capfd):
     assert command(*QUICK).code == 0
-    [first] = runs(tmp_path, "n_diagonal").to_dict("records")
+    [first] = runs(tmp_path, "n_diagonal_original").to_dict("records")
     other = tmp_path / "other"
     other.mkdir()
     assert sync.main([".archab", "--tracking-uri", f"sqlite:///{other / 'mlflow.db'}"]) == 0
-    [second] = runs(other, "n_diagonal").to_dict("records")
+    [second] = runs(other, "n_diagonal_original").to_dict("records")
     for same in ("_start_time", "status", "tags.archab.fingerprint", "metrics.gmr", "tags.mlflow.note.content"):
         assert first[same] == second[same], same
     assert sync.main(["nowhere"]) == 2

@@ -21,7 +21,7 @@ from archab.space.space import ArchitecturalSpace
 
 RANKS = range(1, 6)
 EPOCHS = 10
-RUN = ["+space=n_diagonal", "samples_per_measure=1", f"routine.epochs={EPOCHS}", "control=false"]
+RUN = ["+space=n_diagonal_original", "samples_per_measure=1", f"routine.epochs={EPOCHS}", "control=false"]
 COMPILES = 600  # targets: of 100 steps, `auto` compiles from 513 students on
 RATED_STEPS = 100  # steps of a student of the loop, of which its rate is taken
 MAXRSS = 1024 if sys.platform == "linux" else 1  # bytes in what the system counts a process's memory in

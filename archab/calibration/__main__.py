@@ -2,7 +2,7 @@
 
     python -m archab.calibration                     # 2,000 experiments a line, about five minutes
     python -m archab.calibration experiments=200     # a quick look
-    python -m archab.calibration +space=n_diagonal experiments=200   # real networks: A against itself
+    python -m archab.calibration +space=n_diagonal_original experiments=200   # real networks: A against itself
 
 Every line is a rate with its Monte-Carlo standard error and the range that it must lie in. Scores are simulated as they
 are after the logarithm: a target's difficulty plus each student's own noise; crossed targets carry a home advantage.

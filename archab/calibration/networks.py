@@ -1,4 +1,8 @@
-"""The platform's own test on real networks: side A against itself, many times; its p-values must be uniform."""
+"""The platform's own test on real networks: side A against itself, many times; its p-values must be uniform.
+
+Where the overrides ask for tuning, each experiment tunes both sides on tuning targets of its own, as a comparison does,
+with the grid as it is given: values beyond its edges are not tried.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +12,9 @@ import pandas as pd
 from scipy import stats
 
 from archab.cli import config
+from archab.comparison.comparison import Comparison
 from archab.errors import ArchabError
+from archab.evidence.tuning import choose
 from archab.evidence.verdict import judge
 from archab.experiment import build
 from archab.results import frame
@@ -60,12 +66,12 @@ def calibrate(overrides: Sequence[str], experiments: int) -> Calibration:
     Raises:
         ArchabError: on a mistake in the overrides.
     """
-    asked = build.comparison(config.resolved(config.composed([f"targets={TARGETS}", *overrides, "protocol=aa"])))
-    # One long run, cut into experiments by draw: they share nothing.
-    whole = replace(asked, targets=asked.targets * experiments)
-    table = frame(row for part in whole.plan.parts for row in whole.run(part).rows)
-    experiment = table["draw"] // asked.targets
-    p = np.array(list(_p_values(table, experiment)))
+    asked = config.resolved(config.composed([f"targets={TARGETS}", *overrides]))
+    if "tune" in asked:
+        tables = _tuned(build.comparison(asked), experiments)
+    else:
+        tables = _cut(build.comparison(asked | {"protocol": "aa"}), experiments)
+    p = np.array([_p_value(table) for table in tables])
     rejections = int((p <= ALPHA).sum())
     interval = stats.binomtest(rejections, experiments).proportion_ci()
     fewest, most = (int(x) for x in stats.binom.ppf([0.01, 0.99], experiments, ALPHA))
@@ -73,9 +79,32 @@ def calibrate(overrides: Sequence[str], experiments: int) -> Calibration:
     return Calibration(p, rejections, float(interval.low), float(interval.high), fewest, most, uniform)
 
 
-def _p_values(table: pd.DataFrame, experiment: "pd.Series[int]") -> Iterator[float]:
-    for _, rows in table.groupby(experiment):
-        found = judge(rows, rule="fixed")
-        if np.isnan(found.p_value):
-            raise ArchabError("an experiment gave no p-value; ask for more targets")
-        yield found.p_value
+def _cut(comparison: Comparison, experiments: int) -> Iterator[pd.DataFrame]:
+    """The rows of each experiment: one long run, cut by draw; they share nothing."""
+    whole = replace(comparison, targets=comparison.targets * experiments)
+    table = frame(row for part in whole.plan.parts for row in whole.run(part).rows)
+    for _, rows in table.groupby(table["draw"] // comparison.targets):
+        yield rows
+
+
+def _tuned(comparison: Comparison, experiments: int) -> Iterator[pd.DataFrame]:
+    """The rows of each experiment, those of the trial that its own tuning targets chose.
+
+    Students of every trial learn the scored targets, too, and each experiment keeps those of its choice.
+    """
+    a, third = comparison.a, comparison.reference or comparison.a
+    again = replace(comparison, b=replace(a, name=f"{a.name} again"), reference=third, protocol="reference")
+    trials = list(again.tuned_by.trials("a"))
+    tuning = again.attempts(trials)
+    scored = replace(tuning, targets=again.targets, seed=again.seed)
+    for tried, own in zip(_cut(tuning, experiments), _cut(scored, experiments), strict=True):
+        chosen = choose(tuning.attempted_rows(tried)).chosen
+        kept = own["side"].astype(str).map({side: trials.index(chosen[side]) for side in ("a", "b")})
+        yield own[own["restart"] == kept].assign(restart=0)
+
+
+def _p_value(rows: pd.DataFrame) -> float:
+    found = judge(rows, rule="fixed")
+    if np.isnan(found.p_value):
+        raise ArchabError("an experiment gave no p-value; ask for more targets")
+    return found.p_value

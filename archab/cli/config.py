@@ -77,6 +77,8 @@ class Run:
     rerun: bool = False
     report: bool = False
     shard: str | None = None
+    budget: Any = None
+    budget_limit: int = 16
     tune: Tuned = field(default_factory=Tuned)
     measure: Any = "information"
     input_shape: Any = MISSING
@@ -148,6 +150,8 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
     }
     if config["tune"] is None:
         config.pop("tune")
+    if config["budget"] is None:
+        config.pop("budget"), config.pop("budget_limit")
     sides = list(named.values())
     for key in SHARED:
         shared = config.pop(key)

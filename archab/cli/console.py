@@ -128,15 +128,17 @@ def _targets(comparison: "Comparison") -> str:
 
 def _training(comparison: "Comparison", survey: "Survey", side: str) -> str:
     from archab.comparison.inspection import minibatch
-    from archab.space.routine import settings
+    from archab.space.routine import epochs_of, settings
 
     space = comparison.spaces[side]
     lessons = [(m, survey.samples[m, source]) for (m, source), sides in survey.learners.items() if side in sides]
-    chosen = [settings(space.routine_of(member)) for member in range(len(space))]
+    routines = [space.routine_of(member) for member in range(len(space))]
+    chosen = [settings(routine) for routine in routines]
     name = getattr(space.routine, "func", space.routine)
     lr = _range([c["lr"] for c in chosen if isinstance(c.get("lr"), int | float)])
     clip = _range([c["clip"] for c in chosen if isinstance(c.get("clip"), int | float)])
-    steps = _range([chosen[m]["epochs"] * n // minibatch(space, m) for m, n in lessons if "epochs" in chosen[m]])
+    batches = [(m, n // minibatch(space, m)) for m, n in lessons]
+    steps = _range([n * epochs for m, n in batches if (epochs := epochs_of(routines[m], n))])
     samples = _range([n for _, n in lessons])
     return ", ".join(
         part

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from numpy.random import SeedSequence
 
-from archab.comparison import tuning
+from archab.comparison import budget, tuning
 from archab.comparison.inspection import Survey, index_of, minibatch, survey
 from archab.comparison.plan import Finished, Lesson, Part, Plan
 from archab.comparison.protocol import PROTOCOLS, Protocol
@@ -24,6 +24,7 @@ from archab.engine.curve import Curve, quartiles
 from archab.engine.equivalence import Sample
 from archab.engine.plan import Auto, Candidate, Engine, Method, Recorded, device_named, side_by_side, threads
 from archab.errors import ArchabError
+from archab.evidence.budget import in_words, ladder, length, settled
 from archab.evidence.study import Study
 from archab.evidence.tuning import TRIAL_COLUMNS, Trial, choose, text_of
 from archab.networks import population
@@ -33,7 +34,7 @@ from archab.networks.streams import Stage, forked, stream, tile_size, tiles, wor
 from archab.results import CONTROLS, Row, Side, curve_frame, frame
 from archab.runs.identity import in_force
 from archab.space.inputs import Inputs, Normal
-from archab.space.routine import Routine, kind
+from archab.space.routine import Routine, epochs_of, kind
 from archab.space.space import ArchitecturalSpace
 from archab.targets import linear
 from archab.targets.base import Targets
@@ -67,6 +68,9 @@ class Comparison:
         engine: how students train together.
         device: `cpu`, `cuda`, `cuda:N` or `auto`.
         tune: hyperparameters that are tried on both sides before they are compared; None for none.
+        budget: `auto` doubles the epochs of all sides until neither's error on tuning targets falls by more than 5%;
+            None for the length that the routines say.
+        budget_limit: the most times as long that this may become.
         trials: of a comparison that is such a trial (see `attempts`): by what each restart trains.
         tuning: what such trials gave, by which the routines were chosen.
 
@@ -102,6 +106,8 @@ class Comparison:
     engine: Engine = Auto()
     device: str = "cpu"
     tune: Tune | None = None
+    budget: str | None = None
+    budget_limit: int = 16
     trials: tuple[Trial, ...] = ()
     tuning: pd.DataFrame | None = None
 
@@ -162,7 +168,8 @@ class Comparison:
         """
         lessons = {key: self._lesson(*key) for key in self.survey.learners}
         slower = [method.note for method in self._methods.values() if method.note]
-        notes = (*self.survey.notes, *self.survey.unequal, *_loops(self.spaces, self._methods), *slower)
+        known = self.survey
+        notes = (*known.notes, *([known.apart] if known.apart else []), *known.unequal, *_loops(self.spaces, self._methods), *slower)
         return Plan(
             protocol=self.protocol_name,
             sizes=self.survey.sizes,
@@ -170,7 +177,7 @@ class Comparison:
             made_by={"torch": torch.__version__, "device": str(device_named(self.device))},
             methods=self._methods,
             lessons=lessons,
-            tuned=None if self.tuning is None else choose(self.tuning).chosen,
+            tuned=None if self.tuning is None else choose(settled(self.tuning)).chosen,
             notes=tuple(dict.fromkeys(notes)),
         )
 
@@ -179,8 +186,7 @@ class Comparison:
 
         All restarts of a target begin as the same network and meet the same noise; `restart` in the rows counts trials.
         """
-        assert self.tune is not None
-        targets = max(self.tune.targets, -(-FEWEST // len(self.a)))
+        targets = max(self.tuned_by.targets, -(-FEWEST // len(self.a)))
         targets += targets % 2 if self.rules.divided else 0
         tried = replace(self, targets=targets, restarts=len(trials), seed=tuning.SEED, trials=tuple(trials))
         vars(tried)["survey"] = self.survey  # which hangs on none of these
@@ -189,17 +195,58 @@ class Comparison:
         return tried
 
     def tuned(self, table: pd.DataFrame) -> "Comparison":
-        """The same with the routines that these trials chose; see `archab.evidence.tuning.choose`."""
-        chosen = choose(table).chosen
-        spaces = {side: getattr(self, side) for side in chosen}
-        found: dict[str, Any] = {side: tuning.by(space, chosen[side]) for side, space in spaces.items()}
-        return replace(self, **found, tuning=table)
+        """The same with the routines and the length that these trials chose.
+
+        See `archab.evidence.tuning.choose` and `archab.evidence.budget.length`.
+        """
+        chosen = choose(settled(table)).chosen
+        longer = self.lasting(length(ladder(table)) if self.budget else 1)
+        found: dict[str, Any] = {side: tuning.by(getattr(longer, side), trial) for side, trial in chosen.items()}
+        return replace(longer, **found, tuning=table)
+
+    @property
+    def tuned_by(self) -> Tune:
+        """What is tried: by `budget=auto` alone, what the routines say."""
+        return self.tune or Tune({})
+
+    @property
+    def settles(self) -> bool:
+        """Whether anything about the routines is chosen by trials before the sides are compared."""
+        return self.tune is not None or self.budget is not None
+
+    def batches(self, side: str) -> list[int]:
+        """Mini-batches of an epoch, by index in the space of a side."""
+        space, survey = self.spaces[side], self.survey
+        samples: dict[int, int] = {}
+        for (member, source), sides in survey.learners.items():
+            if side in sides or side == source == "reference":
+                samples.setdefault(index_of(space, member), survey.samples[member, source])
+        return [count // minibatch(space, index) for index, count in sorted(samples.items())]
+
+    def steps(self, side: str) -> list[int]:
+        """Steps that a student of each member takes; of a routine that knows no epochs, those of one."""
+        space = self.spaces[side]
+        taken = [n * (epochs_of(space.routine_of(i), n) or 1) for i, n in enumerate(self.batches(side))]
+        return [taken[index_of(space, member)] for member in range(len(self.a))]
+
+    def lasting(self, times: int) -> "Comparison":
+        """The same with routines that train so many times as long."""
+        if times == 1:
+            return self
+        sides = ["a", *(["b"] if self.spaces["b"] is self.b else []), *(["reference"] if self.reference else [])]
+        found: dict[str, Any] = {
+            side: replace(space, routine=budget.lasting(space, self.batches(side), times))
+            for side in sides
+            for space in [getattr(self, side)]
+        }
+        longer = replace(self, **found)
+        vars(longer)["survey"] = self.survey  # which hangs on no length
+        return longer
 
     def valid(self, trial: Trial) -> bool:
         """Whether the routines of all sides take these hyperparameters."""
-        assert self.tune is not None
         try:
-            for side in tuning.tunable(self.tune, self.spaces):
+            for side in tuning.tunable(self.tuned_by, self.spaces):
                 tuning.by(self.spaces[side], trial)
         except ArchabError:
             return False
@@ -208,19 +255,43 @@ class Comparison:
     @cached_property
     def ready(self) -> "Comparison":
         """The same with routines that are chosen: itself, where nothing is to be tuned or all trials are known."""
-        if self.tune is None or self.tuning is not None or self.trials:
+        if not self.settles or self.tuning is not None or self.trials:
             return self
 
-        def run(trials: Sequence[Trial]) -> pd.DataFrame:
-            tried = self.attempts(trials)
+        def run(tried: Comparison) -> pd.DataFrame:
             return tried.attempted([tried.run(part) for part in tried.plan.parts])
 
-        return self.tuned(tuning.search(self.tune, run, self.valid))
+        return self.tuned(self.search(lambda times, tried: run(tried), lambda line: None))
+
+    def search(self, run: Callable[[int, "Comparison"], pd.DataFrame], said: Callable[[str], None]) -> pd.DataFrame:
+        """All trials by which the routines and their length are chosen.
+
+        Args:
+            run: trains such trials (see `attempts`) of so many times the length, and gives their table.
+            said: hears of every length.
+        """
+
+        def at(times: int) -> pd.DataFrame:
+            longer = self.lasting(times)
+            return tuning.search(longer.tuned_by, lambda trials: run(times, longer.attempts(trials)), longer.valid)
+
+        if self.budget is None:
+            return at(1)
+        names = self.a.name, self.spaces["b"].name
+        return budget.climb(self.budget_limit, at, lambda rung: said(in_words(rung, names)))
 
     def attempted(self, finished: Iterable[Finished]) -> pd.DataFrame:
         """The rows of `attempts` as `archab.evidence.tuning.choose` reads them."""
-        rows = frame(row for one in finished for row in one.rows)
-        return rows.assign(trial=[text_of(self.trials[i]) for i in rows["restart"]])[list(TRIAL_COLUMNS)]
+        return self.attempted_rows(frame(row for one in finished for row in one.rows))
+
+    def attempted_rows(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The same of rows that are a table."""
+        rows = rows.assign(trial=[text_of(self.trials[i]) for i in rows["restart"]])
+        if self.budget is None:
+            return rows[list(TRIAL_COLUMNS)]
+        taken = {side: self.steps(side) for side in rows["side"].unique()}
+        steps = [taken[side][member] for side, member in zip(rows["side"], rows["member"], strict=True)]
+        return rows[list(TRIAL_COLUMNS)].assign(steps=steps)
 
     def by(self, plan: dict[str, Any]) -> "Comparison":
         """The same comparison by the engines, chunks and threads of a plan, as `Plan.to_dict` gave it."""
@@ -346,7 +417,7 @@ class Comparison:
 
     def _learning(self, part: Part) -> list[str]:
         """The sides that learn the targets of a part; the reference tries, too, where its control tells anything."""
-        tried = self.tune is not None and self.trials and "reference" in tuning.tunable(self.tune, self.spaces)
+        tried = self.trials and self.tune is not None and "reference" in tuning.tunable(self.tune, self.spaces)
         tried = tried and part.source == "reference" and part.member in self.controlled
         return [*self.plan.lessons[part.member, part.source].methods, *(["reference"] if tried else [])]
 
@@ -354,9 +425,10 @@ class Comparison:
         """Routines by restart, in groups whose students can train together."""
         space = self.spaces[side]
         index = index_of(space, member)
-        if not self.trials or self.tune is None:
+        if not self.trials:
             return [dict.fromkeys(range(self.restarts), space.routine_of(index))]
-        own = list(self.trials) if self.tune.alike else list(self.tune.trials(side))
+        tune = self.tuned_by
+        own = list(self.trials) if tune.alike else list(tune.trials(side))
         groups: dict[Any, dict[int, Routine]] = {}
         for i, trial in enumerate(self.trials):
             if trial in own:
@@ -455,7 +527,8 @@ class Comparison:
         whole = known.draws[side][index].whole
         sample = Sample(space, index, cut, self.inputs, shape.output, device_named(self.device), whole)
         samples = [n for (member, _), n in known.samples.items() if index_of(space, member) == index]
-        steps = max(samples) // cut * getattr(routine, "epochs", 1)
+        batches = max(samples) // cut
+        steps = batches * (epochs_of(routine, batches) or 1)
         return Candidate(sample, shape, len(samples) * self._draws * self.restarts, steps)
 
     def _lesson(self, member: int, source: str) -> Lesson:
@@ -540,6 +613,9 @@ def _check(comparison: Comparison) -> None:
                 "nothing to tune; null trains by the routine's own value"
             )
         tuning.check(comparison.tune, comparison.spaces)
+    if comparison.budget is not None and comparison.rules.twins:
+        raise ArchabError("budget=auto: protocol=aa compares a side with itself, at any length; null is needed")
+    budget.check(comparison.budget, comparison.budget_limit, comparison.spaces)
     device_named(comparison.device)
 
 

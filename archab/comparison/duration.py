@@ -6,7 +6,7 @@ import torch
 
 from archab.comparison.comparison import Comparison
 from archab.engine.plan import Candidate, Method, threads
-from archab.space.routine import Descent
+from archab.space.routine import Descent, epochs_of
 
 FEW, MORE = 4, 8  # steps; what they cost apart is that of the steps between
 LEAST = 20 * (FEW + MORE)  # steps one after another from which they are worth being timed
@@ -35,7 +35,8 @@ def _seconds(candidate: Candidate, method: Method) -> float:
     rounds = -(-candidate.students // at_once)
     if candidate.steps * rounds < LEAST:
         return 0.0
-    epochs = 1 if isinstance(candidate.sample.routine, Descent) else getattr(candidate.sample.routine, "epochs", 1)
+    routine = candidate.sample.routine
+    epochs = 1 if isinstance(routine, Descent) else epochs_of(routine, FEW) or 1
     with threads(method.threads):
         few, more = (min(_taken(candidate, method, steps, at_once) for _ in range(2)) for steps in (FEW, MORE))
     return max(0.0, more - few) / ((MORE - FEW) * epochs) * candidate.steps * rounds

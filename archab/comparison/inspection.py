@@ -12,12 +12,13 @@ from archab.networks.probe import Shape, check_drawn, examine
 from archab.networks.streams import Stage, forked, generator, stream
 from archab.results import Side
 from archab.space.inputs import Inputs
-from archab.space.routine import settings
+from archab.space.routine import Descent, settings
 from archab.space.seeding import unseeded
 from archab.space.space import ArchitecturalSpace
 from archab.targets.base import sampled
 
 FEWEST_SAMPLES = 256
+WORTH_SAYING = 0.05  # relative difference of sizes
 
 Spaces = dict[str, ArchitecturalSpace]
 
@@ -32,8 +33,9 @@ class Survey:
         samples: training samples a target, by member and source.
         learners: the sides whose students learn them.
         draws: how networks of every member are drawn and answer, by side.
-        notes: sizes that differ.
+        notes: sizes that differ where they must match, and constructors that would seed.
         unequal: training that differs.
+        apart: sizes that differ by more than 5% where they need not match; empty where none do.
     """
 
     sizes: dict[str, list[float]]
@@ -43,6 +45,7 @@ class Survey:
     draws: dict[str, list[Draws]]
     notes: tuple[str, ...]
     unequal: tuple[str, ...]
+    apart: str
 
 
 def survey(
@@ -56,7 +59,8 @@ def survey(
     """Build and run every member of the spaces that the protocol uses.
 
     Raises:
-        ArchabError: if sizes or shapes do not match, or a network cannot be built, run or counted.
+        ArchabError: if sizes or shapes do not match, a network cannot be built, run or counted, or a routine is to
+            take fewer steps than an epoch has.
     """
     used = {side for source, sides in protocol.lessons for side in (source, *sides)}
     sizes = {side: [s.size(m) for m in range(len(s))] for side, s in spaces.items() if side in used}
@@ -73,8 +77,11 @@ def survey(
         size, shape = sizes[source][index], shapes[source][index]
         cuts = [minibatch(spaces[side], member) for side in sides]
         counts[member, source] = _whole(_asked(samples, samples_per_measure, size, shape), cuts)
+        for side, cut in zip(sides, cuts, strict=True):
+            _check_steps(spaces[side], member, counts[member, source] // cut)
     notes += _passed_over(spaces, sizes)
-    return Survey(sizes, shapes, counts, learners, draws, tuple(notes), _compare_routines(spaces))
+    apart = "" if protocol.equal_sizes else _apart(spaces, sizes)
+    return Survey(sizes, shapes, counts, learners, draws, tuple(notes), _compare_routines(spaces), apart)
 
 
 def index_of(space: ArchitecturalSpace, member: int) -> int:
@@ -131,6 +138,27 @@ def _compare_sizes(spaces: Spaces, sizes: dict[str, list[float]], tolerance: flo
             f"size_tolerance={math.ceil(apart * 100) / 100:g}"
         )
     return [f"sizes differ by up to {apart:.1%}: {lists}"]
+
+
+def _apart(spaces: Spaces, sizes: dict[str, list[float]]) -> str:
+    ratios = [y / x for x, y in zip(sizes["a"], sizes["b"], strict=True)]
+    if all(1 / (1 + WORTH_SAYING) <= ratio <= 1 + WORTH_SAYING for ratio in ratios):
+        return ""
+    low, high = (f"{ratio:.3g}" for ratio in (min(ratios), max(ratios)))
+    times = low if low == high else f"{low} to {high}"
+    return (
+        f"unequal sizes: {spaces['b'].name} has {times} times the size of {spaces['a'].name}; "
+        "members: {match: a, by: …} in the space's file solves for equal ones"
+    )
+
+
+def _check_steps(space: ArchitecturalSpace, member: int, epoch: int) -> None:
+    routine = space.routine_of(member)
+    if isinstance(routine, Descent) and routine.steps is not None and routine.steps < epoch:
+        raise ArchabError(
+            f"routine.steps={routine.steps}: an epoch of {space.name}, member {member}, has {epoch:,} steps; at least "
+            "one epoch is needed"
+        )
 
 
 def _compare_shapes(spaces: Spaces, shapes: dict[str, list[Shape]]) -> None:

@@ -1,16 +1,18 @@
 """What must be known to judge a comparison that was trained: names, notes, control, curves, how to train longer."""
 
 from collections.abc import Collection
-from typing import Any, Protocol
+from typing import Protocol
 
 import pandas as pd
 
 from archab.comparison import tuning
 from archab.comparison.inspection import Survey
 from archab.comparison.tuning import Tune
+from archab.evidence.budget import notes_of as budgeted
+from archab.evidence.budget import settled
 from archab.evidence.notes import Note
 from archab.evidence.study import Study
-from archab.space.routine import settings
+from archab.space.routine import STEPS, Descent, Routine, settings
 from archab.space.space import ArchitecturalSpace
 
 
@@ -29,18 +31,25 @@ class Compared(Protocol):
     def tune(self) -> Tune | None: ...
     @property
     def tuning(self) -> pd.DataFrame | None: ...
+    @property
+    def budget(self) -> str | None: ...
+    @property
+    def budget_limit(self) -> int: ...
 
 
 def notes_of(comparison: Compared) -> list[Note]:
     """What must stand with every verdict of this configuration."""
     spaces = comparison.spaces
-    if comparison.tune is not None and comparison.tuning is not None:
-        names = {side: space.name for side, space in spaces.items()}
-        tuned = tuning.notes_of(comparison.tune, comparison.tuning, names)
+    names = {side: space.name for side, space in spaces.items()}
+    tuned = []
+    if comparison.tuning is not None and comparison.budget is not None:
+        tuned += budgeted(comparison.tuning, (names["a"], names["b"]), comparison.budget_limit)
+    if comparison.tuning is not None and comparison.tune is not None:
+        tuned += tuning.notes_of(comparison.tune, settled(comparison.tuning), names)
     else:
         a, b = ([settings(s.routine_of(m)).get("lr") for m in range(len(s))] for s in (spaces["a"], spaces["b"]))
         by_hand = "Shared learning rate, not tuned." if a == b else "Learning rates set by hand, not tuned."
-        tuned = [Note("not tuned", by_hand)]
+        tuned.append(Note("not tuned", by_hand))
     return [
         *tuned,
         *(Note("sizes", _sentence(note)) for note in comparison.survey.notes),
@@ -63,21 +72,31 @@ def member_names(comparison: Compared) -> list[str]:
 
 
 def longer(comparison: Compared, own: Collection[str] = ()) -> str:
-    """The overrides that double the epochs of both sides, such as `routine.epochs=20`; empty where they have none.
+    """The overrides by which both sides train twice as long, such as `routine.epochs=20`; empty where none would.
 
     Args:
         comparison: whose routines they are.
         own: the sides that have a routine of their own, where that is known.
     """
-    epochs: dict[str, list[Any]] = {
-        side: [settings(comparison.spaces[side].routine_of(m)).get("epochs") for m in range(len(comparison.a))]
-        for side in ("a", "b")
-    }
-    known = {side: [2 * n for n in values] for side, values in epochs.items() if all(type(n) is int for n in values)}
-    apart = len({tuple(values) for values in known.values()}) > 1 and not own
-    keys = {side: f"space.{side}.routine.epochs" if apart or side in own else "routine.epochs" for side in known}
-    shown = {side: str(v[0]) if len(set(v)) == 1 else str(v).replace(" ", "") for side, v in known.items()}
-    return " ".join(dict.fromkeys(f"{keys[side]}={shown[side]}" for side in known))
+    known: dict[str, tuple[str, list[int]]] = {}
+    for side in ("a", "b"):
+        lengths = [_length(comparison.spaces[side].routine_of(m)) for m in range(len(comparison.a))]
+        if len({name for name, _ in lengths}) == 1 and lengths[0][0]:
+            known[side] = lengths[0][0], [2 * length for _, length in lengths]
+    apart = len({(name, *values) for name, values in known.values()}) > 1 and not own
+    said = []
+    for side, (name, values) in known.items():
+        key = f"space.{side}.routine.{name}" if apart or side in own else f"routine.{name}"
+        said.append(f"{key}={values[0] if len(set(values)) == 1 else str(values).replace(' ', '')}")
+    return " ".join(dict.fromkeys(said))
+
+
+def _length(routine: Routine) -> tuple[str, int]:
+    """By which hyperparameter a routine says how long it trains, and its value; empty and 0 where by none."""
+    epochs = settings(routine).get("epochs")
+    if type(epochs) is int:
+        return "epochs", epochs
+    return ("steps", routine.steps or STEPS) if isinstance(routine, Descent) else ("", 0)
 
 
 def study_of(

@@ -63,9 +63,9 @@ class Tune:
         return self.own.get(side, self.grid)
 
     def trials(self, side: str) -> Iterator[dict[str, Any]]:
-        """What is tried on a side: every combination; none where it is not tuned."""
+        """What is tried on a side: every combination; its routine's own values where it is not tuned."""
         grid = self.of(side)
-        return (dict(zip(grid, each, strict=True)) for each in product(*grid.values())) if grid else iter(())
+        return (dict(zip(grid, each, strict=True)) for each in product(*grid.values()))
 
 
 def _check_values(key: str, values: object) -> None:
@@ -142,7 +142,7 @@ def notes_of(tune: Tune, trials: pd.DataFrame, names: Mapping[str, str]) -> list
     if len(at) == 2 and at["a"] == at["b"]:
         said = [f"both train at {at['a']}"]
     if not tune.alike:
-        counts = {side: len(list(tune.trials(side))) for side in sides}
+        counts = {side: len(list(tune.trials(side))) if tune.of(side) else 0 for side in sides}
         tried = listed([f"{counts[side] or 'no'} values for {name}" for side, name in sides.items()])
         command = "" if tune.unequal else "tune.unequal=true"
         return [Note("tuned unequally", f"Tuned unequally: {tried}; {listed(said)}.", command)]

@@ -56,7 +56,7 @@ class Cohort:
 
     def for_one_epoch(self) -> "Cohort":
         """The same, where archab's own routines train for an epoch alone; others know no epochs."""
-        shorter = [replace(r, epochs=1) if isinstance(r, Descent) else r for r in self.routines]
+        shorter = [replace(r, epochs=1, steps=None) if isinstance(r, Descent) else r for r in self.routines]
         return replace(self, routines=shorter)
 
 

@@ -144,12 +144,13 @@ def fit(cohort: Cohort, program: Compiled, population: Population) -> Block:
     targets = torch.arange(block.students) // cohort.restarts
     samples = inputs.shape[1]
     steps = samples // cohort.minibatch
-    numbers = _Numbers(cohort, block, steps)
+    epochs = routine.passes(steps)
+    numbers = _Numbers(cohort, block, epochs * steps)
     curve, every = Curve(), steps
     if cohort.curves is not None:
         cohort.curves.append(curve)
-        every = -(-routine.epochs * steps // MOST)
-    for epoch in range(routine.epochs):
+        every = -(-epochs * steps // MOST)
+    for epoch in range(epochs):
         before = epoch * steps
         order = cohort.order(epoch).contiguous()
         # Up to the next multiple of `every`, counted from the first epoch on.
@@ -159,7 +160,7 @@ def fit(cohort: Cohort, program: Compiled, population: Population) -> Block:
             block.call("train", targets, inputs, outputs, order, here, samples, before, at, until - at)
             if (before + until) % every == 0:
                 curve.add(before + until, block.get("total")[:, 0], before + until)
-        cohort.advance(block.students / routine.epochs)
+        cohort.advance(block.students / epochs)
     return block
 
 
@@ -186,7 +187,7 @@ class _Numbers:
 
     def __init__(self, cohort: Cohort, block: Block, steps: int) -> None:
         routines = list({id(r): r for r in cohort.routines}.values())
-        each = [_numbers(cast(Descent, r), cohort.routine.epochs * steps) for r in routines]  # type: ignore[attr-defined]
+        each = [_numbers(cast(Descent, r), steps) for r in routines]
         self._each = torch.stack(each).to(block.program.source.dtype)
         places = {id(r): place for place, r in enumerate(routines)}
         which = torch.tensor([places[id(r)] for r in cohort.routines])

@@ -236,7 +236,7 @@ def _shaping(candidate: Candidate) -> tuple[Any, ...]:
     """All that shapes a program beside the code: the routine's numbers come at each step."""
     sample = candidate.sample
     routine, x = cast(Descent, sample.routine), sample.cohort(1).inputs
-    return sample.networks[0], kind(replace(routine, epochs=1)), tuple(x.shape), str(x.dtype), sample.output
+    return sample.networks[0], kind(replace(routine, epochs=1, steps=None)), tuple(x.shape), str(x.dtype), sample.output
 
 
 def _checked(

@@ -18,7 +18,7 @@ from archab.networks.noise import Counter
 from archab.networks.population import Population
 from archab.networks.probe import fitting
 from archab.networks.streams import EVALUATION_SAMPLES
-from archab.space.routine import Descent, descend
+from archab.space.routine import Descent, descend, epochs_of
 
 
 class Stack(nn.Module):
@@ -96,7 +96,7 @@ def fit(cohort: Cohort, students: Population) -> tuple[Stack, Objective]:
     stack = Stack(students, device, cohort.noise, counter)
     inputs, outputs = (fitting(students.network, t).to(device) for t in (cohort.inputs, cohort.outputs))
     target = (torch.arange(len(students), device=device) // restarts).unsqueeze(1)
-    epochs = getattr(cohort.routine, "epochs", 1)
+    epochs = epochs_of(cohort.routine, -(-inputs.shape[1] // cohort.minibatch)) or 1
     batches = Batches(
         take=lambda at: (inputs[target, at], outputs[target, at]),
         order=lambda epoch: cohort.order(epoch).to(device).repeat_interleave(restarts, 0),

@@ -11,6 +11,7 @@ Kind = Literal[
     "not tuned",
     "tuned",
     "tuned unequally",
+    "budget",  # how long students train, and what longer would give
     "still falling",
     "unequal training",
     "linear fit",

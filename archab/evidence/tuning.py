@@ -67,7 +67,7 @@ def choose(trials: pd.DataFrame) -> Choice:
         >>> choose(pd.DataFrame(rows, columns=names)).chosen
         {'a': {'lr': 0.1}, 'b': {'lr': 0.1}}
     """
-    scores = _scores(trials)
+    scores = scores_of(trials)
     means = pd.DataFrame({side: table.groupby("member").mean().mean() for side, table in scores.items()})
     means = means.reindex(list(dict.fromkeys(trials["trial"])))
     compared = [side for side in ("a", "b") if side in means]
@@ -78,8 +78,8 @@ def choose(trials: pd.DataFrame) -> Choice:
     return Choice(found, None if joint is None else json.loads(joint), means)
 
 
-def _scores(trials: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Log errors by side: a row a target, a column a trial."""
+def scores_of(trials: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Log errors of trials by side: a row a target, a column a trial."""
     errors = trials["nmse"].where(trials["status"] == "ok", 1.0).clip(FLOOR, 1.0)
     table = trials.assign(y=np.log(errors), side=trials["side"].astype(str), source=trials["source"].astype(str))
     return {

@@ -147,8 +147,11 @@ def _said(study: Study, names: tuple[str, str], margin: float) -> list[Note]:
     """The study's own notes, and those on its training; of unequal training what the configuration says of it."""
     own = noted(study.notes)
     unequal = any(note.kind == "unequal training" for note in own)
+    known = {"unequal training"} if unequal else set()
+    if any(note.kind == "budget" for note in own):  # what doublings have shown stands, whatever a curve looks like
+        known.add("still falling")
     seen = training_notes(checked(study.curves), names, margin, study.longer)
-    return [*own, *(note for note in seen if not (unequal and note.kind == "unequal training"))]
+    return [*own, *(note for note in seen if note.kind not in known)]
 
 
 def decide(verdict: Verdict, *, p_adjusted: float | None = None, family: int = 1, command: str = "") -> Verdict:

@@ -19,6 +19,8 @@ _COMPARISON = (
     "protocol",
     "size_tolerance",
     "device",
+    "budget",
+    "budget_limit",
 )
 
 
@@ -37,7 +39,7 @@ def comparison(config: dict[str, Any]) -> Comparison:
         inputs=made("inputs", config["inputs"]),
         engine=made("engine", config["engine"]),
         tune=Tune(**config["tune"]) if config.get("tune") else None,
-        **{key: config[key] for key in _COMPARISON},
+        **{key: config[key] for key in _COMPARISON if key in config},
     )
 
 

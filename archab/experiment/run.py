@@ -51,7 +51,7 @@ def run(job: Job, watch: Watch, draw: Draw | None = None) -> None:
     for line in job.matched:
         watch.say(f"  matched     {line}")
     with folder.held() as hosts:
-        if comparison.tune is not None:
+        if comparison.settles:
             comparison = tuned(comparison, folder.shared, watch)
         own = comparison.plan.to_dict()
         plan = folder.begin(own, job.config["rerun"])

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -16,26 +15,28 @@ from archab import results
 from archab.comparison import tuning
 from archab.comparison.comparison import Comparison
 from archab.comparison.parallel import trained, why_alone, workers
+from archab.comparison.study import notes_of
 from archab.errors import ArchabError
-from archab.evidence.tuning import Trial, choose
+from archab.evidence.budget import settled
+from archab.evidence.tuning import choose
 from archab.experiment.job import Watch
+from archab.space.routine import settings
 
 
 def tuned(comparison: Comparison, folder: Path, watch: Watch) -> Comparison:
-    """The comparison with the routines that its trials chose.
+    """The comparison with the routines, and their length, that its trials chose.
 
     Trials that are on disk are read. Others are trained and kept, work unit by work unit, so that an interrupted search
     goes on; of several processes one trains them while the others wait.
 
     Args:
-        comparison: one that is to be tuned.
+        comparison: one that `settles`.
         folder: of its configuration.
         watch: what hears of it.
 
     Raises:
         ArchabError: if the folder cannot be written.
     """
-    assert comparison.tune is not None
     file = folder / results.TUNING
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -50,26 +51,31 @@ def tuned(comparison: Comparison, folder: Path, watch: Watch) -> Comparison:
     try:
         table = _read(file)
         if table is None:
-            run = partial(_run, comparison, folder, watch)
-            table = tuning.search(comparison.tune, run, comparison.valid)
+            table = comparison.search(partial(_run, folder, watch), lambda line: watch.say(f"  budget      {line}"))
             results.write(table, file)
             shutil.rmtree(folder / "trials")
     finally:
         lock.release()
-    for note in tuning.notes_of(comparison.tune, table, {side: s.name for side, s in comparison.spaces.items()}):
-        watch.say(f"  tuned       {note.text}")
-    return comparison.tuned(table)
+    found = comparison.tuned(table)
+    for note in notes_of(found):
+        if note.kind in ("tuned", "tuned unequally", "budget", "still falling"):
+            watch.say(f"  settled     {note.text}")
+    return found
 
 
 def in_force(comparison: Comparison, config: dict[str, Any]) -> dict[str, Any]:
     """The configuration as it is kept with a run: the routines by which it trained, and what was tuned as `tuned`."""
     if comparison.tuning is None:
         return config
-    chosen = choose(comparison.tuning).chosen
-    sides = {side: config["space"][side] for side in chosen}
-    space = {side: node | {"routine": node["routine"] | chosen[side]} for side, node in sides.items()}
+    space = {}
+    for side, chosen in choose(settled(comparison.tuning)).chosen.items():
+        node = config["space"][side]
+        known = settings(comparison.spaces[side].routine)
+        length = {name: known[name] for name in ("epochs", "steps") if name in known} if comparison.budget else {}
+        space[side] = node | {"routine": node["routine"] | length | chosen}
     rest = {key: value for key, value in config.items() if key != "tune"}
-    return rest | {"space": config["space"] | space, "tuned": config["tune"]}
+    tuned = {"tuned": config["tune"]} if "tune" in config else {}
+    return rest | {"space": config["space"] | space, **tuned}
 
 
 def _read(file: Path) -> pd.DataFrame | None:
@@ -80,16 +86,16 @@ def _read(file: Path) -> pd.DataFrame | None:
         return None
 
 
-def _run(comparison: Comparison, folder: Path, watch: Watch, trials: Sequence[Trial]) -> pd.DataFrame:
-    tried = comparison.attempts(trials)
-    asked = json.dumps([tried.plan.made_by, list(trials)], sort_keys=True)
+def _run(folder: Path, watch: Watch, times: int, tried: Comparison) -> pd.DataFrame:
+    asked = json.dumps([tried.plan.made_by, list(tried.trials), *([times] if times > 1 else [])], sort_keys=True)
     place = folder / "trials" / hashlib.sha256(asked.encode()).hexdigest()[:16]
     place.mkdir(parents=True, exist_ok=True)
     units = {unit: place / f"{unit.name}-{unit.last:08d}.parquet" for unit in tried.plan.parts}
     known = {unit: table for unit, file in units.items() if (table := _read(file)) is not None}
     missing = [unit for unit in units if unit not in known]
     processes = 1 if why_alone(tried) else workers(tried, len(missing))
-    watch.say(f"  tuning      {', '.join(tuning.in_words(trial) for trial in trials)}")
+    if tried.tune is not None:
+        watch.say(f"  tuning      {', '.join(tuning.in_words(trial) for trial in tried.trials)}")
     with (
         watch.progress(sum(map(tried.students_of, units))) as advance,
         closing(trained(tried, missing, processes, advance)) as finished,

@@ -30,6 +30,7 @@ class Batches(Protocol):
 
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+STEPS = 1_000  # of a student whose routine says neither epochs nor steps
 
 
 class Routine(Protocol):
@@ -62,6 +63,7 @@ class Descent(ABC):
     Attributes:
         lr: the learning rate, the highest where there is a schedule.
         epochs: passes over the training samples.
+        steps: mini-batches to train on instead, rounded up to whole epochs; 1,000 where both are null.
         minibatch: samples a mini-batch.
         clip: bound of each gradient's absolute value; null for none.
         clip_norm: bound of the norm of a network's whole gradient; null for none.
@@ -71,25 +73,31 @@ class Descent(ABC):
     """
 
     lr: float = 1e-3
-    epochs: int = 3
+    epochs: int | None = None
+    steps: int | None = None
     minibatch: int = 16
     clip: float | None = 1.0
     clip_norm: float | None = None
-    schedule: str = "constant"
+    schedule: str = "cosine"
     warmup: float = 0.0
     weight_decay: float = 0.0
 
     def __call__(self, network: nn.Module, batches: Batches, loss: Loss) -> None:
-        """Train for `epochs` passes over the mini-batches."""
+        """Train for so many passes over the mini-batches."""
         optimiser = self._optimiser(list(network.parameters()))
-        rates = iter(self.rates(self.epochs * len(batches)))
-        for _ in range(self.epochs):
+        epochs = self.passes(len(batches))
+        rates = iter(self.rates(epochs * len(batches)))
+        for _ in range(epochs):
             for inputs, outputs in batches:
                 optimiser.zero_grad()
                 loss(network(inputs), outputs).backward()
                 _clip(network, self.clip, self.clip_norm)
                 optimiser.param_groups[0]["lr"] = next(rates)
                 optimiser.step()
+
+    def passes(self, batches: int) -> int:
+        """Epochs of so many mini-batches that it trains for."""
+        return self.epochs or math.ceil((self.steps or STEPS) / batches)
 
     def rates(self, steps: int) -> list[float]:
         """The learning rate of each step."""
@@ -219,13 +227,14 @@ class SGD(Descent):
 
 def descend(routines: Sequence[Descent], network: nn.Module, batches: Batches, loss: Loss) -> None:
     """Train a network with a replicate axis, each replicate by a routine of its own; they are of one `kind`."""
-    first, steps = routines[0], routines[0].epochs * len(batches)
+    first, epochs = routines[0], routines[0].passes(len(batches))
+    steps = epochs * len(batches)
     numbers = torch.stack([routine.numbers(steps) for routine in routines]).unbind(1)
     norms = None if first.clip_norm is None else torch.tensor([routine.clip_norm for routine in routines])
     parameters = [torch.view_as_real(p) if p.is_complex() else p for p in network.parameters()]
     state = [[torch.zeros_like(p) for _ in range(first.moments)] for p in parameters]
     here = iter(numbers)
-    for _ in range(first.epochs):
+    for _ in range(epochs):
         for inputs, outputs in batches:
             network.zero_grad()
             loss(network(inputs), outputs).backward()
@@ -292,6 +301,14 @@ def settings(routine: Any) -> dict[str, Any]:
     return {p.name: p.default for p in signature if p.default is not inspect.Parameter.empty}
 
 
+def epochs_of(routine: Routine, batches: int) -> int | None:
+    """Epochs of so many mini-batches that a routine trains for; None where one that is not archab's says nothing."""
+    if isinstance(routine, Descent):
+        return routine.passes(batches)
+    epochs = settings(routine).get("epochs")
+    return epochs if _count(epochs) else None
+
+
 def given(routine: Routine, values: Mapping[str, Any]) -> Routine:
     """The routine with these hyperparameters."""
     if not values:
@@ -319,6 +336,11 @@ def of_member(routine: Routine, member: int, members: int) -> Routine:
             chosen[name] = value[member]
     routine = given(routine, chosen)
     chosen = settings(routine)
+    if isinstance(routine, Descent) and routine.epochs is not None and routine.steps is not None:
+        raise ArchabError(
+            f"routine.steps={routine.steps}: routine.epochs={routine.epochs} says how long, too; one of the two is given, "
+            "the other null"
+        )
     if chosen.get("nesterov") is True and chosen.get("momentum") == 0:
         raise ArchabError("routine.nesterov=true: a routine.momentum above 0 is needed, such as 0.9")
     for name, value in chosen.items():
@@ -354,7 +376,8 @@ def _count(value: Any) -> bool:
 _VALID: dict[str, tuple[Callable[[Any], bool], str]] = {
     "lr": (lambda v: _number(v) and 0 <= v < math.inf, "a learning rate is a finite number of at least 0"),
     "nesterov": (lambda v: isinstance(v, bool), "true or false"),
-    "epochs": (_count, "a whole number of at least 1 epoch is needed"),
+    "epochs": (lambda v: v is None or _count(v), "a whole number of at least 1 epoch is needed"),
+    "steps": (lambda v: v is None or _count(v), "a whole number of at least 1 step is needed"),
     "minibatch": (_count, "a whole number of at least 1 sample a mini-batch is needed"),
     "clip": (lambda v: v is None or (_number(v) and v > 0), "a positive number, or null for no clipping, is needed"),
     "clip_norm": (lambda v: v is None or (_number(v) and v > 0), "a positive number, or null for none, is needed"),
