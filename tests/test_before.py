@@ -17,8 +17,9 @@ from archab.cli import compare
 DATA = Path(__file__).parent / "data"
 NAMES = ("--names", "gate", "plain")
 RUN = (
-    "+space=n_diagonal_original", "tracking.experiment=n_diagonal", "space.a.members=[{rank:1},{rank:3}]", "space.b.members=[{rank:1},{rank:3}]", "targets=8",
-    "samples=32", "heldout_samples=32", "routine.epochs=2",
+    "+space=n_diagonal_original", "tracking.experiment=n_diagonal",
+    "space.a.members=[{rank:1},{rank:3}]", "space.b.members=[{rank:1},{rank:3}]", "targets=8", "samples=32",
+    "heldout_samples=32", "routine.epochs=2",
 )  # fmt: skip
 
 

@@ -167,7 +167,10 @@ REFUSED = {
     "a rank": (("+space=n_diagonal_original", "space.a.members=[{rank:9},{},{},{},{}]"), "rank=9"),
     "other members": (("+space=n_diagonal_original", "space.a.members=[{rank:1}]"), "has 1 and LoRA has 5"),
     "heads": (("+space=split_transformer_original", "space.a.architecture.heads=4"), "heads=4"),
-    "a module": (("+space=n_diagonal_original", "space.a.architecture._target_=nowhere.Net"), "nowhere.Net: cannot be imported"),
+    "a module": (
+        ("+space=n_diagonal_original", "space.a.architecture._target_=nowhere.Net"),
+        "nowhere.Net: cannot be imported",
+    ),
     "a name in a module": (
         ("+space=n_diagonal_original", "space.a.architecture._target_=torch.nn.Linaer"),
         "torch.nn has no Linaer). There are: Linear",
@@ -179,7 +182,10 @@ REFUSED = {
     ),
     "input shape": (("+space=n_diagonal_original", "input_shape=[7]"), "could not be run"),
     "an input shape of zero": (("+space=n_diagonal_original", "input_shape=[0]"), "input_shape=[0]"),
-    "a pattern": (("+space=n_diagonal_original", "prior=scaled", "prior.factors={absent:2}"), "'absent' matches no parameter"),
+    "a pattern": (
+        ("+space=n_diagonal_original", "prior=scaled", "prior.factors={absent:2}"),
+        "'absent' matches no parameter",
+    ),
     "a chunk": (("+space=n_diagonal_original", "engine.chunk=0"), "engine.chunk=0"),
     "memory": (("+space=n_diagonal_original", "engine.memory=0"), "engine.memory=0"),
     "a key that nothing reads": (
@@ -191,14 +197,20 @@ REFUSED = {
         ("-m", "+space=n_diagonal_original", "hydra/sweeper=optuna", "routine.lr=1,2"),
         "hydra/sweeper=until_decided",
     ),
-    "a key of a side that nothing reads": (("+space=n_diagonal_original", "+space.a.rank=3"), "+space.a.rank: no such key"),
+    "a key of a side that nothing reads": (
+        ("+space=n_diagonal_original", "+space.a.rank=3"),
+        "+space.a.rank: no such key",
+    ),
     "no measure": (("+space=n_diagonal_original", "measure=null"), "measure=None"),
     "a number for a measure": (("+space=n_diagonal_original", "measure=5"), "measure=5"),
     "a number for a shape": (("+space=n_diagonal_original", "input_shape=4"), "input_shape=4"),
     "no shape": (("+space=n_diagonal_original", "input_shape=null"), "input_shape=None"),
     "no members": (("+space=n_diagonal_original", "space.a.members=null"), "members=None"),
     "a number for members": (("+space=n_diagonal_original", "space.a.members=5"), "members=5"),
-    "a seed too large": (("+space=n_diagonal_original", "seed=99999999999999999999"), "seed=99999999999999999999: at most"),
+    "a seed too large": (
+        ("+space=n_diagonal_original", "seed=99999999999999999999"),
+        "seed=99999999999999999999: at most",
+    ),
     "too many targets": (("+space=n_diagonal_original", "targets=1000000000000"), "targets=1000000000000: at most"),
     "inputs without spread": (("+space=n_diagonal_original", "inputs.std=-1"), "std=-1"),
     "inputs that are no number": (("+space=n_diagonal_original", "inputs.mean=nan"), "mean=nan"),
@@ -208,7 +220,10 @@ REFUSED = {
         ("+space=n_diagonal_original", "routine._target_=archab.space.routine.SGD"),
         "SGD takes no such argument",
     ),
-    "a config directory": (("--config-dir", "absent", "+space=n_diagonal_original"), "--config-dir absent: no such directory"),
+    "a config directory": (
+        ("--config-dir", "absent", "+space=n_diagonal_original"),
+        "--config-dir absent: no such directory",
+    ),
     "an odd number of pairs": (("+space=split_transformer_original", "targets=3"), "targets=3: protocol=crossed"),
     "a store in memory": (("+space=n_diagonal_original", "tracking.uri='sqlite://'"), "in memory"),
     "a store in SQLite's memory": (
@@ -220,10 +235,19 @@ REFUSED = {
         ("+space=n_diagonal_original", "tracking.uri=sqlite:///mlflow.db?timeout=60"),
         """: type it as 'tracking.uri="sqlite:///mlflow.db?timeout=60"'""",
     ),
-    "a store's folder": (("+space=n_diagonal_original", "tracking.uri=sqlite:////absent/folder/m.db"), "there is no folder"),
+    "a store's folder": (
+        ("+space=n_diagonal_original", "tracking.uri=sqlite:////absent/folder/m.db"),
+        "there is no folder",
+    ),
     "a server": (("+space=n_diagonal_original", "tracking.uri=http://127.0.0.1:9"), "no MLflow server answers"),
-    "a kind of store": (("+space=n_diagonal_original", "tracking.uri=ftp://host/x"), "tracking.uri=ftp://host/x: no store of"),
-    "a database": (("+space=n_diagonal_original", "tracking.uri=postgresql://127.0.0.1:9/x"), "no PostgreSQL server answers"),
+    "a kind of store": (
+        ("+space=n_diagonal_original", "tracking.uri=ftp://host/x"),
+        "tracking.uri=ftp://host/x: no store of",
+    ),
+    "a database": (
+        ("+space=n_diagonal_original", "tracking.uri=postgresql://127.0.0.1:9/x"),
+        "no PostgreSQL server answers",
+    ),
     "patience": (("+space=n_diagonal_original", "tracking.patience=-1"), "tracking.patience=-1"),
     "no patience": (("+space=n_diagonal_original", "tracking.patience=nan"), "tracking.patience=nan"),
     "a patience in words": (("+space=n_diagonal_original", "tracking.patience=soon"), "tracking.patience"),
@@ -236,7 +260,10 @@ REFUSED = {
     "shards and a shard": (("+space=n_diagonal_original", "shards=2", "shard=1/3"), "one of the two"),
     "workers": (("+space=n_diagonal_original", "engine.workers=0"), "engine.workers=0"),
     "workers in words": (("+space=n_diagonal_original", "engine.workers=all"), "engine.workers='all'"),
-    "a launcher without a sweep": (("+space=n_diagonal_original", "+launch=joblib"), "+launch=joblib: goes with a sweep"),
+    "a launcher without a sweep": (
+        ("+space=n_diagonal_original", "+launch=joblib"),
+        "+launch=joblib: goes with a sweep",
+    ),
     "an unknown launcher": (("-m", "+space=n_diagonal_original", "+launch=ssh", "seed=0,1"), "launch/ssh"),
     "no spool": (("+space=n_diagonal_original", "spool="), "spool=: the name of a folder"),
     "a spool": (("spool=/dev/null/rows", *QUICK), "spool=/dev/null/rows"),

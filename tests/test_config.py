@@ -75,7 +75,9 @@ def test_the_defaults_of_the_command_line_are_those_of_the_class():
 
 
 def test_a_side_keeps_what_is_its_own_and_takes_the_rest_from_what_is_shared():
-    cfg = composed("+space=n_diagonal_original", "routine.lr=0.5", "routine@space.b.routine=sgd", "space.b.routine.lr=0.125")
+    cfg = composed(
+        "+space=n_diagonal_original", "routine.lr=0.5", "routine@space.b.routine=sgd", "space.b.routine.lr=0.125"
+    )
     resolved = config.resolved(cfg)
     assert resolved["space"]["a"]["routine"]["lr"] == 0.5
     assert resolved["space"]["b"]["routine"]["lr"] == 0.125

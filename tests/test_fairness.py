@@ -13,8 +13,8 @@ from archab.evidence.tuning import choose
 from archab.runs.folder import RunFolder
 
 SMALL = (
-    "+space=n_diagonal_original", *TWO, "targets=7", "samples=32", "heldout_samples=32", "routine.epochs=1", "engine=loop",
-    "tune.targets=8", "tune.extend=0", "control=false",
+    "+space=n_diagonal_original", *TWO, "targets=7", "samples=32", "heldout_samples=32", "routine.epochs=1",
+    "engine=loop", "tune.targets=8", "tune.extend=0", "control=false",
 )  # fmt: skip
 GRID = "tune.lr=[0.001,0.05]"
 

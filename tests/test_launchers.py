@@ -244,7 +244,10 @@ def test_a_killed_job_is_the_only_one_lost_under_submitit_and_one_that_is_warned
     assert code == 0
     assert f"seed={killed}  finished\n" in said
     assert f"seed={1 - killed}  finished before\n" in said
-    assert command("+space=n_diagonal_original", *SLOW, f"seed={killed}", "spool=whole", "tracking.experiment=whole").code == 0
+    assert (
+        command("+space=n_diagonal_original", *SLOW, f"seed={killed}", "spool=whole", "tracking.experiment=whole").code
+        == 0
+    )
     [whole] = tmp_path.glob(f"whole/*/{killed}/results.parquet")
     pd.testing.assert_frame_equal(rows(tmp_path, killed), pd.read_parquet(whole), check_exact=True)
 

@@ -17,7 +17,15 @@ from archab.comparison import parallel
 from archab.engine.plan import Loop, Vmap
 from archab.space.routine import AdamW
 
-SMALL = ("+space=n_diagonal_original", *TWO, "targets=6", "samples=32", "heldout_samples=32", "engine=vmap", "engine.chunk=2")
+SMALL = (
+    "+space=n_diagonal_original",
+    *TWO,
+    "targets=6",
+    "samples=32",
+    "heldout_samples=32",
+    "engine=vmap",
+    "engine.chunk=2",
+)
 
 
 def test_rows_do_not_hang_on_the_number_of_processes(command, tmp_path):

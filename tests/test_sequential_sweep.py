@@ -6,8 +6,9 @@ from logged import TWO
 
 def test_a_sweep_ends_when_the_anytime_rule_has_decided(command, tmp_path):
     ended = command(
-        "-m", "hydra/sweeper=until_decided", "hydra.sweeper.max_seeds=4", "hydra.sweeper.batch=1", "+space=n_diagonal_original",
-        *TWO, "targets=16", "samples=64", "space.b.routine.lr=0", "routine@space.b.routine=adamw", "control=false",
+        "-m", "hydra/sweeper=until_decided", "hydra.sweeper.max_seeds=4", "hydra.sweeper.batch=1",
+        "+space=n_diagonal_original", *TWO, "targets=16", "samples=64",
+        "space.b.routine.lr=0", "routine@space.b.routine=adamw", "control=false",
     )  # fmt: skip
     assert ended.code == 0, ended.err
     assert "archab: after 1 of 4 seeds of this sweep: n-diagonal learns better than LoRA" in ended.out
@@ -17,8 +18,8 @@ def test_a_sweep_ends_when_the_anytime_rule_has_decided(command, tmp_path):
 
 def test_it_goes_on_to_the_last_seed_while_undecided(command):
     ended = command(
-        "-m", "hydra/sweeper=until_decided", "hydra.sweeper.max_seeds=3", "hydra.sweeper.batch=2", "+space=n_diagonal_original",
-        *TWO, "targets=1", "samples=32", "control=false",
+        "-m", "hydra/sweeper=until_decided", "hydra.sweeper.max_seeds=3", "hydra.sweeper.batch=2",
+        "+space=n_diagonal_original", *TWO, "targets=1", "samples=32", "control=false",
     )  # fmt: skip
     assert ended.code == 0, ended.err
     assert "after 2 of 3 seeds of this sweep: Too few targets" in ended.out

@@ -172,7 +172,15 @@ def test_four_processes_at_once_make_a_fresh_postgresql_store_and_a_run_is_logge
     assert "finished before" in command(*QUICK, f'tracking.uri="{postgres}"').out
 
 
-LONG = ("+space=n_diagonal_original", *TWO, "targets=4", "samples=64", "engine=loop", "engine.chunk=1", "tracking.patience=1")
+LONG = (
+    "+space=n_diagonal_original",
+    *TWO,
+    "targets=4",
+    "samples=64",
+    "engine=loop",
+    "engine.chunk=1",
+    "tracking.patience=1",
+)
 
 
 def locked_while(folder: Path, begun: str, until: threading.Event) -> threading.Thread:

@@ -18,7 +18,7 @@ def check(budget: object, limit: object, spaces: dict[str, ArchitecturalSpace]) 
     if budget is None:
         return
     if budget != AUTO:
-        raise ArchabError(f"budget={budget}: auto, or null for the length that the routine says (routine.steps, epochs)")
+        raise ArchabError(f"budget={budget}: auto, or null for as long as the routine says (routine.steps)")
     if type(limit) is not int or limit < 2:
         raise ArchabError(f"budget_limit={limit!r}: a whole number of times as long is needed, at least 2")
     for space in spaces.values():

@@ -169,7 +169,8 @@ class Comparison:
         lessons = {key: self._lesson(*key) for key in self.survey.learners}
         slower = [method.note for method in self._methods.values() if method.note]
         known = self.survey
-        notes = (*known.notes, *([known.apart] if known.apart else []), *known.unequal, *_loops(self.spaces, self._methods), *slower)
+        apart = [known.apart] if known.apart else []
+        notes = (*known.notes, *apart, *known.unequal, *_loops(self.spaces, self._methods), *slower)
         return Plan(
             protocol=self.protocol_name,
             sizes=self.survey.sizes,
@@ -616,6 +617,8 @@ def _check(comparison: Comparison) -> None:
     if comparison.budget is not None and comparison.rules.twins:
         raise ArchabError("budget=auto: protocol=aa compares a side with itself, at any length; null is needed")
     budget.check(comparison.budget, comparison.budget_limit, comparison.spaces)
+    if comparison.budget is not None and {"epochs", "steps"} & comparison.tuned_by.names:
+        raise ArchabError("tune.epochs: budget=auto chooses how long both sides train; one of the two is null")
     device_named(comparison.device)
 
 

@@ -58,6 +58,11 @@ class Tune:
         """Whether both sides are tuned by the same grid."""
         return self.of("a") == self.of("b")
 
+    @property
+    def names(self) -> set[str]:
+        """Every hyperparameter that is tried on any side."""
+        return {name for grid in (self.grid, *self.own.values()) for name in grid}
+
     def of(self, side: str) -> Mapping[str, Sequence[Any]]:
         """The grid of a side."""
         return self.own.get(side, self.grid)

@@ -57,9 +57,10 @@ def tuned(comparison: Comparison, folder: Path, watch: Watch) -> Comparison:
     finally:
         lock.release()
     found = comparison.tuned(table)
+    said = {"tuned": "tuned", "tuned unequally": "tuned", "budget": "budget", "still falling": "budget"}
     for note in notes_of(found):
-        if note.kind in ("tuned", "tuned unequally", "budget", "still falling"):
-            watch.say(f"  settled     {note.text}")
+        if note.kind in said:
+            watch.say(f"  {said[note.kind]:<11} {note.text}")
     return found
 
 

@@ -33,7 +33,7 @@ def fingerprint(config: dict[str, Any]) -> str:
 
 
 def _as_before(side: Any) -> Any:
-    """A side without what an earlier version did not know, where it says nothing: a seed that it finished is finished."""
+    """A side without the keys that an earlier version lacked, where they say nothing: what it finished is finished."""
     routine = side.get("routine") if isinstance(side, dict) else None
     if not isinstance(routine, dict) or not str(routine.get("_target_")).startswith("archab."):
         return side
