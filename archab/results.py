@@ -151,6 +151,14 @@ def read_curves(path: Path) -> pd.DataFrame:
         raise ArchabError(f"{path}: no readable table of training curves ({first_line(error)})") from error
 
 
+def trials(path: Path) -> pd.DataFrame | None:
+    """The trials of tuning; None where there are none, or the file is damaged."""
+    try:
+        return pd.read_parquet(path)
+    except Exception:  # pyarrow raises many kinds
+        return None
+
+
 def curve_frame(
     seed: int, member: int, source: str, curves: Mapping[str, Sequence[tuple[int, float, float, float]]]
 ) -> pd.DataFrame:

@@ -5,6 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from archab.evidence.tuning import text_of
+
+RATES = [0.01, 0.03, 0.1]
+
 
 def paired_rows(scores: Mapping[int, Sequence[tuple[float, float]]], per_seed: int | None = None) -> pd.DataFrame:
     """Both sides on every target: member -> (y_A, y_B) of its targets in order, `per_seed` of them a seed."""
@@ -47,6 +51,17 @@ def random_rows(seed: int, members: int = 2, targets: int = 12, effect: float = 
     rng = np.random.default_rng(seed)
     level = rng.normal(-2, 0.5, (members, targets, 1)) + rng.normal(0, 0.4, (members, targets, 2))
     return paired_rows({m: [(a - effect, b) for a, b in level[m]] for m in range(members)}, per_seed=targets // 3)
+
+
+def trials_of(errors: dict[str, list[list[float]]], rates: Sequence[float] = RATES, members: int = 1) -> pd.DataFrame:
+    """Trials from errors by side, a list a rate, an entry a target; targets go round the members."""
+    rows = [
+        (side, t % members, "reference", t // members, f"t{t}", text_of({"lr": rate}), error, "ok")
+        for side, by_rate in errors.items()
+        for rate, targets in zip(rates, by_rate, strict=True)
+        for t, error in enumerate(targets)
+    ]
+    return pd.DataFrame(rows, columns=["side", "member", "source", "draw", "target", "trial", "nmse", "status"])
 
 
 def swapped(rows: pd.DataFrame) -> pd.DataFrame:

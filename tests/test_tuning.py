@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import family, in_double
+from tables import RATES, trials_of
 
 from archab import ArchitecturalSpace, Comparison
 from archab.comparison.tuning import Tune
@@ -14,19 +15,6 @@ from archab.errors import ArchabError
 from archab.evidence.tuning import beyond, choose, text_of
 from archab.evidence.verdict import judge
 from archab.space.routine import SGD, AdamW
-
-RATES = [0.01, 0.03, 0.1]
-
-
-def trials_of(errors: dict[str, list[list[float]]], rates=RATES, members=1) -> pd.DataFrame:
-    """Trials from errors by side, a list a rate, an entry a target; targets go round the members."""
-    rows = [
-        (side, t % members, "reference", t // members, f"t{t}", text_of({"lr": rate}), error, "ok")
-        for side, by_rate in errors.items()
-        for rate, targets in zip(rates, by_rate, strict=True)
-        for t, error in enumerate(targets)
-    ]
-    return pd.DataFrame(rows, columns=["side", "member", "source", "draw", "target", "trial", "nmse", "status"])
 
 
 def test_a_side_takes_its_own_value_only_where_two_standard_errors_speak_for_it():

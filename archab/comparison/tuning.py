@@ -9,7 +9,7 @@ import pandas as pd
 
 from archab.errors import ArchabError
 from archab.evidence.notes import Note
-from archab.evidence.tuning import Choice, Trial, beyond, choose
+from archab.evidence.tuning import Choice, Trial, beyond, choose, in_words
 from archab.evidence.words import listed
 from archab.space.routine import given, settings
 from archab.space.space import ArchitecturalSpace
@@ -159,8 +159,3 @@ def notes_of(tune: Tune, trials: pd.DataFrame, names: Mapping[str, str]) -> list
         if beyond(found.tried, [best], tune.grid, limit=1_000):
             notes.append(Note("tuned", f"The best of {name} lies at the edge of what was tried: {in_words(best)}."))
     return notes
-
-
-def in_words(values: Mapping[str, Any]) -> str:
-    """Hyperparameters such as "lr 0.01, momentum 0.9"."""
-    return ", ".join(f"{name} {v:g}" if isinstance(v, float) else f"{name} {v}" for name, v in values.items())

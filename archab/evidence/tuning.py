@@ -131,3 +131,8 @@ def beyond(tried: Sequence[Trial], best: Sequence[Trial], grid: Mapping[str, Seq
 
 def _positive(value: object) -> bool:
     return isinstance(value, float | int) and not isinstance(value, bool) and value > 0
+
+
+def in_words(values: Mapping[str, Any]) -> str:
+    """Hyperparameters such as "lr 0.01, momentum 0.9"."""
+    return ", ".join(f"{name} {v:g}" if isinstance(v, float) else f"{name} {v}" for name, v in values.items())

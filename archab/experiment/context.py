@@ -13,6 +13,7 @@ import yaml
 
 from archab import __version__
 from archab.evidence import words
+from archab.results import TUNING, trials
 from archab.review.context import Context
 from archab.store.history import Recorded, again
 from archab.store.mlflow import Logged, Store
@@ -38,6 +39,7 @@ def of_runs(one: Recorded, curves: pd.DataFrame | None, store: Store, space: str
         heading=space,
         protocol=last.tags.get("archab.protocol", ""),
         curves=curves,
+        tuning=_trials(last, store),
         commands=(f"{again(last.tags)} {shlex.quote(words.seeds(seeds))}", _typed(arguments)),
         versions=_trained(one) | _versions(),
     )
@@ -49,6 +51,7 @@ def of_configuration(
     heading: str,
     protocol: str,
     curves: pd.DataFrame | None = None,
+    tuning: pd.DataFrame | None = None,
     commands: Sequence[str] = (),
     versions: Mapping[str, str] | None = None,
 ) -> Context:
@@ -59,6 +62,7 @@ def of_configuration(
         heading: what the page is headed by, such as the space.
         protocol: the protocol in force.
         curves: training curves.
+        tuning: the trials by which the routines were chosen.
         commands: what to type to do it again.
         versions: this environment's where left out.
     """
@@ -71,6 +75,7 @@ def of_configuration(
         heldout=config.get("heldout_samples"),
         unit=UNITS.get(str((spaces.get("a") or {}).get("measure")), ""),
         curves=curves,
+        tuning=tuning,
         commands=tuple(commands),
         versions=_versions("torch") if versions is None else versions,
         config=_plain(config) if config else "",
@@ -89,6 +94,13 @@ def configuration_of(run: Logged, store: Store) -> dict[str, Any]:
         config = yaml.safe_load(file.read_text()) if file else None
     protocol = run.tags.get("archab.protocol")  # what is left out was another one in earlier versions
     return config | ({"protocol": protocol} if protocol else {}) if isinstance(config, dict) else {}
+
+
+def _trials(run: Logged, store: Store) -> pd.DataFrame | None:
+    """The trials by which a run's routines were chosen; None where the store holds none that can be read."""
+    with tempfile.TemporaryDirectory(prefix="archab-") as folder:
+        file = store.fetch(run, TUNING, Path(folder))
+        return None if file is None else trials(file)
 
 
 def _typed(arguments: Sequence[str]) -> str:

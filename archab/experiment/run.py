@@ -101,6 +101,7 @@ def _tracked(
                     heading=job.space,
                     protocol=comparison.protocol_name,
                     curves=folder.curves(),
+                    tuning=comparison.tuning,
                     commands=(f"{job.again} seed={comparison.seed}",),
                 )
                 draw([verdict], [context], folder.pictures)

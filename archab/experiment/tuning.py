@@ -12,13 +12,12 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from archab import results
-from archab.comparison import tuning
 from archab.comparison.comparison import Comparison
 from archab.comparison.parallel import trained, why_alone, workers
 from archab.comparison.study import notes_of
 from archab.errors import ArchabError
 from archab.evidence.budget import settled
-from archab.evidence.tuning import choose
+from archab.evidence.tuning import choose, in_words
 from archab.experiment.job import Watch
 from archab.space.routine import settings
 
@@ -49,7 +48,7 @@ def tuned(comparison: Comparison, folder: Path, watch: Watch) -> Comparison:
     except OSError as error:
         raise ArchabError(f"{folder}: cannot be written ({error.strerror}); give a writable spool=") from error
     try:
-        table = _read(file)
+        table = results.trials(file)
         if table is None:
             table = comparison.search(partial(_run, folder, watch), lambda line: watch.say(f"  budget      {line}"))
             results.write(table, file)
@@ -79,24 +78,16 @@ def in_force(comparison: Comparison, config: dict[str, Any]) -> dict[str, Any]:
     return rest | {"space": config["space"] | space, **tuned}
 
 
-def _read(file: Path) -> pd.DataFrame | None:
-    """The trials that are kept; None where there are none, or the file is damaged."""
-    try:
-        return pd.read_parquet(file)
-    except Exception:  # pyarrow raises many kinds
-        return None
-
-
 def _run(folder: Path, watch: Watch, times: int, tried: Comparison) -> pd.DataFrame:
     asked = json.dumps([tried.plan.made_by, list(tried.trials), *([times] if times > 1 else [])], sort_keys=True)
     place = folder / "trials" / hashlib.sha256(asked.encode()).hexdigest()[:16]
     place.mkdir(parents=True, exist_ok=True)
     units = {unit: place / f"{unit.name}-{unit.last:08d}.parquet" for unit in tried.plan.parts}
-    known = {unit: table for unit, file in units.items() if (table := _read(file)) is not None}
+    known = {unit: table for unit, file in units.items() if (table := results.trials(file)) is not None}
     missing = [unit for unit in units if unit not in known]
     processes = 1 if why_alone(tried) else workers(tried, len(missing))
     if tried.tune is not None:
-        watch.say(f"  tuning      {', '.join(tuning.in_words(trial) for trial in tried.trials)}")
+        watch.say(f"  tuning      {', '.join(in_words(trial) for trial in tried.trials)}")
     with (
         watch.progress(sum(map(tried.students_of, units))) as advance,
         closing(trained(tried, missing, processes, advance)) as finished,

@@ -18,6 +18,7 @@ class Context:
         heldout: fresh samples on which students were scored.
         unit: of the measure, such as "parameters".
         curves: training curves, see `archab.evidence.curves.checked`.
+        tuning: the trials by which the routines were chosen, see `archab.evidence.tuning.choose`.
         commands: what to type to make the rows and the page again, in this order.
         versions: of whatever made the rows and the page, by name.
         config: the configuration, as YAML.
@@ -30,6 +31,7 @@ class Context:
     heldout: int | None = None
     unit: str = ""
     curves: pd.DataFrame | None = None
+    tuning: pd.DataFrame | None = None
     commands: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     config: str = ""

@@ -24,7 +24,8 @@ def drawn(verdicts: list[Verdict], contexts: list[Context], folder: Path) -> lis
     if len(verdicts) > 1:
         return [folder / "report.html"]
     [verdict], [context] = verdicts, contexts
-    return [folder / "report.html", *save(verdict, folder, "", context.unit, context.curves, ("png",), dark=False)]
+    drawn = save(verdict, folder, "", context.unit, context.curves, context.tuning, ("png",), dark=False)
+    return [folder / "report.html", *drawn]
 
 
 def write(
@@ -60,7 +61,7 @@ def write(
         for verdict, context in zip(verdicts, contexts, strict=True):
             prefix = f"{re.sub(r'[^A-Za-z0-9.=-]+', '_', verdict.label)}-" if len(verdicts) > 1 else ""
             try:
-                save(verdict, Path(figures), prefix, context.unit, context.curves, bare=bare)
+                save(verdict, Path(figures), prefix, context.unit, context.curves, context.tuning, bare=bare)
             except OSError as error:
                 raise ArchabError(f"--figures {figures}: cannot be written ({error.strerror})") from error
         yield f"figures: {figures}"

@@ -8,7 +8,7 @@ import pandas as pd
 from archab.evidence import curves as training_curves
 from archab.evidence import sentences
 from archab.evidence.fields import Verdict
-from archab.review.figures import crossed, differences, rounds, share, size, training
+from archab.review.figures import crossed, differences, rounds, share, size, training, tuning
 from archab.review.figures.names import IN_TITLES, named
 from archab.review.figures.palette import DARK, LIGHT
 from archab.review.figures.picture import Absent, Picture
@@ -17,12 +17,15 @@ from archab.review.figures.sheet import save as write
 PIXELS = 300  # an inch, of PNG and of what is an image within SVG and PDF
 
 
-def pictures(verdict: Verdict, unit: str = "", curves: pd.DataFrame | None = None) -> list[Picture | Absent]:
+def pictures(
+    verdict: Verdict, unit: str = "", curves: pd.DataFrame | None = None, trials: pd.DataFrame | None = None
+) -> list[Picture | Absent]:
     """The figures in the order in which they are read; error against size leads where sizes are unequal.
 
     Args:
         unit: of the measure, such as "parameters"; empty where it is not known.
         curves: training curves, see `archab.evidence.curves.checked`.
+        trials: of tuning, see `archab.evidence.tuning.choose`.
 
     Raises:
         ArchabError: if the table of curves is refused.
@@ -33,7 +36,9 @@ def pictures(verdict: Verdict, unit: str = "", curves: pd.DataFrame | None = Non
         rounds.picture(verdict) if verdict.log_e else Absent("evidence", "Evidence by round", "No round is whole.")
     )
     own = [crossed.picture(verdict, verdict.home_advantage)] if verdict.home_advantage is not None else []
-    return [*own, *first, evidence, training.picture(verdict, training_curves.checked(curves)), share.picture(verdict)]
+    trained = training.picture(verdict, training_curves.checked(curves))
+    tuned = [] if trials is None else [tuning.picture(verdict, trials)]
+    return [*own, *first, evidence, trained, *tuned, share.picture(verdict)]
 
 
 def save(
@@ -42,6 +47,7 @@ def save(
     prefix: str = "",
     unit: str = "",
     curves: pd.DataFrame | None = None,
+    trials: pd.DataFrame | None = None,
     suffixes: Sequence[str] = ("svg", "pdf", "png"),
     dark: bool = True,
     bare: bool = False,
@@ -57,7 +63,7 @@ def save(
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = []
-    for picture in pictures(named(verdict, IN_TITLES), unit, curves):
+    for picture in pictures(named(verdict, IN_TITLES), unit, curves, trials):
         if isinstance(picture, Absent):
             continue
         for palette, shade in ((LIGHT, ""), (DARK, "-dark"))[: 1 + dark]:

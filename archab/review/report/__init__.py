@@ -107,7 +107,7 @@ def _step(text: str) -> tuple[str, str]:
 def _figures(verdict: Verdict, context: Context, index: int, of: int) -> Iterator[Shown]:
     if of > MOST_WITH_FIGURES:
         return
-    for i, picture in enumerate(pictures(verdict, context.unit, context.curves)):
+    for i, picture in enumerate(pictures(verdict, context.unit, context.curves, context.tuning)):
         if isinstance(picture, Absent):
             yield Shown(picture.title, None, picture.why)
         else:
