@@ -6,7 +6,8 @@
 `steady` times training alone, without the drawing of targets, scoring and compilation, on 500 students of the dense
 member of `n_diagonal` and on 128 of one encoder layer. `widths` does so for dense networks of growing width. `job`
 times a whole run from the start of its process, first with nothing compiled and then again, against what the plain loop
-takes to train as many students. `growth` gives seconds and memory of runs of more and more targets.
+takes to train as many students. `growth` gives seconds and memory of runs of more and more targets, `tuning` what equal
+tuning adds to a run.
 """
 
 import argparse
@@ -117,7 +118,20 @@ def growth(asked: Asked) -> Found:
     return Found([table, further], figures | {"loop_seconds_per_target": _spread(loop.seconds)})
 
 
-SECTIONS = {"steady": steady, "widths": widths, "job": job, "growth": growth}
+def tuning(asked: Asked) -> Found:
+    """What tuning adds to a whole run: 6 learning rates on 8 targets a member, before 40 are scored."""
+    plain, tuned = zip(*(whole_runs.plain_and_tuned() for _ in range(asked.repeats)), strict=True)
+    seconds = {"untuned": [c.seconds for c in plain], "tuned": [c.seconds for c in tuned]}
+    found = {
+        name: {"seconds": _spread(s), "over untuned": _ratio(s, seconds["untuned"])} for name, s in seconds.items()
+    }
+    table = _table(f"a whole run of {whole_runs.TUNED} targets a member", "run", "seconds", "min", "max", "× untuned")
+    for name, of in found.items():
+        table.add_row(name, *_shown(of["seconds"], ".1f"), _times(of["over untuned"]["median"]))
+    return Found([table], found)
+
+
+SECTIONS = {"steady": steady, "widths": widths, "job": job, "growth": growth, "tuning": tuning}
 
 
 def main() -> None:

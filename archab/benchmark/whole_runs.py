@@ -23,6 +23,8 @@ RANKS = range(1, 6)
 EPOCHS = 10
 RUN = ["+space=n_diagonal_original", "samples_per_measure=1", f"routine.epochs={EPOCHS}", "control=false"]
 COMPILES = 600  # targets: of 100 steps, `auto` compiles from 513 students on
+TUNED = 40  # targets a member of a run that is tuned
+GRID = ("tune.lr=[1e-3,2.5e-3,6.3e-3,1.6e-2,4e-2,1e-1]", "tune.targets=8", "tune.extend=0")
 RATED_STEPS = 100  # steps of a student of the loop, of which its rate is taken
 MAXRSS = 1024 if sys.platform == "linux" else 1  # bytes in what the system counts a process's memory in
 
@@ -35,14 +37,18 @@ class Cost:
     memory: float
 
 
-def run(folder: Path, cache: Path, targets: int, restarts: int, seed: int) -> Cost:
-    """One run of `n_diagonal`: its rows and its MLflow store stay in `folder`, what it compiles in `cache`.
+def run(folder: Path, cache: Path, targets: int, restarts: int, seed: int, *further: str) -> Cost:
+    """One run of `n_diagonal_original`: its rows and its store stay in `folder`, what it compiles in `cache`.
+
+    Args:
+        further: overrides.
 
     Raises:
         subprocess.CalledProcessError: if it fails.
         ArchabError: if it ends without a row for every student.
     """
     command = [sys.executable, "-m", "archab", *RUN, f"targets={targets}", f"restarts={restarts}", f"seed={seed}"]
+    command += further
     environment = os.environ | {"XDG_CACHE_HOME": str(cache)}
     with (folder / "said").open("w") as said:
         start = time.perf_counter()
@@ -69,6 +75,13 @@ def first_and_second(targets: int, restarts: int) -> tuple[Cost, Cost]:
     return first, second
 
 
+def plain_and_tuned() -> tuple[Cost, Cost]:
+    """A run of one seed, and one that tunes both sides and the control first; all is compiled before."""
+    with tempfile.TemporaryDirectory() as cache:
+        _alone(cache, COMPILES)
+        return _alone(cache, TUNED), _alone(cache, TUNED, *GRID)
+
+
 def growing(sizes: Sequence[int], repeats: int) -> dict[int, Cost]:
     """The fastest of some runs of each number of targets, in empty folders, after one that has compiled all.
 
@@ -80,9 +93,9 @@ def growing(sizes: Sequence[int], repeats: int) -> dict[int, Cost]:
     return {targets: min((costs[targets] for costs in rounds), key=lambda cost: cost.seconds) for targets in sizes}
 
 
-def _alone(cache: str, targets: int) -> Cost:
+def _alone(cache: str, targets: int, *further: str) -> Cost:
     with tempfile.TemporaryDirectory() as folder:
-        return run(Path(folder), Path(cache), targets, 1, 0)
+        return run(Path(folder), Path(cache), targets, 1, 0, *further)
 
 
 @dataclass(frozen=True)
