@@ -15,8 +15,10 @@ from torch import nn
 from archab import ArchitecturalSpace, Comparison
 from archab.calibration.__main__ import main
 from archab.calibration.networks import calibrate
+from archab.cli import config
 from archab.errors import ArchabError
 from archab.evidence.verdict import judge
+from archab.experiment import build
 from archab.space.architectures import deep
 from archab.space.routine import AdamW
 
@@ -49,6 +51,25 @@ def test_600_experiments_without_a_difference_reject_as_often_as_promised(space)
     found = calibrate([f"+space={space}", "samples_per_measure=0.02", "heldout_samples=128", "routine.epochs=2"], 600)
     assert found.holds, str(found)
     assert found.uniform > 0.01
+
+
+TUNED = ("tune.lr=[0.005,0.02,0.08]", "tune.targets=4", "tune.extend=0")
+
+
+def test_a_tuned_experiment_is_the_comparison_that_tunes_itself():
+    typed = ["+space=n_diagonal_original", *SMALL, *TWO, *TUNED, "targets=3", "engine=vmap"]
+    found = calibrate(typed, 1)
+    asked = build.comparison(config.resolved(config.composed(typed)))
+    assert asked.tune is not None
+    again = replace(asked, b=replace(asked.a, name="again"))
+    assert found.p_values.tolist() == [judge(again.table(), rule="fixed").p_value]
+
+
+@pytest.mark.slow
+def test_1000_tuned_experiments_without_a_difference_reject_as_often_as_promised():
+    short = ("samples_per_measure=0.02", "heldout_samples=128", "routine.epochs=2")
+    found = calibrate(["+space=n_diagonal_original", *short, *TUNED], 1000)
+    assert abs(found.rejections / 1000 - 0.05) <= 3 * (0.05 * 0.95 / 1000) ** 0.5, str(found)
 
 
 def test_the_command_prints_the_rate_and_refuses_what_it_does_not_know(capsys):

@@ -32,7 +32,7 @@ from archab.space.routine import AdamW
 from archab.space.space import ArchitecturalSpace
 
 MINIBATCH = 16
-ROUTINE = AdamW(lr=1e-2, epochs=1, minibatch=MINIBATCH)
+ROUTINE = AdamW(lr=1e-2, epochs=1, minibatch=MINIBATCH, schedule="constant")
 FEW = 4  # students of the loop, whose rate does not depend on how many follow one another
 LEAST = 0.2  # seconds that each is timed for
 ALL = "compiled, all cores"
