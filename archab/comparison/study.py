@@ -44,6 +44,8 @@ def notes_of(comparison: Compared) -> list[Note]:
     tuned = []
     if comparison.tuning is not None and comparison.budget is not None:
         tuned += budgeted(comparison.tuning, (names["a"], names["b"]), comparison.budget_limit)
+    elif comparison.budget is None and any(_anneals(spaces[side]) for side in ("a", "b")):
+        tuned.append(Note("budget", _NOT_TRIED))
     if comparison.tuning is not None and comparison.tune is not None:
         tuned += tuning.notes_of(comparison.tune, settled(comparison.tuning), names)
     else:
@@ -55,6 +57,16 @@ def notes_of(comparison: Compared) -> list[Note]:
         *(Note("sizes", _sentence(note)) for note in comparison.survey.notes),
         *(Note("unequal training", _sentence(note)) for note in comparison.survey.unequal),
     ]
+
+
+_NOT_TRIED = (
+    "Longer training was not tried, and no curve can tell what it would give, since the learning rate falls to the end; "
+    "budget=auto tries twice as long."
+)
+
+
+def _anneals(space: ArchitecturalSpace) -> bool:
+    return any(settings(space.routine_of(m)).get("schedule") in ("linear", "cosine") for m in range(len(space)))
 
 
 def _sentence(note: str) -> str:
