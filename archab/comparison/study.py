@@ -60,8 +60,8 @@ def notes_of(comparison: Compared) -> list[Note]:
 
 
 _NOT_TRIED = (
-    "Longer training was not tried, and no curve can tell what it would give, since the learning rate falls to the end; "
-    "budget=auto tries twice as long."
+    "Longer training was not tried, and no curve tells what it would give, since the learning rate falls to the end; "
+    "budget=auto tries it."
 )
 
 
