@@ -100,10 +100,7 @@ class ArchitecturalSpace:
     def _checked_dtype(self) -> torch.dtype | None:
         known = PRECISIONS.get(str(self.dtype).removeprefix("torch."))
         if known is None and self.dtype is not None:
-            raise ArchabError(
-                f"{self.name}: dtype={self.dtype}: one of {', '.join(PRECISIONS)}, or null for networks as they are "
-                "built"
-            )
+            raise ArchabError(f"{self.name}: dtype={self.dtype}: one of {', '.join(PRECISIONS)}, or null, as built")
         return known
 
     def __len__(self) -> int:
