@@ -1,5 +1,7 @@
 """An example fit shows the run's own targets and students: at the held-out inputs they score what the rows say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -19,20 +21,20 @@ class Net(torch.nn.Sequential):
         super().__init__(torch.nn.Linear(3, width), torch.nn.Tanh(), torch.nn.Linear(width, 1))
 
 
-def compared(**given: object) -> Comparison:
-    """Two sides on targets of a third; of equal size where the protocol is crossed."""
+def compared(dtype: str | None = None, **given: object) -> Comparison:
+    """Two sides, B in this precision, on targets of a third; of equal size where the protocol is crossed."""
     routine = AdamW(lr=0.01, epochs=2, minibatch=8)
     a, b, reference = (
         ArchitecturalSpace(Net, [{"width": w}, {"width": w + 1}], [3], routine=routine, name=name)
         for w, name in ((4, "narrow"), (4 if given.get("protocol") == "crossed" else 6, "wide"), (5, "reference"))
     )
     settings = {"targets": 6, "samples": 64, "heldout_samples": 40, "seed": 3, "engine": Loop()} | given
-    return Comparison(a, b, reference, **settings)  # type: ignore[arg-type]
+    return Comparison(a, replace(b, dtype=dtype), reference, **settings)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("protocol", ["reference", "crossed"])
-def test_students_asked_at_the_heldout_inputs_score_what_the_rows_say(protocol, monkeypatch):
-    comparison = compared(protocol=protocol)
+@pytest.mark.parametrize(("protocol", "dtype"), [("reference", None), ("crossed", None), ("reference", "bfloat16")])
+def test_students_asked_at_the_heldout_inputs_score_what_the_rows_say(protocol, dtype, monkeypatch):
+    comparison = compared(dtype, protocol=protocol)
     chosen = Typical(3, 1, 2, "reference" if protocol == "reference" else "b", -3.0, -3.0)
     drawn = comparison.plan.lessons[chosen.member, chosen.source].source.draw(chosen.draw, chosen.draw + 1)
     monkeypatch.setattr(example, "_lines", lambda _: drawn.heldout_inputs[0])

@@ -10,7 +10,7 @@ from archab import ArchitecturalSpace, Comparison
 from archab.evidence.study import Study
 from archab.evidence.verdict import judge
 from archab.experiment.job import Watch
-from archab.space import inputs, prior, routine
+from archab.space import inputs, precision, prior, routine
 
 PUBLIC = [
     ArchitecturalSpace,
@@ -22,6 +22,7 @@ PUBLIC = [
     inputs.Normal,
     inputs.Tokens,
     inputs.Uniform,
+    precision.converted,
     prior.Init,
     prior.Scaled,
     routine.Adam,

@@ -27,6 +27,7 @@ class Side:
     measure: Any = None
     routine: Any = None
     name: str = ""
+    dtype: Any = None
     tune: Any = None
 
 
@@ -157,6 +158,9 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
         shared = config.pop(key)
         for side in sides:
             side[key] = shared if side[key] is None else side[key]
+    for side in sides:
+        if side["dtype"] is None:  # as if there were no such key, so that fingerprints stay what they were
+            side.pop("dtype")
     return config
 
 

@@ -453,7 +453,7 @@ class Comparison:
         space = self._standardised(side, index)
         size = lesson.source.tile
         here = list(tiles(part.first, part.last, size))
-        make, how = partial(space.construct, index), self.survey.draws[side][index]
+        make, how = partial(space.drawn, index), self.survey.draws[side][index]
 
         def draws(stage: Stage, tile: int, restart: int) -> SeedSequence:
             return stream(self.seed, stage, part.source, side, part.member, tile, 0 if self.trials else restart)
@@ -462,9 +462,9 @@ class Comparison:
             def draw(restart: int) -> Population:
                 return joined(
                     [
-                        population.draw(make, how, size, stop, draws(Stage.STUDENT, tile, restart)).take(
-                            slice(start, stop)
-                        )
+                        population.draw(make, how, size, stop, draws(Stage.STUDENT, tile, restart))
+                        .converted(space.converted)
+                        .take(slice(start, stop))
                         for tile, start, stop in here
                     ]
                 )

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
+import torch
+
 from archab.comparison.protocol import Protocol
 from archab.errors import ArchabError
 from archab.networks.population import Draws, answer_together, why_not_together, why_whole
@@ -79,7 +81,7 @@ def survey(
         counts[member, source] = _whole(_asked(samples, samples_per_measure, size, shape), cuts)
         for side, cut in zip(sides, cuts, strict=True):
             _check_steps(spaces[side], member, counts[member, source] // cut)
-    notes += _passed_over(spaces, sizes)
+    notes += [*_passed_over(spaces, sizes), *_underflowing(spaces, sizes)]
     apart = "" if protocol.equal_sizes else _apart(spaces, sizes)
     return Survey(sizes, shapes, counts, learners, draws, tuple(notes), _compare_routines(spaces), apart)
 
@@ -98,16 +100,16 @@ def _examined(side: str, space: ArchitecturalSpace, inputs: Inputs) -> list[tupl
     here = stream(0, Stage.CHECK, side, side, 0, 0, 0)
     found = []
     for member in range(len(space)):
-        where, make = f"{space.name}: member {member}", partial(space.construct, member)
+        where, make = f"{space.name}: member {member}", partial(space.drawn, member)
         check_drawn(where, make, partial(forked, here))
         with forked(here):
             network, one, other = make(), make(), make()
             shape = (max(2, minibatch(space, member)), *space.input_shape)
             x = sampled(inputs, (2, *shape), generator(here))
-            examined = examine(where, network, x[0])
+            examined = examine(where, space.converted(network), x[0])
         whole = why_whole(one, other, x[1])
         together = whole is None and why_not_together(make, here) is None
-        answering = together and answer_together([network, one], x)
+        answering = together and answer_together([network, space.converted(one)], x)
         found.append((examined, Draws(together, answering, whole)))
     return found
 
@@ -124,6 +126,18 @@ def _passed_over(spaces: Spaces, sides: Iterable[str]) -> list[str]:
                 "the run's seed"
             )
     return notes
+
+
+def _underflowing(spaces: Spaces, sides: Iterable[str]) -> list[str]:
+    """A note for each space in float16 whose routine is Adam with an epsilon that is nothing there."""
+    tiny = torch.finfo(torch.float16).tiny
+    return [
+        f"{spaces[side].name}: in float16 the squares of small gradients are 0, and eps={eps:g} alone divides the "
+        "steps; take routine.eps=1e-4, sgd or bfloat16"
+        for side in sides
+        if spaces[side].dtype == torch.float16
+        and 0 <= (eps := settings(spaces[side].routine_of(0)).get("eps", tiny)) < tiny
+    ]
 
 
 def _compare_sizes(spaces: Spaces, sizes: dict[str, list[float]], tolerance: float) -> list[str]:

@@ -11,7 +11,7 @@ from archab.engine.cohort import Batches, Cohort, Outcome, watched
 from archab.engine.loss import Objective, relative_error
 from archab.errors import ArchabError, explain
 from archab.networks.noise import Counter, unfused
-from archab.networks.probe import fitting
+from archab.networks.probe import fitting, learnt
 from archab.networks.streams import forked
 
 
@@ -44,7 +44,7 @@ def fit(
     """
     target, device = student // cohort.restarts, cohort.device
     inputs = fitting(network, cohort.inputs[target]).to(device)
-    outputs = fitting(network, cohort.outputs[target]).to(device)
+    outputs = learnt(network, cohort.outputs[target]).to(device)
     counter, loss = Counter(torch.tensor(cohort.noise[student], device=device)), Objective(cohort.loss, axis=0)
     batches = Batches(
         take=lambda at: (inputs[at], outputs[at]),

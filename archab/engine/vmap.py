@@ -16,7 +16,7 @@ from archab.errors import ArchabError, explain
 from archab.networks.batching import batching
 from archab.networks.noise import Counter
 from archab.networks.population import Population
-from archab.networks.probe import fitting
+from archab.networks.probe import fitting, learnt
 from archab.networks.streams import EVALUATION_SAMPLES
 from archab.space.routine import Descent, descend, epochs_of
 
@@ -94,7 +94,8 @@ def fit(cohort: Cohort, students: Population) -> tuple[Stack, Objective]:
     device, restarts = cohort.device, cohort.restarts
     counter, loss = Counter(None), Objective(cohort.loss, axis=1)
     stack = Stack(students, device, cohort.noise, counter)
-    inputs, outputs = (fitting(students.network, t).to(device) for t in (cohort.inputs, cohort.outputs))
+    inputs = fitting(students.network, cohort.inputs).to(device)
+    outputs = learnt(students.network, cohort.outputs).to(device)
     target = (torch.arange(len(students), device=device) // restarts).unsqueeze(1)
     epochs = epochs_of(cohort.routine, -(-inputs.shape[1] // cohort.minibatch)) or 1
     batches = Batches(

@@ -48,6 +48,15 @@ class Population:
             return Population(self.network, {}, tuple(self.modules[i] for i in numbers))
         return Population(self.network, {name: t[chosen] for name, t in self.tensors.items()})
 
+    def converted(self, convert: Callable[[nn.Module], nn.Module]) -> "Population":
+        """Each in the precision that this gives a network, in place."""
+        if self.modules:
+            modules = tuple(map(convert, self.modules))
+            return Population(modules[0], {}, modules)
+        network = convert(self.network)
+        found = _state(network)
+        return Population(network, {name: t.to(found[name].dtype) for name, t in self.tensors.items()})
+
     def networks(self) -> Iterator[nn.Module]:
         """Each as a module of its own."""
         if self.modules:

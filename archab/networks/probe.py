@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_leaves
 
 from archab.errors import ArchabError, explain
 from archab.space.measure import learnable, registered
+from archab.space.precision import of_answers
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,11 @@ def fitting(network: nn.Module, inputs: Tensor) -> Tensor:
     """The inputs in the precision of the network's parameters; integers stay integers."""
     dtype = next(network.parameters()).dtype
     return inputs.to(dtype.to_real()) if inputs.is_floating_point() else inputs
+
+
+def learnt(network: nn.Module, outputs: Tensor) -> Tensor:
+    """Outputs that a network is to give, in the precision that it answers in."""
+    return outputs.to(of_answers(network)) if outputs.is_floating_point() else outputs
 
 
 def _check_output(where: str, output: object, samples: int) -> None:

@@ -11,6 +11,7 @@ from torch import nn
 from archab.errors import ArchabError, explain
 from archab.space import measure as sizes
 from archab.space import routine as routines
+from archab.space.precision import PRECISIONS, converted
 from archab.space.prior import Init
 from archab.space.routine import AdamW, Routine
 from archab.space.seeding import unseeded
@@ -31,9 +32,12 @@ class ArchitecturalSpace:
             `parameter` (their number), or one number a member.
         routine: how a student trains; a hyperparameter that is a list holds one value a member.
         name: what reports call it; the architecture's own name by default.
+        dtype: the precision that the networks live and train in, a torch.dtype or its name: `float64`, `float32`,
+            `bfloat16` or `float16`. They are drawn as they are built, then rounded. None leaves them as they are built.
 
     Raises:
-        ArchabError: if there is no member, the measure is unknown, or a list has another length than `members`.
+        ArchabError: if there is no member, the measure or the dtype is unknown, or a list has another length than
+            `members`.
 
     Example:
         >>> from torch import nn
@@ -41,6 +45,9 @@ class ArchitecturalSpace:
         >>> lines = ArchitecturalSpace(nn.Linear, members, input_shape=[3], measure="parameter", name="lines")
         >>> [lines.size(member) for member in range(len(lines))]
         [8.0, 16.0]
+        >>> coarse = ArchitecturalSpace(nn.Linear, members, input_shape=[3], dtype="bfloat16")
+        >>> [coarse.size(member) for member in range(len(coarse))]  # in bits
+        [128.0, 256.0]
     """
 
     architecture: Callable[..., nn.Module]
@@ -50,12 +57,14 @@ class ArchitecturalSpace:
     measure: str | Sequence[float] = "information"
     routine: Routine = AdamW()
     name: str = ""
+    dtype: torch.dtype | str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.name or _name(self.architecture))
         object.__setattr__(self, "members", self._checked_members())
         object.__setattr__(self, "input_shape", self._checked_shape())
         self._check_measure()
+        object.__setattr__(self, "dtype", self._checked_dtype())
         for key in ("architecture", "prior", "routine"):
             if not callable(value := getattr(self, key)):
                 raise ArchabError(f"{self.name}: {key}={value!r}: something to call is needed")
@@ -88,6 +97,12 @@ class ArchitecturalSpace:
             f"each of {len(self)} members"
         )
 
+    def _checked_dtype(self) -> torch.dtype | None:
+        known = PRECISIONS.get(str(self.dtype).removeprefix("torch."))
+        if known is None and self.dtype is not None:
+            raise ArchabError(f"{self.name}: dtype={self.dtype}: one of {', '.join(PRECISIONS)}, or null, as built")
+        return known
+
     def __len__(self) -> int:
         return len(self.members)
 
@@ -106,15 +121,23 @@ class ArchitecturalSpace:
         return routines.of_member(self.routine, member, len(self))
 
     def construct(self, member: int) -> nn.Module:
-        """Draw one network of this member from its prior, from torch's global generator, which neither may seed.
+        """Draw one network of this member from its prior, in the precision of the space; see `drawn`."""
+        return self.converted(self.drawn(member))
+
+    def converted(self, network: nn.Module) -> nn.Module:
+        """A network that was drawn, in the precision of the space, in place."""
+        return network if self.dtype is None else converted(network, self.dtype)  # type: ignore[arg-type]
+
+    def drawn(self, member: int) -> nn.Module:
+        """Draw one network of this member as it is built, from torch's global generator, which nothing may seed.
 
         Raises:
             ArchabError: with the user's own exception as its cause, where the constructor or the prior fails.
         """
         with unseeded():
-            return self._construct(member)
+            return self._drawn(member)
 
-    def _construct(self, member: int) -> nn.Module:
+    def _drawn(self, member: int) -> nn.Module:
         arguments = self.arguments[member]
         try:
             network = self.architecture(**arguments)
@@ -140,9 +163,23 @@ class ArchitecturalSpace:
         """A network of this member to be counted, without memory for its parameters where its constructor allows it."""
         try:
             with torch.device("meta"):
-                return self.construct(member)
+                network = self.drawn(member)
         except ArchabError:
-            return self.construct(member)
+            network = self.drawn(member)
+        if self.dtype is not None:
+            self._check_convertible(network)
+        return self.converted(network)
+
+    def _check_convertible(self, network: nn.Module) -> None:
+        sizes.learnable(network)  # which names what has no shape yet
+        held = sizes.registered(network)
+        if pairs := [name for name, tensor in held.items() if tensor.is_complex()]:
+            raise ArchabError(f"{self.name}: dtype={self.dtype}: {pairs[0]} is complex; only dtype=null leaves it so")
+        if tied := sizes.shared_storage(held):
+            raise ArchabError(
+                f"{self.name}: dtype={self.dtype}: {' and '.join(tied[0])} share memory, which a conversion would "
+                "part; make them one nn.Parameter, or build the network in this dtype"
+            )
 
     def size(self, member: int) -> float:
         """The measure of one member.

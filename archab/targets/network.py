@@ -12,7 +12,7 @@ from torch import Tensor
 
 from archab.errors import ArchabError
 from archab.networks.population import Draws, Population, answers, draw
-from archab.networks.probe import fitting
+from archab.networks.probe import learnt
 from archab.networks.streams import Stage, forked, generator, stream, tiles
 from archab.space.inputs import Inputs
 from archab.space.space import ArchitecturalSpace
@@ -89,8 +89,9 @@ class NetworkSource:
 
     def _attempt(self, tile: int, attempt: int, positions: Tensor) -> tuple[Targets, Tensor]:
         """One draw of these positions of a tile: those whose outputs vary, and which of the positions they are."""
-        make, here = partial(self.space.construct, self.index), self._stream(Stage.TARGET, tile, attempt)
-        networks = draw(make, self.draws, self.tile, int(positions[-1]) + 1, here).take(positions)
+        make, here = partial(self.space.drawn, self.index), self._stream(Stage.TARGET, tile, attempt)
+        drawn = draw(make, self.draws, self.tile, int(positions[-1]) + 1, here)
+        networks = drawn.converted(self.space.converted).take(positions)
         inputs, heldout = self._inputs(tile, attempt, positions)
         together = self.draws.answering
         answer = self.draws.answer or (lambda networks, x: answers(networks, x, together))
@@ -99,7 +100,7 @@ class NetworkSource:
         scale = (outputs - mean).square().flatten(1).mean(1).sqrt()
         whole = (scale >= SMALLEST_SCALE) & scale.isfinite() & heldout_outputs.flatten(1).isfinite().all(1)
         outputs, heldout_outputs = (
-            fitting(networks.network, (y - mean) / scale.view(-1, *[1] * (y.dim() - 1)))
+            learnt(networks.network, (y - mean) / scale.view(-1, *[1] * (y.dim() - 1)))
             for y in (outputs, heldout_outputs)
         )
         made = [inputs, outputs, heldout, heldout_outputs, mean.squeeze(1), scale]
