@@ -12,11 +12,11 @@ import pandas as pd
 import torch
 from numpy.random import SeedSequence
 
-from archab.comparison import tuning
+from archab.comparison import contrast, tuning
 from archab.comparison.inspection import Survey, index_of, minibatch, survey
 from archab.comparison.plan import Finished, Lesson, Part, Plan
 from archab.comparison.protocol import PROTOCOLS, Protocol
-from archab.comparison.study import study_of
+from archab.comparison.study import study_of, unlike
 from archab.comparison.tuning import FEWEST, Tune
 from archab.engine import control
 from archab.engine.cohort import Cohort, Outcome
@@ -24,6 +24,7 @@ from archab.engine.curve import Curve, quartiles
 from archab.engine.equivalence import Sample
 from archab.engine.plan import Auto, Candidate, Engine, Method, Recorded, device_named, side_by_side, threads
 from archab.errors import ArchabError
+from archab.evidence.contrast import Contrast
 from archab.evidence.study import Study
 from archab.evidence.tuning import TRIAL_COLUMNS, Trial, choose, text_of
 from archab.networks import population
@@ -154,6 +155,11 @@ class Comparison:
             return survey(self.spaces, self.rules, self.inputs, *asked)
 
     @cached_property
+    def contrast(self) -> tuple[Contrast, ...]:
+        """How far the sides' functions are apart before training, a member each; none where a side meets itself."""
+        return () if self.rules.twins else contrast.contrasts(self.spaces, self.inputs)
+
+    @cached_property
     def plan(self) -> Plan:
         """Decide how every member's students train.
 
@@ -254,7 +260,7 @@ class Comparison:
         return study_of(self, rows, frame(control) if control else None, pd.concat(curves, ignore_index=True))
 
     def _warn(self) -> None:
-        for note in self.plan.notes:
+        for note in (*self.plan.notes, *unlike(self)):
             warnings.warn(note, stacklevel=3)  # the line of whoever asks for the rows
 
     def _all(self) -> Iterator[Row]:
