@@ -12,8 +12,9 @@ import pandas as pd
 import torch
 from numpy.random import SeedSequence
 
-from archab.comparison import contrast, tuning
+from archab.comparison import contrast, products, tuning
 from archab.comparison.inspection import Survey, index_of, minibatch, survey
+from archab.comparison.matching import matched
 from archab.comparison.plan import Finished, Lesson, Part, Plan
 from archab.comparison.protocol import PROTOCOLS, Protocol
 from archab.comparison.study import study_of, unlike
@@ -109,6 +110,8 @@ class Comparison:
     def __post_init__(self) -> None:
         if not self.trials:
             _check(self)
+        for side, space in matched({"a": self.a, "b": self.b, "reference": self.reference}, self.inputs).items():
+            object.__setattr__(self, side, space)
 
     @property
     def rules(self) -> Protocol:
@@ -168,7 +171,8 @@ class Comparison:
         """
         lessons = {key: self._lesson(*key) for key in self.survey.learners}
         slower = [method.note for method in self._methods.values() if method.note]
-        notes = (*self.survey.notes, *self.survey.unequal, *_loops(self.spaces, self._methods), *slower)
+        unequal = (*self.survey.unequal, *products.unequal(self.spaces, self.inputs))
+        notes = (*self.survey.notes, *unequal, *_loops(self.spaces, self._methods), *slower)
         return Plan(
             protocol=self.protocol_name,
             sizes=self.survey.sizes,

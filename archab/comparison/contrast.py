@@ -1,4 +1,4 @@
-"""How far apart both sides' functions are at the same weights, and at which scales they begin: measured before training."""
+"""How far apart both sides' functions are at the same weights, and at which scales they begin, before training."""
 
 import math
 from collections.abc import Mapping
@@ -6,21 +6,22 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from archab.comparison.initial import answer, drawn, fresh, streams
+from archab.comparison.initial import Initial, answer, initial
 from archab.engine.loss import SquaredError, relative_error
 from archab.engine.plan import threads
 from archab.evidence.contrast import Contrast
+from archab.networks.population import copied
 from archab.space.inputs import Inputs
 from archab.space.measure import registered
 from archab.space.space import ArchitecturalSpace
 
-SIDES, PURPOSE = ("a", "b"), 0
+PURPOSE = 0
 
 
 def contrasts(spaces: Mapping[str, ArchitecturalSpace], inputs: Inputs) -> tuple[Contrast, ...]:
-    """What is known of each member; of one whose networks cannot be asked, nothing.
+    """A contrast for each member; of one whose networks cannot be asked, nothing is known.
 
     Weights of one side are loaded into the other where parameters and buffers have equal names, shapes and types.
     """
@@ -29,23 +30,24 @@ def contrasts(spaces: Mapping[str, ArchitecturalSpace], inputs: Inputs) -> tuple
 
 
 def _contrast(spaces: Mapping[str, ArchitecturalSpace], member: int, inputs: Inputs) -> Contrast:
-    loss, apart = SquaredError(), list[float]()
-    variances: dict[str, list[float]] = {side: [] for side in SIDES}
     try:
-        for side, other in zip(SIDES, SIDES[::-1], strict=True):
-            sources = streams(side, member, PURPOSE)
-            taker = drawn(spaces[other], member, sources[0])
-            for source, x in zip(sources, fresh(inputs, spaces[side], sources[0]), strict=True):
-                network = drawn(spaces[side], member, source)
-                outputs = answer(network, x)
-                variances[side].append(float(loss.constant(outputs, axis=0)))
-                if _described(taker) == _described(network):
-                    taker.load_state_dict(network.state_dict(), strict=True)
-                    apart.append(float(relative_error(loss, partial(answer, taker), x, outputs, axis=0)))
-    except Exception:  # of a user's network, in what a run would not ask of it
+        a, b = (initial(spaces[side], side, member, inputs, PURPOSE) for side in ("a", "b"))
+        outputs = a.outputs(), b.outputs()
+        scales = [math.sqrt(np.mean([float(SquaredError().constant(y, axis=0)) for y in own])) for own in outputs]
+        apart = [*_errors(b.networks[0], a, outputs[0]), *_errors(a.networks[0], b, outputs[1])]
+    except Exception:  # of a user's network, in what a run does not ask of it
         return Contrast()
-    scales = [math.sqrt(np.mean(variances[side])) for side in SIDES]
     return Contrast(float(np.median(apart)) if apart else math.nan, *scales)
+
+
+def _errors(network: nn.Module, drawn: Initial, outputs: list[Tensor]) -> list[float]:
+    """The NMSE of a network of the other side with the weights of each of these; none where it has others."""
+    taker, found = copied(network), []
+    for own, x, y in zip(drawn.networks, drawn.inputs, outputs, strict=True):
+        if _described(taker) == _described(own):
+            taker.load_state_dict(own.state_dict(), strict=True)
+            found.append(float(relative_error(SquaredError(), partial(answer, taker), x, y, axis=0)))
+    return found
 
 
 def _described(network: nn.Module) -> dict[str, tuple[torch.Size, torch.dtype]]:

@@ -1,13 +1,12 @@
 """Networks as they are drawn, before training: what they answer to fresh inputs, and how the outputs of layers vary."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
-from numpy.random import SeedSequence
 from torch import Tensor, nn
 
 from archab.comparison.inspection import index_of
@@ -19,49 +18,68 @@ from archab.space.inputs import Inputs
 from archab.space.space import ArchitecturalSpace
 from archab.targets.base import sampled
 
-DRAWS, SAMPLES = 6, 128  # networks of a member and side, and inputs of each
+DRAWS, SAMPLES = 6, 128
 WHOLE = "the network"  # among its layers, of which none can have this name
 
 
 @dataclass(frozen=True)
+class Initial:
+    """A few draws of a member, in evaluation mode, and inputs for each, shape (draws, n, *input_shape)."""
+
+    networks: list[nn.Module]
+    inputs: Tensor
+
+    def outputs(self) -> list[Tensor]:
+        """What each network gives for its inputs."""
+        return [answer(network, x) for network, x in zip(self.networks, self.inputs, strict=True)]
+
+
+@dataclass(frozen=True)
 class Layer:
-    """The outputs of a layer: the shape of one, and root mean variance over inputs and draws."""
+    """The outputs of a layer: the shape of one, and their root mean variance over inputs and draws."""
 
     shape: tuple[int, ...]
     scale: float
 
 
-def streams(side: str, member: int, purpose: int) -> list[SeedSequence]:
-    """A stream for each draw of a member, the same in every run; purposes tell them apart."""
-    return [stream(0, Stage.INITIAL, side, side, member, purpose, k) for k in range(DRAWS)]
-
-
-def drawn(space: ArchitecturalSpace, member: int, source: SeedSequence) -> nn.Module:
-    """The network that a stream gives, in evaluation mode."""
-    with forked(source):
-        return space.construct(index_of(space, member)).eval()
-
-
-def fresh(inputs: Inputs, space: ArchitecturalSpace, source: SeedSequence) -> Tensor:
-    """Inputs of a stream for each draw, shape (draws, samples, *input_shape)."""
-    with forked(source):
-        return sampled(inputs, (DRAWS, SAMPLES, *space.input_shape), generator(source))
+def initial(
+    space: ArchitecturalSpace, side: str, member: int, inputs: Inputs, purpose: int, draws: int = DRAWS
+) -> Initial:
+    """Draws by the streams of a side and purpose, the same in every run."""
+    streams = [stream(0, Stage.INITIAL, side, side, member, purpose, k) for k in range(draws)]
+    networks = []
+    for one in streams:
+        with forked(one):
+            networks.append(space.construct(index_of(space, member)).eval())
+    with forked(streams[0]):
+        drawn = sampled(inputs, (draws, SAMPLES, *space.input_shape), generator(streams[0]))
+    return Initial(networks, drawn)
 
 
 def answer(network: nn.Module, inputs: Tensor) -> Tensor:
-    """What a network gives for inputs (n, *input_shape)."""
+    """What a network in evaluation mode gives for inputs (n, *input_shape)."""
     with torch.no_grad(), unfused():
         return network(fitting(network, inputs))
 
 
-def layers_of(networks: Sequence[nn.Module], inputs: Tensor) -> dict[str, Layer]:
-    """The modules with parameters of their own, in the order in which they answer, and the network as a whole.
+def owned(network: nn.Module) -> dict[str, list[str]]:
+    """By module the names of the parameters that it holds itself; one that several share is the first's."""
+    found: dict[str, list[str]] = {}
+    for name, _ in network.named_parameters():
+        found.setdefault(name.rpartition(".")[0], []).append(name)
+    return found
+
+
+def layers_of(drawn: Initial, inside: Initial | None = None) -> dict[str, Layer]:
+    """The modules with parameters of their own, in the order in which they answer, and then the whole network.
 
     Args:
-        networks: draws of one member.
-        inputs: for each of them, shape (draws, n, *input_shape).
+        drawn: the networks.
+        inside: others of the same family, for what each layer alone does in their place: it is given their layer's
+            inputs.
     """
-    found = [_variances(network, x) for network, x in zip(networks, inputs, strict=True)]
+    hosts = (inside or drawn).networks
+    found = [_variances(*one) for one in zip(drawn.networks, hosts, drawn.inputs, strict=True)]
     return {
         name: Layer(shape, math.sqrt(sum(one[name][1] for one in found) / len(found)))
         for name, (shape, _) in found[0].items()
@@ -69,32 +87,30 @@ def layers_of(networks: Sequence[nn.Module], inputs: Tensor) -> dict[str, Layer]
 
 
 def corresponding(one: Mapping[str, Layer], other: Mapping[str, Layer]) -> list[tuple[str, str]]:
-    """The layers of two networks by order, where both have equally many with outputs of equal shape, else the wholes."""
+    """The layers of two networks by order, where they are equally many with outputs of equal shape, else the wholes."""
     names, others = ([name for name in found if name != WHOLE] for found in (one, other))
     if [one[name].shape for name in names] == [other[name].shape for name in others]:
         return list(zip(names, others, strict=True))
     return [(WHOLE, WHOLE)]
 
 
-def owned(network: nn.Module) -> dict[str, list[str]]:
-    """The names of the parameters that each module holds directly; a shared one is that of the first."""
-    found: dict[str, list[str]] = {}
-    for name, _ in network.named_parameters():
-        found.setdefault(name.rpartition(".")[0], []).append(name)
-    return found
-
-
-def _variances(network: nn.Module, inputs: Tensor) -> dict[str, tuple[tuple[int, ...], float]]:
+def _variances(network: nn.Module, host: nn.Module, inputs: Tensor) -> dict[str, tuple[tuple[int, ...], float]]:
     found: dict[str, tuple[tuple[int, ...], float]] = {}
 
-    def keep(name: str, module: nn.Module, given: Any, output: Any) -> None:
+    def keep(name: str, output: Any) -> None:
         if isinstance(output, Tensor) and output.is_floating_point() and output.dim():
             found[name] = tuple(output.shape[1:]), float(SquaredError().constant(output, axis=0))
 
-    hooks = [network.get_submodule(name).register_forward_hook(partial(keep, name)) for name in owned(network)]
+    def hook(name: str, module: nn.Module, given: Any, named: Any, output: Any) -> None:
+        keep(name, output if host is network else network.get_submodule(name)(*given, **named))
+
+    hooks = [
+        host.get_submodule(name).register_forward_hook(partial(hook, name), with_kwargs=True) for name in owned(host)
+    ]
     try:
-        keep(WHOLE, network, inputs, answer(network, inputs))
+        whole = answer(host, inputs)
     finally:
-        for hook in hooks:
-            hook.remove()
+        for one in hooks:
+            one.remove()
+    keep(WHOLE, whole if host is network else answer(network, inputs))
     return found

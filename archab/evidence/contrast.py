@@ -30,7 +30,7 @@ class Contrast:
     def unlike(self) -> float:
         """How many times the scale of one side is that of the other; 1 where one of them is 0 or not known."""
         low, high = sorted((self.scale_a, self.scale_b))
-        return high / low if 0 < low and high < math.inf else 1.0
+        return high / low if low > 0 and high < math.inf else 1.0
 
 
 def facts(found: Sequence[Contrast], names: tuple[str, str]) -> list[str]:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from archab.errors import ArchabError
-from archab.evidence import e_process as sequential
 from archab.evidence import contrast, equivalence, floored, sentences, statistics
+from archab.evidence import e_process as sequential
 from archab.evidence import words as words
 from archab.evidence.curves import checked, training_notes
 from archab.evidence.design import Design, arrange

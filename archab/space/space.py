@@ -11,7 +11,7 @@ from torch import nn
 from archab.errors import ArchabError, explain
 from archab.space import measure as sizes
 from archab.space import routine as routines
-from archab.space.prior import Init
+from archab.space.prior import Init, Matched
 from archab.space.routine import AdamW, Routine
 from archab.space.seeding import unseeded
 
@@ -125,7 +125,7 @@ class ArchitecturalSpace:
         if not isinstance(network, nn.Module):
             raise ArchabError(f"{self.name}: {_name(self.architecture)} gave a {type(network).__name__}, no nn.Module")
         try:
-            given = self.prior(network)
+            given = self.prior(network, member) if isinstance(self.prior, Matched) else self.prior(network)
         except ArchabError:
             raise
         except Exception as error:
