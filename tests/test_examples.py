@@ -23,6 +23,7 @@ PUBLIC = [
     inputs.Tokens,
     inputs.Uniform,
     prior.Init,
+    prior.Matched,
     prior.Scaled,
     routine.Adam,
     routine.AdamW,

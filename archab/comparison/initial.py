@@ -63,10 +63,13 @@ def answer(network: nn.Module, inputs: Tensor) -> Tensor:
 
 
 def owned(network: nn.Module) -> dict[str, list[str]]:
-    """By module the names of the parameters that it holds itself; one that several share is the first's."""
+    """By module the names of the parameters that it holds, also in a list; one that several share is the first's."""
     found: dict[str, list[str]] = {}
     for name, _ in network.named_parameters():
-        found.setdefault(name.rpartition(".")[0], []).append(name)
+        holder = name.rpartition(".")[0]
+        while isinstance(network.get_submodule(holder), nn.ParameterList | nn.ParameterDict):
+            holder = holder.rpartition(".")[0]
+        found.setdefault(holder, []).append(name)
     return found
 
 

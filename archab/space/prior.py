@@ -73,9 +73,9 @@ class Matched:
     that draws stay those of one fixed distribution. See `archab.comparison.matching`.
 
     Attributes:
-        base: the prior whose draws are scaled.
-        factors: of a parameter by its name, a mapping a member; none before a comparison has measured them, and the
-            draws are then those of `base`.
+        base: the prior whose draws are scaled; None for the constructor's own.
+        factors: of a parameter by its name, a mapping a member; None before a comparison has measured them: draws are
+            then not scaled.
 
     Example:
         >>> from functools import partial
@@ -87,14 +87,14 @@ class Matched:
         {'weight': 0.2, 'bias': 0.2}
     """
 
-    base: Callable[[nn.Module], Any] = Init()
-    factors: Sequence[Mapping[str, float]] = ()
+    base: Callable[[nn.Module], Any] | None = None
+    factors: Sequence[Mapping[str, float]] | None = None
 
     def __call__(self, network: nn.Module, member: int = 0) -> Any:
         """Draw from the base, then scale the parameters of this member in place."""
-        given = self.base(network)
-        if self.factors:
-            with torch.no_grad():
-                for name, factor in self.factors[member].items():
-                    network.get_parameter(name).mul_(factor)
+        given = self.base(network) if self.base else None
+        factors = self.factors[member] if self.factors else {}
+        with torch.no_grad():
+            for name, factor in factors.items():
+                network.get_parameter(name).mul_(factor)
         return given
