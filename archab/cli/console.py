@@ -81,8 +81,9 @@ class Terminal(Watch):
 
         said = Table.grid(padding=(0, 2))
         for i, fact in enumerate(facts(comparison.contrast, names_of(comparison))):
-            said.add_row("            " if i else "  contrast  ", Text(glyphs(out).text(fact)))
-        out.print(said)
+            said.add_row("" if i else "  contrast  ", Text(glyphs(out).text(fact)))
+        if said.row_count:
+            out.print(said)
         out.print()
         for note in (*plan.notes, *unlike(comparison)):
             out.print(Text(glyphs(out).text(f"  ! {note}")), style="yellow")

@@ -73,7 +73,8 @@ class Comparison:
         tuning: what such trials gave, by which the routines were chosen.
 
     Raises:
-        ArchabError: if the sides cannot be compared so; what needs a network to be built is found by `plan`.
+        ArchabError: if the sides cannot be compared so, or a prior not matched to the other side; what else needs a
+            network to be built is found by `plan`.
 
     Example:
         >>> from functools import partial

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archab.comparison.inspection import index_of
 from archab.engine.loss import SquaredError
 from archab.networks.noise import unfused
 from archab.networks.probe import fitting
@@ -50,7 +49,7 @@ def initial(
     networks = []
     for one in streams:
         with forked(one):
-            networks.append(space.construct(index_of(space, member)).eval())
+            networks.append(space.construct(member).eval())
     with forked(streams[0]):
         drawn = sampled(inputs, (draws, SAMPLES, *space.input_shape), generator(streams[0]))
     return Initial(networks, drawn)

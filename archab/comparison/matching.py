@@ -92,7 +92,7 @@ def _led(drawn: Initial, layers: Layers, name: str, names: list[str], wanted: fl
     By secants in logarithms, since what is a product of k weights grows as the factor to the k. None, and the layers as
     they were, where the scale does not grow with the parameters.
     """
-    parameters = [network.get_parameter(name) for network in drawn.networks for name in names]
+    parameters = [network.get_parameter(one) for network in drawn.networks for one in names]
     before = [parameter.detach().clone() for parameter in parameters]
 
     def times(factor: float) -> Layers:

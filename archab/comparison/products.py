@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from archab.comparison.initial import Layer, corresponding, initial, layers_of
+from archab.comparison.initial import WHOLE, Layer, corresponding, initial, layers_of
 from archab.engine.plan import threads
 from archab.space.inputs import Inputs
 from archab.space.prior import Init, Scaled
@@ -27,7 +27,7 @@ def unequal(spaces: Mapping[str, ArchitecturalSpace], inputs: Inputs) -> list[st
         with threads(1):
             for member in range(len(a)):
                 (layers, mine), (others, theirs) = (_changes(space, member, inputs) for space in (a, b))
-                pairs += [((mine[x], x), (theirs[y], y)) for x, y in corresponding(layers, others)]
+                pairs += [((mine[x], x or WHOLE), (theirs[y], y or WHOLE)) for x, y in corresponding(layers, others)]
     except Exception:  # of a user's network, in what a run does not ask of it
         return []
     (by_a, at_a), (by_b, at_b) = max(pairs, key=lambda pair: abs(math.log(pair[0][0] / pair[1][0])))

@@ -75,8 +75,8 @@ def notes(
             Note(
                 "hardly differ",
                 f"With the same weights the sides differ by {errors([found[i].nmse for i in held])}, far below the "
-                f"students' errors ({errors([better[i] for i in held])}){where}: this asks almost nothing. Draw larger "
-                "weights where the sides differ (prior=scaled).",
+                f"students' errors ({errors([better[i] for i in held])}){where}: this asks almost nothing of the "
+                "architectures. Draw larger weights where they differ (prior=scaled).",
             )
         )
     return said
