@@ -24,6 +24,7 @@ PUBLIC = [
     inputs.Uniform,
     precision.converted,
     prior.Init,
+    prior.Matched,
     prior.Scaled,
     routine.Adam,
     routine.AdamW,

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from archab import __version__
+from archab.evidence.contrast import facts
 from archab.evidence.fields import Verdict
 from archab.experiment.job import Watch
 from archab.review import terminal
@@ -76,8 +77,15 @@ class Terminal(Watch):
             from archab.comparison.duration import in_words
 
             out.print(f"  expected    {in_words(seconds)} of training")
+        from archab.comparison.study import names_of, unlike
+
+        said = Table.grid(padding=(0, 2))
+        for i, fact in enumerate(facts(comparison.contrast, names_of(comparison))):
+            said.add_row("" if i else "  contrast  ", Text(glyphs(out).text(fact)))
+        if said.row_count:
+            out.print(said)
         out.print()
-        for note in plan.notes:
+        for note in (*plan.notes, *unlike(comparison)):
             out.print(Text(glyphs(out).text(f"  ! {note}")), style="yellow")
 
     @contextmanager

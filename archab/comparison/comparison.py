@@ -12,11 +12,12 @@ import pandas as pd
 import torch
 from numpy.random import SeedSequence
 
-from archab.comparison import budget, tuning
+from archab.comparison import budget, contrast, products, tuning
 from archab.comparison.inspection import Survey, index_of, minibatch, survey
+from archab.comparison.matching import matched
 from archab.comparison.plan import Finished, Lesson, Part, Plan
 from archab.comparison.protocol import PROTOCOLS, Protocol
-from archab.comparison.study import study_of
+from archab.comparison.study import study_of, unlike
 from archab.comparison.tuning import FEWEST, Tune
 from archab.engine import control
 from archab.engine.cohort import Cohort, Outcome
@@ -25,6 +26,7 @@ from archab.engine.equivalence import Sample
 from archab.engine.plan import Auto, Candidate, Engine, Method, Recorded, device_named, side_by_side, threads
 from archab.errors import ArchabError
 from archab.evidence.budget import in_words, ladder, length, settled
+from archab.evidence.contrast import Contrast
 from archab.evidence.study import Study
 from archab.evidence.tuning import TRIAL_COLUMNS, Trial, choose, text_of
 from archab.networks import population
@@ -75,7 +77,8 @@ class Comparison:
         tuning: what such trials gave, by which the routines were chosen.
 
     Raises:
-        ArchabError: if the sides cannot be compared so; what needs a network to be built is found by `plan`.
+        ArchabError: if the sides cannot be compared so, or a prior not matched to the other side; what else needs a
+            network to be built is found by `plan`.
 
     Example:
         >>> from functools import partial
@@ -114,6 +117,8 @@ class Comparison:
     def __post_init__(self) -> None:
         if not self.trials:
             _check(self)
+        for side, space in matched({"a": self.a, "b": self.b, "reference": self.reference}, self.inputs).items():
+            object.__setattr__(self, side, space)
 
     @property
     def rules(self) -> Protocol:
@@ -160,6 +165,11 @@ class Comparison:
             return survey(self.spaces, self.rules, self.inputs, *asked)
 
     @cached_property
+    def contrast(self) -> tuple[Contrast, ...]:
+        """How far the sides' functions are apart before training, a member each; none where a side meets itself."""
+        return () if self.rules.twins else contrast.contrasts(self.spaces, self.inputs)
+
+    @cached_property
     def plan(self) -> Plan:
         """Decide how every member's students train.
 
@@ -170,7 +180,8 @@ class Comparison:
         slower = [method.note for method in self._methods.values() if method.note]
         known = self.survey
         apart = [known.apart] if known.apart else []
-        notes = (*known.notes, *apart, *known.unequal, *_loops(self.spaces, self._methods), *slower)
+        unequal = (*apart, *known.unequal, *products.unequal(self.spaces, self.inputs))
+        notes = (*known.notes, *unequal, *_loops(self.spaces, self._methods), *slower)
         return Plan(
             protocol=self.protocol_name,
             sizes=self.survey.sizes,
@@ -326,7 +337,7 @@ class Comparison:
         return study_of(self, rows, frame(control) if control else None, pd.concat(curves, ignore_index=True))
 
     def _warn(self) -> None:
-        for note in self.plan.notes:
+        for note in (*self.plan.notes, *unlike(self)):
             warnings.warn(note, stacklevel=3)  # the line of whoever asks for the rows
 
     def _all(self) -> Iterator[Row]:

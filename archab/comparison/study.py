@@ -8,8 +8,10 @@ import pandas as pd
 from archab.comparison import tuning
 from archab.comparison.inspection import Survey
 from archab.comparison.tuning import Tune
+from archab.evidence import contrast
 from archab.evidence.budget import notes_of as budgeted
 from archab.evidence.budget import settled
+from archab.evidence.contrast import Contrast
 from archab.evidence.notes import Note
 from archab.evidence.study import Study
 from archab.space.routine import STEPS, Descent, Routine, settings
@@ -25,6 +27,8 @@ class Compared(Protocol):
     def spaces(self) -> dict[str, ArchitecturalSpace]: ...
     @property
     def survey(self) -> Survey: ...
+    @property
+    def contrast(self) -> tuple[Contrast, ...]: ...
     @property
     def seed(self) -> int: ...
     @property
@@ -83,6 +87,16 @@ def member_names(comparison: Compared) -> list[str]:
     return [name or f"member {i}" for i, name in enumerate(plain)]
 
 
+def unlike(comparison: Compared) -> list[str]:
+    """A warning where the outputs of both sides begin at another scale."""
+    return contrast.unlike(comparison.contrast, names_of(comparison), member_names(comparison))
+
+
+def names_of(comparison: Compared) -> tuple[str, str]:
+    """What the sides are called."""
+    return comparison.spaces["a"].name, comparison.spaces["b"].name
+
+
 def longer(comparison: Compared, own: Collection[str] = ()) -> str:
     """The overrides by which both sides train twice as long, such as `routine.epochs=20`; empty where none would.
 
@@ -123,7 +137,7 @@ def study_of(
     spaces = comparison.spaces
     return Study(
         rows,
-        names=(spaces["a"].name, spaces["b"].name),
+        names=names_of(comparison),
         member_names=member_names(comparison),
         order=[comparison.seed],
         control=control,
@@ -131,5 +145,6 @@ def study_of(
         curves=curves,
         longer=longer(comparison, own),
         notes=notes_of(comparison),
+        contrast=comparison.contrast,
         command=command,
     )

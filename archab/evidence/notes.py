@@ -22,6 +22,9 @@ Kind = Literal[
     "unmatched",
     "design",  # order, gaps and holes of the rows
     "sizes",
+    "contrast",  # what the sides are before training
+    "scales",
+    "hardly differ",
     "family",
     "store",  # deleted, damaged or unfinished runs
     "said",  # whatever else the caller adds
@@ -30,6 +33,7 @@ Kind = Literal[
 # What is said of a caveat in the line under the headline.
 CAVEATS: Mapping[Kind, str] = {
     "direct": "skill and the targets' difficulty are confounded",
+    "hardly differ": "the sides hardly differ at the same weights",
     "linear fit": "neither side beats a linear fit",
     "still falling": "training had not ended",
     "unequal training": "unequal training",

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 import pandas as pd
 
+from archab.evidence.contrast import Contrast
 from archab.evidence.curves import COLUMNS as CURVES
 from archab.evidence.notes import Note, noted
 from archab.results import CONTROL_COLUMNS
@@ -33,6 +34,7 @@ class Study:
         curves: training curves, see `archab.evidence.curves.checked`.
         longer: the overrides that double the sides' epochs, such as `routine.epochs=20`; empty where none would.
         notes: what else must stand with the verdict, such as "shared learning rate, not tuned".
+        contrast: what the networks of each member told before training; empty where that is not known.
         command: what the further seeds are appended to in the next command; empty where there is none.
         label: what tells it from others that are judged with it.
 
@@ -57,6 +59,7 @@ class Study:
     curves: pd.DataFrame | None = None
     longer: str = ""
     notes: Sequence[Note | str] = ()
+    contrast: Sequence[Contrast] = ()
     command: str = ""
     label: str = ""
 
@@ -67,8 +70,9 @@ class Study:
                 for name, value in rest.items()}  # fmt: skip
         notes = [[note.kind, note.text, note.command] for note in noted(self.notes)]
         tables = {"control": _plain(self.control, CONTROL_COLUMNS), "curves": _plain(self.curves, ("seed", *CURVES))}
+        contrast = [astuple(one) for one in self.contrast]
         table = self.rows.copy()
-        table.attrs[KEPT] = json.dumps({**rest, **tables, "notes": notes})
+        table.attrs[KEPT] = json.dumps({**rest, **tables, "notes": notes, "contrast": contrast})
         return table
 
     @classmethod
@@ -78,6 +82,7 @@ class Study:
             return cls(table, notes=(Note("design", _BARE),) if "train_nmse" in table else ())
         kept: dict[str, Any] = json.loads(table.attrs[KEPT])
         notes = tuple(Note(*note) for note in kept.pop("notes"))
+        kept["contrast"] = [Contrast(*one) for one in kept.get("contrast", ())]
         for name in ("control", "curves"):
             kept[name] = None if kept[name] is None else pd.DataFrame(kept[name])
         return cls(table, notes=notes, **{**kept, "names": tuple(kept["names"])})

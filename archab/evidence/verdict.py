@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from archab.errors import ArchabError
+from archab.evidence import contrast, equivalence, floored, sentences, statistics
 from archab.evidence import e_process as sequential
-from archab.evidence import equivalence, floored, sentences, statistics
 from archab.evidence import words as words
 from archab.evidence.curves import checked, training_notes
 from archab.evidence.design import Design, arrange
@@ -137,6 +137,7 @@ def assess(study: Study, settings: Rule) -> Verdict:
             *floored.notes(design, whole.theta, settings.margin, names),
             *below_linear(members, names, study.member_names, study.longer),
             *limited(members, study.control_name, study.member_names),
+            *contrast.notes(study.contrast, members, names, study.member_names),
             *_said(study, names, settings.margin),
         ),
     )

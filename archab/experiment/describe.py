@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def tags_of(comparison: Comparison, job: Job, notes: Sequence[Note]) -> dict[str
         "archab.members": json.dumps(member_names(comparison)),
         "archab.notes": json.dumps([note.text for note in notes]),
         "archab.note_kinds": json.dumps(kept(notes)),
+        "archab.contrast": json.dumps([astuple(one) for one in comparison.contrast]),
         "archab.again": job.again,
         "archab.longer": longer(comparison, job.own),
         "mlflow.source.git.commit": _commit(job.folder),

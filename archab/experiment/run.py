@@ -19,6 +19,7 @@ from archab.evidence.series import by_round
 from archab.evidence.verdict import judge
 from archab.experiment.build import comparison as built
 from archab.experiment.context import of_configuration
+from archab.experiment.contrast import remember
 from archab.experiment.describe import flat, here, tags_of
 from archab.experiment.job import Job, Watch
 from archab.experiment.tuning import in_force, tuned
@@ -59,6 +60,7 @@ def run(job: Job, watch: Watch, draw: Draw | None = None) -> None:
             comparison = comparison.by(plan)
             hint = "" if job.config["rerun"] else ": rerun=true trains anew"
             watch.say(f"  as it was begun, by the plan that is kept{hint}")
+        remember(comparison, folder.shared)
         watch.planned(comparison, expected(comparison))
         _tracked(comparison, job, folder, hosts, watch, draw)
 

@@ -27,6 +27,7 @@ class Stage(IntEnum):
     STUDENT = 3
     NOISE = 4
     CHECK = 5
+    INITIAL = 6
 
 
 SIDES = ("a", "b", "reference")

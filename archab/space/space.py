@@ -12,7 +12,7 @@ from archab.errors import ArchabError, explain
 from archab.space import measure as sizes
 from archab.space import routine as routines
 from archab.space.precision import PRECISIONS, converted
-from archab.space.prior import Init
+from archab.space.prior import Init, Matched
 from archab.space.routine import AdamW, Routine
 from archab.space.seeding import unseeded
 
@@ -148,7 +148,7 @@ class ArchitecturalSpace:
         if not isinstance(network, nn.Module):
             raise ArchabError(f"{self.name}: {_name(self.architecture)} gave a {type(network).__name__}, no nn.Module")
         try:
-            given = self.prior(network)
+            given = self.prior(network, member) if isinstance(self.prior, Matched) else self.prior(network)
         except ArchabError:
             raise
         except Exception as error:

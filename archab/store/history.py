@@ -10,6 +10,7 @@ import pandas as pd
 
 from archab import results
 from archab.errors import ArchabError
+from archab.evidence.contrast import Contrast
 from archab.evidence.notes import Note, restored
 from archab.evidence.study import Study
 from archab.results import CURVES, ROWS, TABLES
@@ -106,6 +107,7 @@ def studied(
         curves=curves,
         longer=tags.get("archab.longer", ""),
         notes=restored(json.loads(tags["archab.notes"]), json.loads(tags.get("archab.note_kinds", "[]"))),
+        contrast=[Contrast(*one) for one in json.loads(tags.get("archab.contrast", "[]"))],
         command=again(tags),
     )
 

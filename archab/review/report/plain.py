@@ -141,6 +141,7 @@ def design(verdict: Verdict, context: Context) -> list[str]:
         f"Null hypothesis: the errors of A and B are exchangeable{given}.",
         f"Rule: {_rule(verdict)}. Error rate {s.alpha:g}; {words.margin(verdict.margin)} was said to matter.",
         f"At a single look: {_single(verdict)}",
+        *(note.text for note in verdict.notes if note.kind == "contrast"),
     ]
     if sides := _sides(context):
         lines.insert(1, sides)
@@ -183,8 +184,8 @@ def _single(verdict: Verdict) -> str:
 
 
 def minded(verdict: Verdict) -> list[str]:
-    """The verdict's notes but for those on null and limit, which stand elsewhere on the page."""
-    return [note.text for note in verdict.notes if note.kind not in ("null", "limit")]
+    """The verdict's notes but for those on null, limit and contrast, which stand elsewhere on the page."""
+    return [note.text for note in verdict.notes if note.kind not in ("null", "limit", "contrast")]
 
 
 def _capital(text: str) -> str:

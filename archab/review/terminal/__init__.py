@@ -93,8 +93,8 @@ def _counted(verdict: Verdict) -> str:
 
 
 def _notes(notes: Sequence[Note]) -> dict[str, list[str]]:
-    """The notes by what they are about: what to mind first, then the null that was tested and its limit."""
-    sorted_: dict[str, list[str]] = {"mind": [], "null": [], "limit": []}
+    """The notes by what they are about: what to mind first, then the contrast, the null and its limit."""
+    sorted_: dict[str, list[str]] = {"mind": [], "contrast": [], "null": [], "limit": []}
     for note in notes:
         sorted_[note.kind if note.kind in sorted_ else "mind"].append(note.text)
     return sorted_
