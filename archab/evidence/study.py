@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from archab.evidence.costs import COLUMNS as COSTS
 from archab.evidence.curves import COLUMNS as CURVES
 from archab.evidence.notes import Note, noted
 from archab.results import CONTROL_COLUMNS
@@ -35,6 +36,7 @@ class Study:
         notes: what else must stand with the verdict, such as "shared learning rate, not tuned".
         command: what the further seeds are appended to in the next command; empty where there is none.
         label: what tells it from others that are judged with it.
+        costs: what a student costs, a row a member and side, see `archab.evidence.costs.Cost`; None where not known.
 
     Example:
         >>> from archab.evidence.verdict import judge
@@ -59,6 +61,7 @@ class Study:
     notes: Sequence[Note | str] = ()
     command: str = ""
     label: str = ""
+    costs: pd.DataFrame | None = None
 
     def table(self) -> pd.DataFrame:
         """The rows, with the rest as text among their `attrs`, which pandas keeps through selections and in Parquet."""
@@ -66,7 +69,8 @@ class Study:
         rest = {name: list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
                 for name, value in rest.items()}  # fmt: skip
         notes = [[note.kind, note.text, note.command] for note in noted(self.notes)]
-        tables = {"control": _plain(self.control, CONTROL_COLUMNS), "curves": _plain(self.curves, ("seed", *CURVES))}
+        known = (("control", CONTROL_COLUMNS), ("curves", ("seed", *CURVES)), ("costs", COSTS))
+        tables = {name: _plain(getattr(self, name), columns) for name, columns in known}
         table = self.rows.copy()
         table.attrs[KEPT] = json.dumps({**rest, **tables, "notes": notes})
         return table
@@ -78,8 +82,8 @@ class Study:
             return cls(table, notes=(Note("design", _BARE),) if "train_nmse" in table else ())
         kept: dict[str, Any] = json.loads(table.attrs[KEPT])
         notes = tuple(Note(*note) for note in kept.pop("notes"))
-        for name in ("control", "curves"):
-            kept[name] = None if kept[name] is None else pd.DataFrame(kept[name])
+        for name in ("control", "curves", "costs"):
+            kept[name] = None if kept.get(name) is None else pd.DataFrame(kept[name])
         return cls(table, notes=notes, **{**kept, "names": tuple(kept["names"])})
 
     def with_(self, notes: Sequence[Note | str] = (), **given: Any) -> "Study":

@@ -180,8 +180,8 @@ class ArchitecturalSpace:
         for device, make in (("meta", self.skeleton), ("cpu", self.construct)):
             for tokens in (False, True):
                 network = make(member)
-                dtype = torch.int64 if tokens else next(network.parameters()).dtype.to_real()
                 try:
+                    dtype = torch.int64 if tokens else next(network.parameters()).dtype.to_real()
                     with torch.device(device):
                         counted = sizes.flops(network, torch.zeros(shape, dtype=dtype))
                 except Exception as error:  # of the user's network
