@@ -1,6 +1,7 @@
 """Error against training cost: what error against size shows, along the operations that a student's training takes."""
 
 import math
+from dataclasses import replace
 
 from archab.evidence.fields import Verdict
 from archab.review.figures import scales
@@ -21,7 +22,9 @@ def picture(verdict: Verdict) -> Picture | Absent:
     if len(flops) < len(pairs) or not all(math.isfinite(value) for pair in flops.values() for value in pair):
         return Absent("error_by_cost", "Error against training cost", "What training took is not known of these rows.")
     across = Across("error_by_cost", "training FLOPs", LABEL, flops)
-    return errors_against(verdict, across, _title(verdict, flops), "one member", JOINED)
+    # Without the control, whose training is none of these.
+    shown = replace(verdict, members=tuple(replace(m, control=math.nan) for m in verdict.members))
+    return errors_against(shown, across, _title(verdict, flops), "one member", JOINED)
 
 
 def _title(verdict: Verdict, flops: dict[int, tuple[float, float]]) -> str:
