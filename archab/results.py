@@ -61,6 +61,8 @@ COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Row))
 CONTROL_COLUMNS = ("seed", "member", "target", "nmse")
 CURVE_COLUMNS = ("seed", "member", "source", "side", "step", "q25", "q50", "q75")
 ROWS, CONTROL, CURVES = TABLES = ("results.parquet", "control.parquet", "curves.parquet")  # the files of a run
+COSTS = "costs.parquet"  # what a student costs, a row a member and side: see `archab.evidence.costs`
+SPENT_COLUMNS = ("member", "side", "students", "steps", "seconds")  # of a part: steps are a student's, seconds too
 TUNING = "tuning.parquet"  # the trials by which the routines were chosen, where they were
 REPORT = "report"  # and the folder of its figures
 KEY = ["seed", "member", "source", "draw", "side", "restart"]
@@ -157,6 +159,12 @@ def trials(path: Path) -> pd.DataFrame | None:
         return pd.read_parquet(path)
     except Exception:  # pyarrow raises many kinds
         return None
+
+
+def spent_frame(spent: Iterable[tuple[int, str, int, float, float]]) -> pd.DataFrame:
+    """What training took, a row a part, member and side."""
+    table = pd.DataFrame(list(spent), columns=list(SPENT_COLUMNS))
+    return table.astype({"member": "int64", "side": "str", "students": "int64", "steps": float, "seconds": float})
 
 
 def curve_frame(

@@ -64,6 +64,21 @@ def trials_of(errors: dict[str, list[list[float]]], rates: Sequence[float] = RAT
     return pd.DataFrame(rows, columns=["side", "member", "source", "draw", "target", "trial", "nmse", "status"])
 
 
+def costs(members: int, ratio: float = 1.0) -> pd.DataFrame:
+    """What students of so many members cost: member m of A (m + 1) million FLOPs, of B `ratio` times as much."""
+    return pd.DataFrame(
+        [
+            {
+                "member": member, "side": side, "students": 40, "information": 3200.0, "parameters": 100.0,
+                "flops": 190.0, "steps": 400.0, "training_flops": 1e6 * (member + 1) * factor,
+                "seconds": 0.0123 * factor,
+            }
+            for member in range(members)
+            for side, factor in (("a", 1.0), ("b", ratio))
+        ]
+    )  # fmt: skip
+
+
 def swapped(rows: pd.DataFrame) -> pd.DataFrame:
     """The same students with the sides' names exchanged, and the priors' where there are any."""
     other = {"a": "b", "b": "a", "reference": "reference"}

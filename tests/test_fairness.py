@@ -133,7 +133,7 @@ def test_matched_members_are_written_into_the_configuration(command, tmp_path):
 def test_sizes_are_printed_and_pairs_proposed(command):
     shown = command("sizes", "+space=n_diagonal")
     assert shown.code == 0, shown.err
-    assert ["rank", "16", "1,216", "1,216", "38,912"] in [line.split() for line in shown.out.splitlines()]
+    assert ["rank", "16", "1,216", "1,216", "38,912", "2,048"] in [line.split() for line in shown.out.splitlines()]
     assert "member 0 of n-diagonal and 0 of LoRA: 592 and 576" in shown.out
     none = command("sizes", "+space=n_diagonal_original", "space.a.members=[{rank: 1}]", "space.b.members=[{rank: 4}]")
     assert "no pair" in none.out

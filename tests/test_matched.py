@@ -134,7 +134,7 @@ def test_students_of_a_matched_prior_are_drawn_and_train_together():
 
 def test_a_configuration_names_it_for_a_side():
     one = [f"space.{side}.members=[{{rank: 1}}]" for side in "ab"]
-    config = resolved(composed(["+space=n_diagonal", "prior@space.b.prior=matched", "prior=small", *one]))
+    config = resolved(composed(["+space=n_diagonal_original", "prior@space.b.prior=matched", "prior=small", *one]))
     found = built(config)
     assert isinstance(found.b.prior, Matched)
     assert len(found.b.prior.factors) == len(found.b)

@@ -40,6 +40,8 @@ def test_rows_do_not_hang_on_the_number_of_processes(command, tmp_path):
     assert "2 processes" in two.out
     assert "processes" not in one.out
     pd.testing.assert_frame_equal(rows(), alone, check_exact=True)
+    [costs] = tmp_path.glob(".archab/*/0/costs.parquet")
+    assert list(pd.read_parquet(costs)["students"]) == [6] * 4
 
 
 def children(pid: int) -> set[int]:

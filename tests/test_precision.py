@@ -62,7 +62,7 @@ def test_without_a_dtype_nothing_changes_and_the_other_side_changes_nothing():
 
 def test_null_leaves_fingerprints_as_they_were_and_another_dtype_is_another_experiment():
     plain, null, coarse = (
-        config.resolved(config.composed(["+space=n_diagonal", *typed]))
+        config.resolved(config.composed(["+space=n_diagonal_original", *typed]))
         for typed in ([], ["space.b.dtype=null"], ["space.b.dtype=bfloat16"])
     )
     assert all("dtype" not in node for node in plain["space"].values() if isinstance(node, dict))

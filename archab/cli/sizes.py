@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 
 from archab.cli.config import composed, resolved
 from archab.cli.console import console
+from archab.errors import ArchabError
+
+if TYPE_CHECKING:
+    from archab.space.space import ArchitecturalSpace
 
 NEAR = 0.05  # difference that pairs are proposed within, where size_tolerance asks for none
 
@@ -38,7 +42,7 @@ def _print(config: dict[str, Any]) -> None:
 
     config, lines = matched(config)
     spaces = {side: built(side, node) for side in ("a", "b", "reference") if (node := config["space"][side])}
-    table = Table("", "member", "measure", "parameters", "bits", box=None, header_style="bold")
+    table = Table("", "member", "measure", "parameters", "bits", "FLOPs", box=None, header_style="bold")
     for column in table.columns[2:]:
         column.justify = "right"
     sizes: dict[str, list[float]] = {}
@@ -46,7 +50,7 @@ def _print(config: dict[str, Any]) -> None:
         sizes[side] = [space.size(m) for m in range(len(space))]
         for m, (own, size) in enumerate(zip(space.arguments, sizes[side], strict=True)):
             network = space.skeleton(m)
-            counts = f"{measure.parameter(network):,.0f}", f"{measure.information(network):,.0f}"
+            counts = f"{measure.parameter(network):,.0f}", f"{measure.information(network):,.0f}", _flops(space, m)
             named = ", ".join(f"{name} {value}" for name, value in own.items())
             table.add_row(Text("" if m else space.name), Text(named), f"{size:,g}", *counts)
     out = console()
@@ -54,6 +58,13 @@ def _print(config: dict[str, Any]) -> None:
     for line in lines:
         out.print(Text(f"matched: {line}"))
     _propose(sizes, spaces["a"].name, spaces["b"].name, config["size_tolerance"] or NEAR)
+
+
+def _flops(space: "ArchitecturalSpace", member: int) -> str:
+    try:
+        return f"{space.flops(member):,.0f}"
+    except ArchabError:  # which matters only where it is the measure, and was raised before
+        return "–"
 
 
 def _propose(sizes: dict[str, list[float]], a: str, b: str, tolerance: float) -> None:

@@ -13,6 +13,7 @@ import torch
 from numpy.random import SeedSequence
 
 from archab.comparison import budget, contrast, products, tuning
+from archab.comparison.costs import costs_of
 from archab.comparison.inspection import Survey, index_of, minibatch, survey
 from archab.comparison.matching import matched
 from archab.comparison.plan import Finished, Lesson, Part, Plan
@@ -33,7 +34,7 @@ from archab.networks import population
 from archab.networks.population import Population, interleaved, joined
 from archab.networks.signature import signature
 from archab.networks.streams import Stage, forked, stream, tile_size, tiles, words
-from archab.results import CONTROLS, Row, Side, curve_frame, frame
+from archab.results import CONTROLS, Row, Side, curve_frame, frame, spent_frame
 from archab.runs.identity import in_force
 from archab.space.inputs import Inputs, Normal
 from archab.space.routine import Routine, epochs_of, kind
@@ -334,7 +335,8 @@ class Comparison:
         ]
         control = [row for member in range(len(self.a)) for row in self.control(member)]
         rows = frame(row for one in finished.values() for row in one.rows)
-        return study_of(self, rows, frame(control) if control else None, pd.concat(curves, ignore_index=True))
+        costs = costs_of(self.spaces, spent_frame(side for one in finished.values() for side in one.spent))
+        return study_of(self, rows, frame(control) if control else None, pd.concat(curves, ignore_index=True), costs)
 
     def _warn(self) -> None:
         for note in (*self.plan.notes, *unlike(self)):
@@ -362,10 +364,14 @@ class Comparison:
         for side, routines in asked:
             cohort = self._cohort(lesson, part, side, targets, list(routines.values()), advance)
             cohorts.append((self._method(side, part), replace(cohort, curves=None if part.first else watched[side])))
+        spent = []
         for (side, routines), outcome in zip(asked, side_by_side(cohorts), strict=True):
             rows += self._rows(part, side, targets, list(routines), outcome, beaten)
+            students = len(outcome.diverged)
+            spent.append((part.member, side, students, outcome.steps, outcome.seconds / students))
         curves = {side: quartiles(own) for side, own in watched.items()}
-        return Finished(sorted(rows, key=lambda row: (row.draw, row.side, row.restart)), targets.redrawn, curves)
+        rows.sort(key=lambda row: (row.draw, row.side, row.restart))
+        return Finished(rows, targets.redrawn, curves, spent)
 
     def control(self, member: int) -> list[Row]:
         """Train students of the reference's own family on the first targets of a member, by their own routine.

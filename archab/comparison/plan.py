@@ -37,11 +37,13 @@ class Finished:
         redrawn: how many draws of its targets were refused as constant.
         curves: of the first part of a member and source, for each side: the step, and the quartiles over its students
             of the mean loss since the step before.
+        spent: what training took, a row a side as `archab.results.SPENT_COLUMNS`.
     """
 
     rows: list[Row]
     redrawn: int
     curves: dict[str, list[tuple[int, float, float, float]]]
+    spent: list[tuple[int, str, int, float, float]]
 
 
 @dataclass(frozen=True)

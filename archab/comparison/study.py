@@ -130,6 +130,7 @@ def study_of(
     rows: pd.DataFrame,
     control: pd.DataFrame | None,
     curves: pd.DataFrame | None,
+    costs: pd.DataFrame | None,
     own: Collection[str] = (),
     command: str = "",
 ) -> Study:
@@ -143,6 +144,7 @@ def study_of(
         control=control,
         control_name=spaces["reference"].name if "reference" in spaces else "",
         curves=curves,
+        costs=costs,
         longer=longer(comparison, own),
         notes=notes_of(comparison),
         contrast=comparison.contrast,

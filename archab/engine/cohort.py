@@ -1,5 +1,6 @@
 """The seam between the comparison and the engines: a cohort of students goes in, their errors come out."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -62,11 +63,21 @@ class Cohort:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What training gave, an entry a student: held-out and training NMSE, and whether its loss or a parameter broke."""
+    """What training gave.
+
+    Attributes:
+        nmse, train_nmse: held-out and training NMSE, an entry a student.
+        diverged: whether the loss or a parameter of each broke.
+        steps: calls of the loss by one student, the mean over students: optimiser steps in archab's own routines and in
+            any that takes a step a mini-batch; NaN where a routine has a loss of its own, so that they are not known.
+        seconds: that training and scoring all of them took, see `archab.engine.plan.side_by_side`; NaN until known.
+    """
 
     nmse: np.ndarray
     train_nmse: np.ndarray
     diverged: np.ndarray
+    steps: float = math.nan
+    seconds: float = math.nan
 
 
 Trainer = Callable[[Cohort], Outcome]

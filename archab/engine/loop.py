@@ -18,13 +18,14 @@ from archab.networks.streams import forked
 def train(cohort: Cohort, by_torch: bool = False) -> Outcome:
     """Train and score the students of a cohort one by one; see `fit`."""
     order = cache(cohort.order)
-    outcomes = []
+    outcomes, calls = [], 0
     for student, network in enumerate(cohort.students().networks()):
         loss = fit(cohort, student, network.to(cohort.device), order, by_torch)
         outcomes.append(_score(cohort, student // cohort.restarts, network, loss))
+        calls += loss.calls
         cohort.advance(1.0)
     nmse, train_nmse, diverged = np.array(outcomes, dtype=float).reshape(-1, 3).T
-    return Outcome(nmse, train_nmse, diverged.astype(bool))
+    return Outcome(nmse, train_nmse, diverged.astype(bool), steps=calls / len(outcomes) if calls else np.nan)
 
 
 def fit(

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from ctypes import CDLL
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from itertools import pairwise
 from threading import Event
+from time import perf_counter
 from typing import Any, Protocol, cast
 
 import torch
@@ -270,16 +272,21 @@ def cores() -> int:
 
 
 def side_by_side(cohorts: Sequence[tuple[Method, Cohort]]) -> list[Outcome]:
-    """Train several cohorts, each by its method: programs side by side, since one alone may not fill all cores."""
+    """Train several cohorts, each by its method: programs side by side, since one alone may not fill all cores.
+
+    The seconds of an outcome are wall time of training and scoring its students, who are drawn before. Cohorts that are
+    at work at the same time share it equally, as they share the cores: together they have the seconds that passed, and
+    each about those that it would have taken alone on all cores of this process.
+    """
     if len(cohorts) < 2 or any(method.engine != "compiled" for method, _ in cohorts):
         found = []
         for method, cohort in cohorts:
             with threads(method.threads):
-                found.append(method.train(cohort))
-        return found
+                found.append(_timed(method, _drawn(cohort)))
+        return _with_seconds(found)
     stopped = Event()
 
-    def train(given: tuple[Method, Cohort]) -> Outcome:
+    def train(given: tuple[Method, Cohort]) -> tuple[Outcome, Span]:
         method, cohort = given
 
         def advance(students: float) -> None:
@@ -287,21 +294,55 @@ def side_by_side(cohorts: Sequence[tuple[Method, Cohort]]) -> list[Outcome]:
                 raise CancelledError
             cohort.advance(students)
 
-        return method.train(replace(cohort, advance=advance))
+        return _timed(method, replace(cohort, advance=advance))
 
     # Networks are drawn one cohort after another, since they are from the generators that all threads share.
-    drawn = [(method, replace(cohort, students=partial(_same, cohort.students()))) for method, cohort in cohorts]
+    drawn = [(method, _drawn(cohort)) for method, cohort in cohorts]
     workers = min(cores(), len(drawn))
     with threads(1), ThreadPoolExecutor(workers) as pool:
         try:
-            return list(pool.map(train, drawn))
+            return _with_seconds(list(pool.map(train, drawn)))
         except BaseException:
             stopped.set()
             raise
 
 
+def _drawn(cohort: Cohort) -> Cohort:
+    """The same with its students drawn."""
+    return replace(cohort, students=partial(_same, cohort.students()))
+
+
 def _same(students: Population) -> Population:
     return students
+
+
+Span = tuple[float, float]  # when something began and ended, by `perf_counter`
+
+
+def _timed(method: Method, cohort: Cohort) -> tuple[Outcome, Span]:
+    start = perf_counter()
+    outcome = method.train(cohort)
+    return outcome, (start, perf_counter())
+
+
+def _with_seconds(timed: Sequence[tuple[Outcome, Span]]) -> list[Outcome]:
+    seconds = shared([span for _, span in timed])
+    return [replace(outcome, seconds=own) for (outcome, _), own in zip(timed, seconds, strict=True)]
+
+
+def shared(spans: Sequence[Span]) -> list[float]:
+    """The seconds of each span, where at every moment those that last share it equally.
+
+    Example:
+        >>> shared([(0.0, 2.0), (0.0, 3.0)])
+        [1.0, 2.0]
+    """
+    seconds = [0.0] * len(spans)
+    for start, end in pairwise(sorted({edge for span in spans for edge in span})):
+        here = [i for i, span in enumerate(spans) if span[0] <= start and end <= span[1]]
+        for i in here:
+            seconds[i] += (end - start) / len(here)
+    return seconds
 
 
 @contextmanager

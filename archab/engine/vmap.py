@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
@@ -142,7 +143,7 @@ def _score(cohort: Cohort, stack: Stack, loss: Objective, evaluated: int) -> Out
     for parameter in stack.learnable:
         whole &= parameter.detach().reshape(students, -1).isfinite().all(1)
     nmse, train_nmse = torch.where(whole, errors, torch.nan).cpu().numpy()
-    return Outcome(nmse, train_nmse, ~whole.cpu().numpy())
+    return Outcome(nmse, train_nmse, ~whole.cpu().numpy(), steps=loss.calls or np.nan)
 
 
 def evaluated_at_once(memory: int, step_bytes: int, output_bytes: int, minibatch: int) -> int:

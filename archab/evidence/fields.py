@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from archab.evidence import sentences
+from archab.evidence.costs import Cost
 from archab.evidence.design import Design
 from archab.evidence.e_process import EARLY, Forecast, crossing
 from archab.evidence.estimate import Figures
@@ -62,6 +63,7 @@ class Side:
         best_of: expected best of 1, 2, … restarts; None with one restart.
         size: the measure of its networks; NaN where the rows have none.
         diverged: how many lost their loss or parameters to NaN or infinity.
+        cost: what one of them costs; None where nothing of that is known.
     """
 
     typical: float
@@ -69,6 +71,7 @@ class Side:
     best_of: tuple[float, ...] | None
     size: float
     diverged: int
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,8 @@ class Member:
     size_b = property(attrgetter("b.size"))
     diverged_a = property(attrgetter("a.diverged"))
     diverged_b = property(attrgetter("b.diverged"))
+    cost_a = property(attrgetter("a.cost"))
+    cost_b = property(attrgetter("b.cost"))
     linear = property(attrgetter("fit.error"))
 
     @property
@@ -313,7 +318,7 @@ JSON = """
 MEMBER_JSON = """
     member blocks theta gmr ci_low ci_high p_value p_holm p_equivalence prob_a_better lower typical_a typical_b iqm_a
     iqm_b best_of_a best_of_b size_a size_b size_ratio diverged_a diverged_b control limited_by_training linear
-    below_linear
+    below_linear cost_a cost_b
 """
 
 

@@ -1,7 +1,7 @@
 """Every member on its own: its effect behind the gate of the pooled test, errors, sizes, control and linear fit."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ import pandas as pd
 
 from archab.errors import ArchabError
 from archab.evidence import statistics as st
+from archab.evidence.costs import Cost
 from archab.evidence.design import Design
 from archab.evidence.estimate import NAN, Figures, fixed, groups_of, member_column
 from archab.evidence.fields import Fit, Member, Side
@@ -36,7 +37,9 @@ def at_a_glance(design: Design) -> dict[str, float]:
     return {**figures, "member/prob_a_better": better}
 
 
-def describe(design: Design, gate: float, rule: Rule, control: pd.DataFrame | None = None) -> tuple[Member, ...]:
+def describe(
+    design: Design, gate: float, rule: Rule, control: pd.DataFrame | None, costs: Mapping[tuple[int, str], Cost]
+) -> tuple[Member, ...]:
     """One `Member` each, p_holm = max(gate, Holm over members), with the pooled p as the gate."""
     columns = [member_column(design.values, design.is_a, j) for j in range(len(design.members))]
     figures = [fixed(*column, rule.alpha, rule.margin) for column in columns]
@@ -45,14 +48,14 @@ def describe(design: Design, gate: float, rule: Rule, control: pd.DataFrame | No
     enough = sum(found.targets for found in reached.values()) >= CONTROLS
 
     def described(member: int, figures: Figures, p_holm: float, sizes: dict[str, float]) -> Member:
-        a, b = (_side(design.students, member, side, sizes[side]) for side in ("a", "b"))
+        a, b = (_side(design.students, member, side, sizes[side], costs.get((member, side))) for side in ("a", "b"))
         own = reached.get(member, _Control(0, NAN, NAN))
         return Member(member, figures, p_holm, a, b, own.error, enough and own.low > HALF, fit_of(design, member))
 
     return tuple(map(described, design.members, figures, adjusted, _sizes(design)))
 
 
-def _side(students: pd.DataFrame, member: int, side: str, size: float) -> Side:
+def _side(students: pd.DataFrame, member: int, side: str, size: float, cost: Cost | None) -> Side:
     own = students[(students["member"] == member) & (students["side"] == side)]
     scores = _block_scores(students, member, side)
     return Side(
@@ -61,6 +64,7 @@ def _side(students: pd.DataFrame, member: int, side: str, size: float) -> Side:
         best_of=_best_of(own),
         size=size,
         diverged=int(own["diverged"].sum()),
+        cost=cost,
     )
 
 

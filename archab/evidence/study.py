@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from archab.evidence.contrast import Contrast
+from archab.evidence.costs import COLUMNS as COSTS
 from archab.evidence.curves import COLUMNS as CURVES
 from archab.evidence.notes import Note, noted
 from archab.results import CONTROL_COLUMNS
@@ -37,6 +38,7 @@ class Study:
         contrast: what the networks of each member told before training; empty where that is not known.
         command: what the further seeds are appended to in the next command; empty where there is none.
         label: what tells it from others that are judged with it.
+        costs: what a student costs, a row a member and side, see `archab.evidence.costs.Cost`; None where not known.
 
     Example:
         >>> from archab.evidence.verdict import judge
@@ -62,6 +64,7 @@ class Study:
     contrast: Sequence[Contrast] = ()
     command: str = ""
     label: str = ""
+    costs: pd.DataFrame | None = None
 
     def table(self) -> pd.DataFrame:
         """The rows, with the rest as text among their `attrs`, which pandas keeps through selections and in Parquet."""
@@ -69,7 +72,8 @@ class Study:
         rest = {name: list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
                 for name, value in rest.items()}  # fmt: skip
         notes = [[note.kind, note.text, note.command] for note in noted(self.notes)]
-        tables = {"control": _plain(self.control, CONTROL_COLUMNS), "curves": _plain(self.curves, ("seed", *CURVES))}
+        known = (("control", CONTROL_COLUMNS), ("curves", ("seed", *CURVES)), ("costs", COSTS))
+        tables = {name: _plain(getattr(self, name), columns) for name, columns in known}
         contrast = [astuple(one) for one in self.contrast]
         table = self.rows.copy()
         table.attrs[KEPT] = json.dumps({**rest, **tables, "notes": notes, "contrast": contrast})
@@ -83,8 +87,8 @@ class Study:
         kept: dict[str, Any] = json.loads(table.attrs[KEPT])
         notes = tuple(Note(*note) for note in kept.pop("notes"))
         kept["contrast"] = [Contrast(*one) for one in kept.get("contrast", ())]
-        for name in ("control", "curves"):
-            kept[name] = None if kept[name] is None else pd.DataFrame(kept[name])
+        for name in ("control", "curves", "costs"):
+            kept[name] = None if kept.get(name) is None else pd.DataFrame(kept[name])
         return cls(table, notes=notes, **{**kept, "names": tuple(kept["names"])})
 
     def with_(self, notes: Sequence[Note | str] = (), **given: Any) -> "Study":

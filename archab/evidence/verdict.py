@@ -11,6 +11,7 @@ from archab.errors import ArchabError
 from archab.evidence import contrast, equivalence, floored, sentences, statistics
 from archab.evidence import e_process as sequential
 from archab.evidence import words as words
+from archab.evidence.costs import checked as known_costs
 from archab.evidence.curves import checked, training_notes
 from archab.evidence.design import Design, arrange
 from archab.evidence.estimate import estimate_of, fixed, member_column, ratio_interval
@@ -40,6 +41,7 @@ def judge(
     control: pd.DataFrame | None = None,
     control_name: str | None = None,
     curves: pd.DataFrame | None = None,
+    costs: pd.DataFrame | None = None,
     notes: Sequence[Note | str] = (),
     command: str | None = None,
 ) -> Verdict:
@@ -53,8 +55,8 @@ def judge(
         margin: ratio of typical errors from which a difference matters, above 1.
         planned: the hybrid's maximum number of rounds, fixed before the data.
         floor: smaller errors count as this one.
-        names, member_names, order, holes, control, control_name, curves, command: in the place of the study's own, see
-            `archab.evidence.study.Study`.
+        names, member_names, order, holes, control, control_name, curves, costs, command: in the place of the study's
+            own, see `archab.evidence.study.Study`.
         notes: what must stand with the verdict, beside the study's own.
 
     Raises:
@@ -89,6 +91,7 @@ def judge(
         control=control,
         control_name=control_name,
         curves=curves,
+        costs=costs,
         command=command,
     )
     return decide(assess(study, settings), command=study.command)
@@ -101,7 +104,7 @@ def assess(study: Study, settings: Rule) -> Verdict:
         names = (f"{names[0]} (A)", f"{names[1]} (B)")
     alpha, students = settings.alpha, design.students
     whole = fixed(design.values, design.is_a, alpha, settings.margin)
-    members = describe(design, whole.p_value, settings, study.control)
+    members = describe(design, whole.p_value, settings, study.control, known_costs(study.costs))
     log_e = sequential.log_e_path(design.rounds)
     evidence = Evidence(
         tuple(log_e.tolist()),

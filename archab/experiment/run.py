@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from archab.comparison.comparison import Comparison
+from archab.comparison.costs import costs_of
 from archab.comparison.duration import expected
 from archab.comparison.parallel import trained, why_alone, workers
 from archab.comparison.plan import Part
@@ -23,7 +24,7 @@ from archab.experiment.contrast import remember
 from archab.experiment.describe import flat, here, tags_of
 from archab.experiment.job import Job, Watch
 from archab.experiment.tuning import in_force, tuned
-from archab.results import TUNING, curve_frame, frame, write
+from archab.results import TUNING, curve_frame, frame, spent_frame, write
 from archab.review.context import Context
 from archab.review.markdown import described
 from archab.runs.folder import RunFolder
@@ -81,6 +82,8 @@ def _tracked(
     with tracked(store, record, watch.warn, job.patience) as live:
         redrawn = _trained(comparison, units, job, folder, live, watch)
         table, control = folder.join(), None
+        costs = costs_of(comparison.spaces, folder.spent())
+        folder.keep_costs(costs)
         if comparison.tuning is not None:
             write(comparison.tuning, folder.folder / TUNING)
         if job.config["control"]:
@@ -92,7 +95,7 @@ def _tracked(
         if job.shard:
             watch.share(job.shard, len(table), job.compare)
         else:
-            verdict = judge(study_of(comparison, table, control, folder.curves(), job.own, job.again))
+            verdict = judge(study_of(comparison, table, control, folder.curves(), costs, job.own, job.again))
             record.log_series(by_round(verdict))
             record.log({"p_value": verdict.p_value, "blocks": float(verdict.blocks)}, step=0)
             record.tags |= {"archab.verdict": verdict.verdict, "mlflow.note.content": described([verdict])}
@@ -146,6 +149,7 @@ def _trained(
                 table.attrs["redrawn"] = one.redrawn
                 if unit.first == 0:
                     folder.write_curves(unit.name, curve_frame(comparison.seed, unit.member, unit.source, one.curves))
+                folder.write_spent(unit.name, spent_frame(one.spent))
                 folder.write(unit.name, table)
             else:
                 table = folder.read(unit.name)

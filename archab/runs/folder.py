@@ -34,10 +34,11 @@ class RunFolder:
         self.folder = self._seed / f"shard-{shard.number}-of-{shard.of}" if shard else self._seed
         self._parts = self.folder / "parts"
         self.results, self._control, self._curves = (self.folder / name for name in results.TABLES)
+        self._costs = self.folder / results.COSTS
         self.record = self.folder / "finished.json"
         self.pictures = self.folder / results.REPORT
-        self._whole, self._whole_control, self._whole_curves = (
-            self._parts / name for name in ("joined", "control", "curves")
+        self._whole, self._whole_control, self._whole_curves, self._whole_costs = (
+            self._parts / name for name in ("joined", "control", "curves", "costs")
         )
 
     @property
@@ -144,6 +145,19 @@ class RunFolder:
         """Keep the training curves of a work unit."""
         results.write(curves, self._parts / f"{unit}.curves")
 
+    def write_spent(self, unit: str, spent: pd.DataFrame) -> None:
+        """Keep what training a work unit took."""
+        results.write(spent, self._parts / f"{unit}.spent")
+
+    def spent(self) -> pd.DataFrame:
+        """What training took, of all work units of which it is kept: those of earlier versions have none."""
+        files = sorted(self._parts.glob("*.spent"))
+        return pd.concat(map(pd.read_parquet, files)) if files else results.spent_frame([])
+
+    def keep_costs(self, costs: pd.DataFrame) -> None:
+        """Keep what students cost."""
+        results.write(costs, self._whole_costs)
+
     def join(self) -> pd.DataFrame:
         """All rows in key order."""
         results.join(sorted(self._parts.glob("*.parquet")), self._whole)
@@ -157,7 +171,12 @@ class RunFolder:
 
     def finish(self, record: Record) -> None:
         """Put the joined tables and a record of the run in place; the single units have served."""
-        tables = {self._whole_control: self._control, self._whole_curves: self._curves, self._whole: self.results}
+        tables = {
+            self._whole_control: self._control,
+            self._whole_curves: self._curves,
+            self._whole_costs: self._costs,
+            self._whole: self.results,
+        }
         for unfinished, finished in tables.items():
             if unfinished.exists():
                 unfinished.replace(finished)

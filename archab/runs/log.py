@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from archab.results import REPORT, TABLES, TUNING, whole
+from archab.results import COSTS, REPORT, TABLES, TUNING, whole
 
 Point = tuple[str, float, int, int]  # name, value, time in ms, step
 
@@ -70,5 +70,5 @@ class Record:
 
 def logged(folder: Path) -> list[Path]:
     """What a finished run has beside its record: tables, and the report with its figures where there is one."""
-    tables = [folder / name for name in (*TABLES, TUNING) if (folder / name).exists()]
+    tables = [folder / name for name in (*TABLES, COSTS, TUNING) if (folder / name).exists()]
     return [*tables, *sorted((folder / REPORT).glob("*"))]

@@ -1,12 +1,16 @@
 """The size of a network: what is counted, and what must not be overlooked."""
 
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parameter import UninitializedParameter
+from torch.utils.flop_counter import FlopCounterMode
 
 from archab.errors import ArchabError
 
@@ -32,6 +36,35 @@ def parameter(network: nn.Module) -> float:
 def information(network: nn.Module) -> float:
     """The size in bits: learnable parameters times the bits of their dtype; shared memory counts once."""
     return float(sum(count * dtype.itemsize * 8 for dtype, count in _distinct(learnable(network).values())))
+
+
+def flops(network: nn.Module, inputs: Tensor) -> float:
+    """Floating-point operations of one forward pass in evaluation mode, by torch's own counter.
+
+    A multiplication and an addition are two. Matrix products, convolutions and attention are counted, products of
+    complex numbers as those of real ones; all else (norms, activations, lookups, elementwise products) counts 0.
+
+    Args:
+        network: of which only shapes matter, so that it may be on the meta device.
+        inputs: a mini-batch on the device of the network.
+    """
+    with _spelled_out(), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network.eval()(inputs)
+    return float(counter.get_total_flops())
+
+
+@contextmanager
+def _spelled_out() -> Iterator[None]:
+    """Torch without its fused attention, encoder and recurrence, which the counter takes for nothing on a CPU."""
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch on itself
+            with sdpa_kernel(SDPBackend.MATH), torch.backends.mkldnn.flags(enabled=False):
+                yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
 
 
 def registered(network: nn.Module) -> dict[str, Tensor]:
@@ -74,7 +107,7 @@ def _places(views: list[Tensor]) -> int:
 
 
 MEASURES: Mapping[str, Callable[[nn.Module], float]] = {"information": information, "parameter": parameter}
-UNITS: Mapping[str, str] = {"information": "bits", "parameter": "parameters"}
+UNITS: Mapping[str, str] = {"information": "bits", "parameter": "parameters", "flops": "FLOPs"}  # of every measure
 
 
 def unregistered(network: nn.Module) -> list[str]:

@@ -29,7 +29,7 @@ class ArchitecturalSpace:
         prior: called on each freshly constructed network, to change its parameters in place; `Init()` leaves the
             constructor's own draws.
         measure: how size is counted: `information` (bits: learnable parameters times the bits of their dtype),
-            `parameter` (their number), or one number a member.
+            `parameter` (their number), `flops` (of one forward pass for one sample), or one number a member.
         routine: how a student trains; a hyperparameter that is a list holds one value a member.
         name: what reports call it; the architecture's own name by default.
         dtype: the precision that the networks live and train in, a torch.dtype or its name: `float64`, `float32`,
@@ -88,12 +88,12 @@ class ArchitecturalSpace:
 
     def _check_measure(self) -> None:
         measure = self.measure
-        if isinstance(measure, str) and measure in sizes.MEASURES:
+        if isinstance(measure, str) and measure in sizes.UNITS:
             return
         if isinstance(measure, list | tuple) and len(measure) == len(self) and all(map(_is_size, measure)):
             return
         raise ArchabError(
-            f"{self.name}: measure={measure}: one of {', '.join(sizes.MEASURES)}, or a list of one positive number for "
+            f"{self.name}: measure={measure}: one of {', '.join(sizes.UNITS)}, or a list of one positive number for "
             f"each of {len(self)} members"
         )
 
@@ -195,9 +195,42 @@ class ArchitecturalSpace:
             )
         if not sizes.learnable(network):
             raise ArchabError(f"{self.name}: member {member} has no learnable parameter")
+        if self.measure == "flops":
+            return self.flops(member)
         if isinstance(self.measure, str):
             return sizes.MEASURES[self.measure](network)
         return float(self.measure[member])
+
+    def flops(self, member: int, samples: int = 1) -> float:
+        """The floating-point operations of one forward pass, see `archab.space.measure.flops`.
+
+        Counted without memory where the network allows it, on real numbers, or on tokens where it takes no others.
+
+        Args:
+            member: its index.
+            samples: of the mini-batch that is passed forward.
+
+        Raises:
+            ArchabError: if the network cannot be run so, or torch's counter knows none of its operations.
+        """
+        shape, why = (samples, *self.input_shape), ""
+        for device, make in (("meta", self.skeleton), ("cpu", self.construct)):
+            for tokens in (False, True):
+                network = make(member)
+                try:
+                    dtype = torch.int64 if tokens else next(network.parameters()).dtype.to_real()
+                    with torch.device(device):
+                        counted = sizes.flops(network, torch.zeros(shape, dtype=dtype))
+                except Exception as error:  # of the user's network
+                    why = why if tokens else explain(error)
+                    continue
+                if counted:
+                    return counted
+                raise ArchabError(
+                    f"{self.name}: measure=flops: torch's counter finds no operation that it knows in member {member}; "
+                    "it counts matrix products, convolutions and attention. measure=parameter counts parameters"
+                )
+        raise ArchabError(f"{self.name}: measure=flops: member {member} could not be run on {list(shape)}: {why}")
 
 
 def _is_size(value: object) -> bool:

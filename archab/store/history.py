@@ -11,9 +11,10 @@ import pandas as pd
 from archab import results
 from archab.errors import ArchabError
 from archab.evidence.contrast import Contrast
+from archab.evidence.costs import joined
 from archab.evidence.notes import Note, restored
 from archab.evidence.study import Study
-from archab.results import CURVES, ROWS, TABLES
+from archab.results import CONTROL, COSTS, CURVES, ROWS, TABLES
 from archab.runs.labels import PLACE, SHARED
 from archab.runs.labels import labels as labelled
 from archab.runs.shard import Shard
@@ -82,7 +83,7 @@ def configuration(one: Recorded, label: str, store: Store) -> Study:
         ArchabError: if the rows of a finished run are gone.
     """
     about: list[str] = []
-    rows, control, curves = (_table(one.runs, name, store, about) for name in TABLES)
+    rows, control, curves, costs = (_table(one.runs, name, store, about) for name in (*TABLES, COSTS))
     if one.deleted:
         about.append(f"Runs of this configuration that were deleted from the store: {one.deleted}.")
     for seed, (there, of) in one.shards.items():
@@ -90,7 +91,8 @@ def configuration(one: Recorded, label: str, store: Store) -> Study:
     assert rows is not None
     own = studied(one.runs[-1].tags, rows, control, curves)
     notes = [*own.notes, *(Note("store", text) for text in about)]
-    return replace(own, label=label, order=one.order, holes=one.holes, notes=notes)
+    costs = None if costs is None else joined(costs)
+    return replace(own, label=label, order=one.order, holes=one.holes, notes=notes, costs=costs)
 
 
 def studied(
@@ -173,7 +175,7 @@ def _table(runs: Sequence[Logged], name: str, store: Store, damaged: list[str]) 
     tables = []
     with tempfile.TemporaryDirectory(prefix="archab-") as place:
         folder = Path(place)
-        if name == CURVES and not any(store.fetch(run, name, folder) for run in (runs[-1], runs[0])):
+        if name in (CURVES, COSTS) and not any(store.fetch(run, name, folder) for run in (runs[-1], runs[0])):
             return None  # no other run is asked: most stores have none
         for run in runs:
             file = store.fetch(run, name, folder)
@@ -184,10 +186,10 @@ def _table(runs: Sequence[Logged], name: str, store: Store, damaged: list[str]) 
                 )
             try:
                 if file:
-                    read = results.read_curves(file).assign(seed=run.seed) if name == CURVES else results.read(file)
-                    tables.append(read)
+                    read = results.read if name in (ROWS, CONTROL) else results.read_curves
+                    tables.append(read(file) if name != CURVES else read(file).assign(seed=run.seed))
             except ArchabError:
                 if name == ROWS:
                     raise
                 damaged.append(f"Left out, since it cannot be read: {name} of seed {run.seed}.")
-    return pd.concat(tables, ignore_index=name == CURVES) if tables else None
+    return pd.concat(tables, ignore_index=name in (CURVES, COSTS)) if tables else None

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
-from tables import crossed_rows, paired_rows, random_rows, unpaired_rows
+from tables import costs, crossed_rows, paired_rows, random_rows, unpaired_rows
 
 from archab.errors import ArchabError
 from archab.evidence.e_process import log_e_path
@@ -24,7 +24,7 @@ from archab.evidence.replays import replay
 from archab.evidence.study import Study
 from archab.evidence.verdict import judge
 from archab.review import figures
-from archab.review.figures import DARK, LIGHT, Absent, Picture, differences, rounds, scales, share, size, training
+from archab.review.figures import DARK, LIGHT, Absent, Picture, cost, differences, rounds, scales, share, size, training
 from archab.review.figures.names import IN_TITLES, LONGEST, LONGEST_MEMBER, named, short
 from archab.review.figures.sheet import STYLE, TITLE, WIDTH, inches, wrapped
 
@@ -89,6 +89,34 @@ def test_error_by_size_leads_only_where_sizes_are_unequal():
     first = next(p.name for p in figures.pictures(judge(many(100))))
     equal = next(p.name for p in figures.pictures(judge(many(100, sizes=(1.0, 1.0)))))
     assert (first, equal) == ("error_by_size", "differences")
+
+
+@pytest.mark.parametrize(
+    ("ratio", "said"),
+    [(1.5, "A reaches a lower error for less training"), (0.5, "A reaches a lower error, for more training"),
+     (1.0, "A reaches a lower error for equal training")],
+)  # fmt: skip
+def test_error_by_cost_draws_what_error_by_size_does_along_the_operations_of_training(ratio, said):
+    verdict = judge(many(200), costs=costs(5, ratio))
+    picture = cost.picture(verdict)
+    assert isinstance(picture, Picture)
+    lines, axes = drawn(picture)
+    sized, _ = drawn(size.picture(verdict))
+    for side, factor in (("a", 1.0), ("b", ratio)):
+        assert np.allclose(lines[side].get_ydata(), sized[side].get_ydata())
+        at = np.exp(np.asarray(lines[side].get_xdata())) / (1e6 * np.arange(1, 6))
+        assert np.allclose(at, factor, rtol=0.05 if ratio == 1 else 1e-9)  # equal ones are drawn apart
+    assert axes.get_xlabel() == "training of a student, FLOPs (log)"
+    assert (picture.name, picture.title) == ("error_by_cost", said)
+    names = [p.name for p in figures.pictures(verdict)]
+    assert names.index("error_by_cost") == names.index("error_by_size") + 1
+
+
+def test_without_the_cost_of_every_member_and_side_the_figure_says_so():
+    for known in (None, costs(4), costs(5).assign(training_flops=np.nan), costs(5)[1:]):
+        found = cost.picture(judge(many(200), costs=known))
+        assert isinstance(found, Absent)
+        assert found.why == "What training took is not known of these rows."
 
 
 @pytest.mark.parametrize("n", [40, 100, 2000])
@@ -312,26 +340,31 @@ def verdicts() -> dict[str, Verdict]:
     sides = rng.normal(-3, 0.4, 30).tolist(), rng.normal(-2, 0.4, 30).tolist()
     unsized = many(600, members=60, effect=-1.8).drop(columns="measure")
     return {
-        "paired": judge(many(100), names=WORKED),
-        "undecided": judge(random_rows(1, targets=30, effect=0.02), names=WORKED),
-        "long names": judge(many(100), names=long, member_names=["W" * 30] * 5),
-        "crossed": judge(crossed_rows(apart), names=("gate", "plain")),
-        "crossed, long": judge(crossed_rows(apart, level=-9.0), names=long),
-        "crossed, few": judge(crossed_rows(apart[:3]), names=WORKED),
-        "unpaired": judge(unpaired_rows({0: sides}), names=WORKED),
-        "one member": judge(many(60, members=1), names=WORKED),
-        "one block": judge(paired_rows({0: [(-3.0, -2.0)]})),
-        "60 members": judge(many(600, members=60), names=WORKED),
-        "60 members, no sizes": judge(unsized, names=long),
-        "far apart": judge(random_rows(0, targets=60, effect=3.0), names=WORKED),
-        "10,000 targets": judge(many(10_000), names=WORKED),
+        "paired": judged(many(100), names=WORKED),
+        "undecided": judged(random_rows(1, targets=30, effect=0.02), names=WORKED),
+        "long names": judged(many(100), names=long, member_names=["W" * 30] * 5),
+        "crossed": judged(crossed_rows(apart), names=("gate", "plain")),
+        "crossed, long": judged(crossed_rows(apart, level=-9.0), names=long),
+        "crossed, few": judged(crossed_rows(apart[:3]), names=WORKED),
+        "unpaired": judged(unpaired_rows({0: sides}), names=WORKED),
+        "one member": judged(many(60, members=1), names=WORKED),
+        "one block": judged(paired_rows({0: [(-3.0, -2.0)]})),
+        "60 members": judged(many(600, members=60), names=WORKED),
+        "60 members, no sizes": judged(unsized, names=long),
+        "far apart": judged(random_rows(0, targets=60, effect=3.0), names=WORKED),
+        "10,000 targets": judged(many(10_000), names=WORKED),
         "one of a family": one_of_a_family(),
     }
 
 
+def judged(rows: pd.DataFrame, **given) -> Verdict:
+    """The verdict on rows whose costs are known."""
+    return judge(rows, costs=costs(rows["member"].nunique(), 1.3), **given)
+
+
 def one_of_a_family() -> Verdict:
     tables = [random_rows(i, targets=60, effect=3.0) for i in range(2)]
-    return judge_family([Study(rows, WORKED, label=f"lr={i}") for i, rows in enumerate(tables)])[0]
+    return judge_family([Study(rows, WORKED, label=f"lr={i}", costs=costs(2)) for i, rows in enumerate(tables)])[0]
 
 
 def all_drawn(verdict: Verdict, bare: bool = False) -> Iterator[tuple[str, Figure, RendererAgg]]:
@@ -541,7 +574,7 @@ def test_bare_files_have_neither_title_nor_caption(tmp_path):
 
 
 def test_thousands_are_parted():
-    verdict = judge(many(10_000))
+    verdict = judged(many(10_000))
     for name, figure, renderer in all_drawn(verdict):
         for text, _ in texts(figure, renderer):
             assert not re.search(r"(?<![.\d])\d{4}", text), (name, text)

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from pages import Page, page
 from rich.console import Console
-from tables import crossed_rows, paired_rows, random_rows, unpaired_rows
+from tables import costs, crossed_rows, paired_rows, random_rows, unpaired_rows
 
 from archab.errors import ArchabError
 from archab.evidence import sentences
@@ -120,6 +120,16 @@ def test_no_address_no_script_and_no_id_twice(tmp_path):
     assert ids.most_common(1)[0][1] == 1
     wanted = {link[1:] for link in links if link.startswith("#")}
     assert wanted <= set(ids)
+
+
+def test_the_page_has_a_table_of_costs_where_they_are_known(tmp_path):
+    known = costs(2, 1.5).astype({"steps": float})
+    known.loc[known["side"] == "b", ["steps", "training_flops"]] = np.nan
+    source, found = written(tmp_path, judge(random_rows(0, targets=60), costs=known))
+    assert "<h2>Cost</h2>" in source
+    for cells in ("3,200 / 3,200", "190 / 190", "400 / –", "10⁶ / –", "2·10⁶ / –", "0.012 / 0.018"):
+        assert cells in found.outside("style")
+    assert "<h2>Cost</h2>" not in written(tmp_path, decided())[0]
 
 
 def test_every_figure_is_described_for_who_cannot_see_it(tmp_path):

@@ -51,6 +51,11 @@ def test_bits_of_half_precision_are_half():
     assert twice.arguments == [{"rank": 8}]  # twice 150 numbers a layer: 32 · 8 + 48 is nearest
 
 
+def test_operations_are_matched_as_sizes_are():
+    found, [solved] = matched(of(LORA, measure="flops"), [4 * 2 * 16 * (16 * 3 + 16) + 100], "rank")
+    assert (found.arguments, solved.size) == ([{"rank": 3}], 4 * 2 * 16 * (16 * 3 + 16))
+
+
 def test_values_that_do_not_build_are_passed_over():
     found, [solved] = matched(of(Layers, {"width": 4}), [4 * 17 + 5 * 14], "hidden")
     assert found.arguments == [{"width": 4, "hidden": 15}]

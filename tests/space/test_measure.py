@@ -137,3 +137,93 @@ def test_lists_of_hyperparameters_hold_one_value_a_member():
 
 def test_one_mapping_of_arguments_is_a_list_of_one_member():
     assert len(family("lora")) == 1
+
+
+def flops(architecture, shape, **given) -> float:
+    return ArchitecturalSpace(architecture, input_shape=shape, measure="flops", **given).size(0)
+
+
+class Attention(nn.Module):
+    """Self-attention of width 8 with two heads."""
+
+    def __init__(self):
+        super().__init__()
+        self.heads = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x):
+        return self.heads(x, x, x, need_weights=False)[0]
+
+
+class Values(Attention):
+    """The same, but it asks for values, so that it cannot be counted without memory."""
+
+    def forward(self, x):
+        return super().forward(x) if x.sum().item() < 1 else x
+
+
+class Recurrence(nn.Module):
+    """An LSTM of width 5 on inputs of width 4: four gates a step."""
+
+    def __init__(self, values=False):
+        super().__init__()
+        self.values, self.cell = values, nn.LSTM(4, 5, batch_first=True)
+
+    def forward(self, x):
+        return self.cell(x)[0] if not self.values or x.sum().item() < 1 else x
+
+
+PRODUCTS = 2 * 7 * 7 * 4 * 2 * 2  # 7 queries with 7 keys, heads of width 4, two products, two heads
+BY_HAND = {
+    "a linear layer": (partial(nn.Linear, 3, 4), [3], 2 * 3 * 4),
+    "a layer of each of seven tokens": (partial(nn.Linear, 3, 4, bias=False), [7, 3], 7 * 2 * 3 * 4),
+    "a convolution": (partial(nn.Conv2d, 3, 8, 5, padding=2), [3, 6, 6], 6 * 6 * 8 * 2 * 3 * 5 * 5),
+    "attention": (Attention, [7, 8], 7 * 2 * 8 * (24 + 8) + PRODUCTS),
+    "attention with memory": (Values, [7, 8], 7 * 2 * 8 * (24 + 8) + PRODUCTS),
+    "an encoder layer": (partial(nn.TransformerEncoderLayer, 8, 2, 16, batch_first=True), [7, 8],
+                         7 * 2 * 8 * (24 + 8) + PRODUCTS + 7 * 2 * 8 * 16 * 2),
+    "recurrence": (Recurrence, [3, 4], 3 * 2 * (4 + 5) * 4 * 5),
+    "recurrence with memory": (partial(Recurrence, values=True), [3, 4], 3 * 2 * (4 + 5) * 4 * 5),
+    "tokens": (lambda: nn.Sequential(nn.Embedding(9, 6), nn.Linear(6, 2)), [7], 7 * 2 * 6 * 2),
+    "thin matrices": (partial(deep.lora, dim=16, depth=3, rank=2), [16], 3 * (2 * 16 * 2 * 16 + 2 * 16 * 16)),
+    "the layer of the worked comparison": (partial(transformer.encoder, d_model=6, heads=3, d_ff=6, layers=1), [5, 6],
+                                           5 * 2 * 6 * (4 * 6 + 2 * 6) + 2 * 5 * 5 * 2 * 3 * 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_operations_are_those_counted_by_hand(name):
+    architecture, shape, wanted = BY_HAND[name]
+    assert flops(architecture, shape) == wanted
+
+
+def test_counting_operations_allocates_no_memory_and_grows_with_the_mini_batch():
+    wide = ArchitecturalSpace(nn.Linear, {"in_features": 10**7, "out_features": 10**7}, [10**7])
+    assert [wide.flops(0), wide.flops(0, samples=16)] == [2e14, 32e14]
+
+
+def test_of_a_product_of_matrices_a_mini_batch_pays_once():
+    thin = ArchitecturalSpace(partial(deep.lora, dim=16, depth=1, rank=2), {}, [16])
+    assert thin.flops(0, samples=8) == 2 * 16 * 2 * 16 + 8 * 2 * 16 * 16
+
+
+class Scaled(nn.Module):
+    """Elementwise products alone, of which torch's counter knows none."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(3))
+
+    def forward(self, x):
+        return self.scale * x
+
+
+@pytest.mark.parametrize(
+    ("architecture", "shape", "said"),
+    [
+        (Scaled, [3], "scaled: measure=flops: torch's counter finds no operation that it knows in member 0"),
+        (partial(nn.Linear, 3, 4), [5], r"scaled: measure=flops: member 0 could not be run on \[1, 5\]: RuntimeError"),
+    ],
+)
+def test_operations_that_cannot_be_counted_are_an_error_that_says_why(architecture, shape, said):
+    with pytest.raises(ArchabError, match=said):
+        flops(architecture, shape, name="scaled")

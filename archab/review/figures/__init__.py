@@ -8,7 +8,7 @@ import pandas as pd
 from archab.evidence import curves as training_curves
 from archab.evidence import sentences
 from archab.evidence.fields import Verdict
-from archab.review.figures import crossed, differences, rounds, share, size, training, tuning
+from archab.review.figures import cost, crossed, differences, rounds, share, size, training, tuning
 from archab.review.figures.names import IN_TITLES, named
 from archab.review.figures.palette import DARK, LIGHT
 from archab.review.figures.picture import Absent, Picture
@@ -31,7 +31,8 @@ def pictures(
         ArchabError: if the table of curves is refused.
     """
     by_size, by_target = size.picture(verdict, unit), differences.picture(verdict)
-    first = [by_size, by_target] if sentences.of_size(verdict) else [by_target, by_size]
+    by_cost = cost.picture(verdict)
+    first = [by_size, by_cost, by_target] if sentences.of_size(verdict) else [by_target, by_size, by_cost]
     evidence = (
         rounds.picture(verdict) if verdict.log_e else Absent("evidence", "Evidence by round", "No round is whole.")
     )

@@ -1,7 +1,8 @@
 """Error against size: each target a faint point, geometric mean and interval a side, the compared sizes joined."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -26,6 +27,23 @@ CROWDED = 12  # members from which marks are smaller
 APART = 15.0  # of an axis with one member: its width over the distance of the sides
 
 
+@dataclass(frozen=True)
+class Across:
+    """What errors are drawn against.
+
+    Attributes:
+        name: of the figure's file.
+        what: it is called in the figure's description.
+        label: of the axis.
+        values: A's and B's of each member, all positive; empty where they are not known, and members stand in a row.
+    """
+
+    name: str
+    what: str
+    label: str
+    values: Mapping[int, tuple[float, float]]
+
+
 def picture(verdict: Verdict, unit: str = "") -> Picture:
     """Error against size.
 
@@ -33,37 +51,62 @@ def picture(verdict: Verdict, unit: str = "") -> Picture:
         verdict: with names as in a figure.
         unit: of the measure, such as "parameters"; empty where it is not known.
     """
-    sized = _sized(verdict)
-    compared = "dotted lines join the sizes that were compared" if sized else "sizes are not in the table"
+    sizes = {m.member: (m.size_a, m.size_b) for m in verdict.members if math.isfinite(m.size_ratio)}
+    if len(sizes) < len(verdict.members):
+        across = Across("error_by_size", "member", "member", {})
+        return errors_against(verdict, across, _title(verdict, {}), "one size", "sizes are not in the table")
+    called = short(unit, LONGEST)
+    across = Across("error_by_size", "size", f"size{', ' + called if called else ''} (log)", sizes)
+    joined = "dotted lines join the sizes that were compared"
+    return errors_against(verdict, across, _title(verdict, sizes), "one size", joined)
+
+
+def errors_against(verdict: Verdict, across: Across, title: str, one: str, said: str) -> Picture:
+    """Errors of both sides along an axis.
+
+    Args:
+        verdict: with names as in a figure.
+        across: the axis.
+        title: the finding.
+        one: what the targets of a mean have in common.
+        said: what the caption says of the axis.
+    """
     control = "; grey: a control of the targets' own family" if _controls(verdict) else ""
     scores = per_target(verdict)
     drawn = (
         "a target" if scores.groupby(["member", "side"]).size().max() <= MOST_MARKS else f"one of {MOST_MARKS} shown"
     )
     caption = (
-        f"Faint: {drawn}. Solid: geometric mean of the targets of one size, with its {words.level(verdict.alpha)} "
-        f"interval; {compared}{control}. n = {replicates(verdict)}; a restart is no replicate."
+        f"Faint: {drawn}. Solid: geometric mean of the targets of {one}, with its {words.level(verdict.alpha)} "
+        f"interval; {said}{control}. n = {replicates(verdict)}; a restart is no replicate."
     )
     a, b = verdict.names
-    alt = f"Held-out error of {a} and {b} against {'size' if sized else 'member'}: " + "; ".join(
+    alt = f"Held-out error of {a} and {b} against {across.what}: " + "; ".join(
         f"{verdict.member_name(m.member)}: {a} {m.typical_a:.2g}, {b} {m.typical_b:.2g}" for m in verdict.members
     )
-    return Picture("error_by_size", _title(verdict), caption, f"{alt}.", partial(_draw, named(verdict), scores, unit))
+    return Picture(across.name, title, caption, f"{alt}.", partial(_draw, named(verdict), scores, across))
 
 
-def _title(verdict: Verdict) -> str:
+def _title(verdict: Verdict, sizes: Mapping[int, tuple[float, float]]) -> str:
+    how = " at a smaller size", ", at a larger size", " at equal size", " on average over the sizes"
+    if found := lower_error(verdict, sizes, *how):
+        return found
+    if verdict.verdict == "equivalent" and sizes:
+        return f"The same error, within {words.margin(verdict.margin)}, at the sizes compared"
+    return _errors(verdict)
+
+
+def lower_error(
+    verdict: Verdict, values: Mapping[int, tuple[float, float]], less: str, more: str, equal: str, mixed: str
+) -> str:
+    """Who reaches a lower error, and how by 5% at least its values compare with the other's; empty where undecided."""
     found = outright(verdict)
-    ratios = [m.size_ratio if found and found.side == "b" else 1 / m.size_ratio for m in verdict.members]
-    if found is None or not _sized(verdict):
-        if verdict.verdict == "equivalent" and _sized(verdict):
-            return f"The same error, within {words.margin(verdict.margin)}, at the sizes compared"
-        return _errors(verdict)
-    if max(ratios) < 0.95:
-        return f"{found.name} reaches a lower error at a smaller size"
-    if min(ratios) > 1.05:
-        return f"{found.name} reaches a lower error, at a larger size"
-    equal = max(abs(ratio - 1) for ratio in ratios) <= 0.05
-    return f"{found.name} reaches a lower error {'at equal size' if equal else 'on average over the sizes'}"
+    if found is None or not values:
+        return ""
+    ratios = [b / a if found.side == "b" else a / b for a, b in values.values()]
+    how = equal if max(abs(ratio - 1) for ratio in ratios) <= 0.05 else mixed
+    how = less if max(ratios) < 0.95 else more if min(ratios) > 1.05 else how
+    return f"{found.name} reaches a lower error{how}"
 
 
 def _errors(verdict: Verdict) -> str:
@@ -74,18 +117,14 @@ def _errors(verdict: Verdict) -> str:
     return f"Typical error{own}: " + ", ".join(f"{name} {words.errors(values)}" for name, values in said)
 
 
-def _sized(verdict: Verdict) -> bool:
-    return all(math.isfinite(m.size_ratio) for m in verdict.members)
-
-
 def _controls(verdict: Verdict) -> list[Member]:
     return [m for m in verdict.members if math.isfinite(m.control)]
 
 
-def _draw(verdict: Verdict, scores: pd.DataFrame, unit: str, palette: Palette, title: str, caption: str) -> Figure:
+def _draw(verdict: Verdict, scores: pd.DataFrame, across: Across, palette: Palette, title: str, caption: str) -> Figure:
     sheet = Sheet(palette, HEIGHT, title, caption)
     axes = sheet.axes(0.42, 0.36, 2.8, HEIGHT - 0.42)
-    places = _places(verdict)
+    places = _places(verdict, across.values)
     axes.set_yscale("log")
     for m in verdict.members:
         axes.plot(places[m.member], (m.typical_a, m.typical_b), color=palette.soft, lw=0.7, ls=":", zorder=1.5)
@@ -93,7 +132,7 @@ def _draw(verdict: Verdict, scores: pd.DataFrame, unit: str, palette: Palette, t
         _side(axes, verdict, scores[scores["side"] == side], side, places, palette)
     low, labels_y = _y_axis(axes, scores)
     sheet.make_room(axes, labels_y)
-    _x_axis(axes, verdict, places)
+    _x_axis(axes, verdict, across.values, places)
     if axes.get_ylim()[1] > 1:
         axes.axhline(1, color=palette.line, lw=0.7, zorder=0).set_in_layout(False)
         at = axes.get_yaxis_transform()
@@ -110,17 +149,15 @@ def _draw(verdict: Verdict, scores: pd.DataFrame, unit: str, palette: Palette, t
         ends = [(places[m.member][i], max(m.control, low)) for m in reversed(controls) for i in (1, 0)]
         spots = [Spot(x, y, 0, dy, ha, va) for x, y in ends for dy, va, ha in hung]
         labels.put("control", palette.ref, spots, SMALL, "normal")
-    called = short(unit, LONGEST)
-    sized = f"size{', ' + called if called else ''} (log)" if _sized(verdict) else "member"
-    sheet.label(axes, sized, "held-out error, NMSE (log)")
+    sheet.label(axes, across.label, "held-out error, NMSE (log)")
     return sheet.figure
 
 
-def _places(verdict: Verdict) -> dict[int, tuple[float, float]]:
-    """x of both sides of each member: the log of the size, drawn apart where sizes are equal, else the index."""
-    if not _sized(verdict):
+def _places(verdict: Verdict, values: Mapping[int, tuple[float, float]]) -> dict[int, tuple[float, float]]:
+    """x of both sides of each member: the log of the value, drawn apart where values are equal, else the index."""
+    if not values:
         return {m.member: (i - 0.08, i + 0.08) for i, m in enumerate(verdict.members)}
-    logs = {m.member: (math.log(m.size_a), math.log(m.size_b)) for m in verdict.members}
+    logs = {member: (math.log(a), math.log(b)) for member, (a, b) in values.items()}
     every = [x for pair in logs.values() for x in pair]
     apart = 0.014 * (max(every) - min(every) or 1.0)
     return {
@@ -181,18 +218,20 @@ def _name(
     labels.put(name, colour, spots)
 
 
-def _x_axis(axes: Axes, verdict: Verdict, places: dict[int, tuple[float, float]]) -> None:
+def _x_axis(
+    axes: Axes, verdict: Verdict, known: Mapping[int, tuple[float, float]], places: dict[int, tuple[float, float]]
+) -> None:
     every, span = [x for pair in places.values() for x in pair], _span(places)
     axes.set_xlim(min(every) - 0.08 * span, max(every) + (0.26 if len(places) > 1 else 1.0) * span)
-    if _sized(verdict):
-        values: Sequence[float] = scales.sizes([size for m in verdict.members for size in (m.size_a, m.size_b)])
+    if known:
+        values: Sequence[float] = scales.sizes([value for pair in known.values() for value in pair])
         at, names = [math.log(v) for v in values], [scales.number(v) for v in values]
     else:
         at = [sum(places[m.member]) / 2 for m in verdict.members]
         names = [verdict.member_name(m.member) for m in verdict.members]
     unit = WIDTH * axes.get_position().width / np.ptp(axes.get_xlim())
     kept = scales.legible([unit * x for x in at], [inches(name, TICK) + 0.06 for name in names])
-    if not _sized(verdict):
+    if not known:
         kept = list(range(0, len(at), max(np.diff(kept), default=1)))
     scales.ticks(axes.xaxis, [at[i] for i in kept], [names[i] for i in kept])
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from archab.evidence import sentences
 from archab.evidence import words as words
+from archab.evidence.costs import Cost
 from archab.evidence.e_process import EARLY, FINAL
 from archab.evidence.fields import Member, Verdict
 from archab.evidence.sentences import better
 from archab.evidence.statistics import EXACT_BLOCKS, LARGEST_PERMUTED
 from archab.review.context import Context
+from archab.review.figures import scales
 from archab.review.finding import decided, measured, replicate, replicates
 
 FEW = 8  # members up to which they are named
@@ -181,6 +183,14 @@ def _single(verdict: Verdict) -> str:
         return f"labels permuted within members, {p}; Brunner and Munzel {other}.{interval}"
     exact = "exact " if verdict.blocks <= EXACT_BLOCKS else ""
     return f"{exact}sign-flip test, {p}; Wilcoxon {words.p_is(verdict.p_wilcoxon)}.{interval}"
+
+
+def amount(cost: Cost | None, name: str) -> str:
+    """A figure of what a student costs, with at most two digits where it was measured; a dash where it is not known."""
+    value = math.nan if cost is None else getattr(cost, name)
+    if not math.isfinite(value):
+        return "–"
+    return scales.number(float(f"{value:.2g}") if name == "seconds" else value)
 
 
 def minded(verdict: Verdict) -> list[str]:
