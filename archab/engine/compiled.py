@@ -116,7 +116,8 @@ def trainer(program: Compiled) -> Callable[[Cohort], Outcome]:
         whole = np.isfinite(nmse) & np.isfinite(train_nmse) & np.isfinite(block.get("total")[:, 0])
         for name in program.source.learnable:
             whole &= np.isfinite(block.get(name)).all(1)
-        steps = cast(Descent, cohort.routine).epochs * (cohort.inputs.shape[1] // cohort.minibatch)
+        batches = cohort.inputs.shape[1] // cohort.minibatch
+        steps = cast(Descent, cohort.routine).passes(batches) * batches
         return Outcome(np.where(whole, nmse, np.nan), np.where(whole, train_nmse, np.nan), ~whole, steps=steps)
 
     return train
