@@ -49,7 +49,7 @@ def joined(costs: pd.DataFrame) -> pd.DataFrame:
     table = costs.assign(side=costs["side"].astype(str))
     groups = table.groupby(KEY)
     found = groups.first().assign(students=groups["students"].sum())
-    for name in set(MEASURED) & set(costs):
+    for name in [name for name in MEASURED if name in costs]:
         known = table.dropna(subset=name)
         sums = known.assign(total=known[name] * known["students"]).groupby(KEY)[["total", "students"]].sum()
         found[name] = sums["total"] / sums["students"]

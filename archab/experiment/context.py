@@ -18,11 +18,8 @@ from archab.review.context import Context
 from archab.store.history import Recorded, again
 from archab.store.mlflow import Logged, Store
 
-UNITS = {
-    "information": "bits",
-    "parameter": "parameters",
-    "flops": "FLOPs",
-}  # as the measures call them, which import torch
+# As the measures call them, which import torch.
+UNITS = {"information": "bits", "parameter": "parameters", "flops": "FLOPs"}
 LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib")
 
 
