@@ -43,10 +43,10 @@ def said(*arguments: str) -> str:
 
 
 def equal(found: object, wanted: object) -> None:
-    """The same to the letter, numbers to rounding."""
+    """The same to the letter, numbers to rounding; an object may have got further fields."""
     if isinstance(wanted, dict):
         assert isinstance(found, dict)
-        assert list(found) == list(wanted)
+        assert [key for key in found if key in wanted] == list(wanted)
         for key in wanted:
             equal(found[key], wanted[key])
     elif isinstance(wanted, list):

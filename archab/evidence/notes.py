@@ -21,6 +21,7 @@ Kind = Literal[
     "unmatched",
     "design",  # order, gaps and holes of the rows
     "sizes",
+    "own targets",  # of each member, from a prior that changes with it
     "family",
     "store",  # deleted, damaged or unfinished runs
     "said",  # whatever else the caller adds

@@ -36,13 +36,14 @@ def picture(verdict: Verdict, unit: str = "") -> Picture:
     sized = _sized(verdict)
     compared = "dotted lines join the sizes that were compared" if sized else "sizes are not in the table"
     control = "; grey: a control of the targets' own family" if _controls(verdict) else ""
+    equal = "" if verdict.equal_error.reason else "; bar: from size to size at one error"
     scores = per_target(verdict)
     drawn = (
         "a target" if scores.groupby(["member", "side"]).size().max() <= MOST_MARKS else f"one of {MOST_MARKS} shown"
     )
     caption = (
         f"Faint: {drawn}. Solid: geometric mean of the targets of one size, with its {words.level(verdict.alpha)} "
-        f"interval; {compared}{control}. n = {replicates(verdict)}; a restart is no replicate."
+        f"interval; {compared}{equal}{control}. n = {replicates(verdict)}; a restart is no replicate."
     )
     a, b = verdict.names
     alt = f"Held-out error of {a} and {b} against {'size' if sized else 'member'}: " + "; ".join(
@@ -98,6 +99,9 @@ def _draw(verdict: Verdict, scores: pd.DataFrame, unit: str, palette: Palette, t
         axes.axhline(1, color=palette.line, lw=0.7, zorder=0).set_in_layout(False)
         at = axes.get_yaxis_transform()
         axes.text(0.0, 1.06, "1: no better than a constant", size=SMALL, color=palette.soft, va="bottom", transform=at)
+    if not (equal := verdict.equal_error).reason:
+        reached, y = np.log([equal.size_a, equal.size_b]), math.sqrt(equal.error_low * equal.error_high)
+        axes.plot(reached, (y, y), "|-", color=palette.ink, lw=0.9, ms=4, label="equal error", zorder=2.8)
     labels = Labels(axes)
     for m in _controls(verdict):
         x, y = places[m.member], max(m.control, low)
