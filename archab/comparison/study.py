@@ -31,6 +31,9 @@ class Compared(Protocol):
     def tuning(self) -> pd.DataFrame | None: ...
 
 
+_OWN_TARGETS = "Each member learns targets of a network of its own: errors of different sizes are on other targets."
+
+
 def notes_of(comparison: Compared) -> list[Note]:
     """What must stand with every verdict of this configuration."""
     spaces = comparison.spaces
@@ -43,17 +46,10 @@ def notes_of(comparison: Compared) -> list[Note]:
         tuned = [Note("not tuned", by_hand)]
     return [
         *tuned,
-        *_own_targets(spaces.get("reference")),
+        *([Note("own targets", _OWN_TARGETS)] if len(spaces.get("reference", ())) > 1 else []),
         *(Note("sizes", _sentence(note)) for note in comparison.survey.notes),
         *(Note("unequal training", _sentence(note)) for note in comparison.survey.unequal),
     ]
-
-
-def _own_targets(reference: ArchitecturalSpace | None) -> list[Note]:
-    if reference is None or len(reference) == 1:
-        return []
-    text = "Each member learns targets of a network of its own: errors of different sizes are on other targets."
-    return [Note("own targets", f"{text} One member of {reference.name} would give all of them the same.")]
 
 
 def _sentence(note: str) -> str:

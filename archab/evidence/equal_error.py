@@ -85,8 +85,8 @@ def size_ratio(scores: Array, sizes: Array, alpha: float = 0.05) -> EqualError:
     The interval is the percentile interval (Efron 1979) of the same over resampled blocks, in strata of blocks that
     hold the same members, so that whatever shares a target is drawn together. Of n blocks n − 1 are drawn: their mean
     then has the variance s²/n, which is too small where n are drawn (Rao and Wu 1988). A resample whose curves share no
-    error has a ratio beyond all others, and an end of the interval that falls there is open. In simulations of 6 to 40
-    targets a member it covered the truth in .90 to .97 of 300 experiments each.
+    error has a ratio beyond all others, and an end of the interval that falls there is open. Two power laws with 6, 20
+    and 100 targets a member: it covered their ratio in .93, .95 and .95 of 500 experiments (± .01).
 
     Args:
         scores: mean log errors of blocks, shape (n, 2, M): side A, side B; NaN where a block does not hold a member.
@@ -124,8 +124,8 @@ def _smallest(errors: Array, sizes: Array, levels: Array) -> Array:
     Returns:
         Shape (R, L).
     """
-    above = errors[:, :, None] > levels[:, None, :]
-    right = np.clip(np.logical_and.accumulate(above, axis=1).sum(axis=1), 1, sizes.size - 1)
+    least = np.minimum.accumulate(errors, axis=1)
+    right = np.clip((least[:, :, None] > levels[:, None, :]).sum(axis=1), 1, sizes.size - 1)
     start, end = (np.take_along_axis(errors, i, axis=1) for i in (right - 1, right))
     fall = start - end
     part = np.divide(start - levels, fall, out=np.zeros_like(fall), where=fall > 0)

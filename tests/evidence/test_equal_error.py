@@ -128,14 +128,14 @@ def coverage(experiments: int, targets: int) -> float:
 
 
 def test_the_interval_covers_a_known_ratio():
-    assert coverage(60, targets=20) >= 0.86  # three standard errors below .95
+    assert coverage(40, targets=20) >= 0.85  # three standard errors below .95
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("targets", [6, 20, 100])
 def test_the_interval_covers_a_known_ratio_in_its_share_of_experiments(targets):
-    found = coverage(1000, targets)
-    assert (0.91 if targets < 20 else 0.93) <= found <= 0.97
+    found = coverage(500, targets)
+    assert (0.90 if targets < 20 else 0.92) <= found <= 0.975
 
 
 def test_an_end_that_resamples_do_not_reach_is_open():
