@@ -117,7 +117,7 @@ def of_equal_error(verdict: "Verdict") -> str:
         smaller, larger, ratio, low, high = larger, smaller, 1 / ratio, 1 / high, 1 / low
     at = f"At equal error ({words.errors([found.error_low, found.error_high])})"
     interval = f"{words.level(verdict.alpha)} interval of a single look: {_ends(low, high)}"
-    if low > 1:
+    if found.larger:
         return f"{at}: {larger} needs {words.times(ratio)} times the size of {smaller} ({interval})."
     which = "which side needs the larger size is open"
     return f"{at} {which}: {larger} {words.times(ratio)} times that of {smaller} ({interval})."

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from tables import crossed_rows, swapped
 
+from archab.evidence import equal_error
 from archab.evidence.equal_error import EqualError, size_ratio
 from archab.evidence.notes import Note
 from archab.evidence.verdict import judge
@@ -121,6 +122,15 @@ def test_one_target_and_all_that_shares_it_are_drawn_together():
     assert (found.ci_low, found.ci_high) == pytest.approx((1.5, 1.5))
 
 
+def test_of_very_many_blocks_the_normal_limit_stands_in(monkeypatch):
+    scores, sizes = power_laws(np.random.default_rng(9), 1.5, targets=60)
+    drawn = size_ratio(scores, sizes)
+    monkeypatch.setattr(equal_error, "LARGEST_PERMUTED", 59)
+    limit = size_ratio(scores, sizes)
+    assert limit.ci_low != drawn.ci_low
+    assert np.log([limit.ci_low, limit.ci_high]) == pytest.approx(np.log([drawn.ci_low, drawn.ci_high]), abs=0.01)
+
+
 def coverage(experiments: int, targets: int) -> float:
     rng = np.random.default_rng(4)
     found = [size_ratio(*power_laws(rng, 1.5, targets=targets)) for _ in range(experiments)]
@@ -181,6 +191,8 @@ def test_what_cannot_be_said_has_its_reason():
         refused(rows.assign(measure=rows["measure"].where(rows["side"] == "a", 1))) == "old was tried at one size only."
     )
     assert "At least 6 targets" in refused(rows[rows["draw"] < 5])
+    diverged = rows.assign(nmse=rows["nmse"].mask(rows["side"] == "b"))
+    assert refused(diverged) == "old learnt nothing: all its errors are 1 or more."
     note = Note("own targets", "Each member learns other targets.")
     assert "a prior of its own" in refused(rows, notes=[note])
     assert "a prior of its own" in refused(rows.assign(source="a"))

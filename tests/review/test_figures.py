@@ -86,16 +86,21 @@ def test_error_by_size_draws_every_target_and_the_geometric_means():
     assert axes.get_xlabel() == "size, parameters (log)"
 
 
-def test_error_by_size_has_a_bar_from_size_to_size_at_one_error():
-    verdict = judge(many(200, effect=-0.1))
+def test_error_by_size_has_a_bar_from_size_to_size_at_one_error_where_they_differ():
+    rows = many(200)
+    falling = rows.assign(nmse=rows["nmse"] / rows["measure"])
+    verdict = judge(falling)
     equal = verdict.equal_error
     picture = size.picture(verdict, "parameters")
     lines, _ = drawn(picture)
+    assert equal.larger == "b"
     assert np.allclose(np.exp(np.asarray(lines["equal error"].get_xdata())), [equal.size_a, equal.size_b])
     assert set(lines["equal error"].get_ydata()) == {math.sqrt(equal.error_low * equal.error_high)}
-    alone = size.picture(judge(many(200, members=1)))
-    assert ("at one error" in picture.caption, "at one error" in alone.caption) == (True, False)
-    assert "equal error" not in drawn(alone)[0]
+    assert "at one error" in picture.caption
+    alike = many(200, effect=0.0, sizes=(1.0, 1.0))
+    for other in (judge(alike.assign(nmse=alike["nmse"] / alike["measure"])), judge(many(200, members=1))):
+        assert "at one error" not in size.picture(other).caption
+        assert "equal error" not in drawn(size.picture(other))[0]
 
 
 def test_error_by_size_leads_only_where_sizes_are_unequal():

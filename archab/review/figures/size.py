@@ -36,7 +36,7 @@ def picture(verdict: Verdict, unit: str = "") -> Picture:
     sized = _sized(verdict)
     compared = "dotted lines join the sizes that were compared" if sized else "sizes are not in the table"
     control = "; grey: a control of the targets' own family" if _controls(verdict) else ""
-    equal = "" if verdict.equal_error.reason else "; bar: the sizes of both at one error"
+    equal = "; bar: the sizes of both at one error" if verdict.equal_error.larger else ""
     scores = per_target(verdict)
     drawn = (
         "a target" if scores.groupby(["member", "side"]).size().max() <= MOST_MARKS else f"one of {MOST_MARKS} shown"
@@ -99,7 +99,7 @@ def _draw(verdict: Verdict, scores: pd.DataFrame, unit: str, palette: Palette, t
         axes.axhline(1, color=palette.line, lw=0.7, zorder=0).set_in_layout(False)
         at = axes.get_yaxis_transform()
         axes.text(0.0, 1.06, "1: no better than a constant", size=SMALL, color=palette.soft, va="bottom", transform=at)
-    if not (equal := verdict.equal_error).reason:
+    if (equal := verdict.equal_error).larger:
         reached, y = np.log([equal.size_a, equal.size_b]), math.sqrt(equal.error_low * equal.error_high)
         axes.plot(reached, (y, y), "|-", color=palette.ink, lw=0.9, ms=4, label="equal error", zorder=2.8)
     labels = Labels(axes)
