@@ -337,6 +337,15 @@ def test_unequal_training_is_said():
     assert any("unequal training: epochs is 3 for Linear and 5 for Linear" in note for note in plan.notes)
 
 
+def test_a_reference_that_grows_with_the_members_is_said_and_no_size_at_equal_error():
+    members = [{"in_features": 3, "out_features": 3}, {"in_features": 3, "out_features": 3, "bias": False}]
+    sides = space(members=members), space(members=members, routine=AdamW(lr=0.02))
+    for reference, said in ((space(), False), (space(members=members), True)):
+        verdict = judge(Comparison(*sides, reference, targets=8, samples=32, heldout_samples=32).table())
+        assert any("targets of a network of its own" in note.text for note in verdict.notes) == said
+        assert ("prior of its own" in verdict.equal_error.reason) == said
+
+
 def test_rows_are_iterated_one_a_student():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -41,6 +41,9 @@ class Compared(Protocol):
     def budget_limit(self) -> int: ...
 
 
+_OWN_TARGETS = "Each member learns targets of a network of its own: errors of different sizes are on other targets."
+
+
 def notes_of(comparison: Compared) -> list[Note]:
     """What must stand with every verdict of this configuration."""
     spaces = comparison.spaces
@@ -58,6 +61,7 @@ def notes_of(comparison: Compared) -> list[Note]:
         tuned.append(Note("not tuned", by_hand))
     return [
         *tuned,
+        *([Note("own targets", _OWN_TARGETS)] if len(spaces.get("reference", ())) > 1 else []),
         *(Note("sizes", _sentence(note)) for note in comparison.survey.notes),
         *(Note("unequal training", _sentence(note)) for note in comparison.survey.unequal),
     ]

@@ -12,6 +12,7 @@ from archab.evidence import sentences
 from archab.evidence.costs import Cost
 from archab.evidence.design import Design
 from archab.evidence.e_process import EARLY, Forecast, crossing
+from archab.evidence.equal_error import EqualError
 from archab.evidence.estimate import Figures
 from archab.evidence.notes import Note, caveats
 from archab.evidence.rule import Rule
@@ -170,6 +171,7 @@ class Verdict:
         settings: the rule in force; `p_rule` is its p, `p_adjusted` the same after Holm over the family.
         data: the blocks and rounds.
         whole: the figures over all members, at a single look.
+        equal_error: how many times the size of A does B need for the same error.
         students, diverged, capped: how many there are a side, how many diverged, how many scored at NMSE 1.
         label: what tells it from others that are judged with it.
         next_step: what to do, with the command; empty where nothing is to be done.
@@ -189,6 +191,7 @@ class Verdict:
     capped: Counts
     home_advantage: Ratio | None
     more_targets: MoreTargets
+    equal_error: EqualError
     names: tuple[str, str] = ("A", "B")
     member_names: tuple[str, ...] = ()
     label: str = ""
@@ -312,8 +315,8 @@ class Verdict:
 JSON = """
     sentence names verdict status rule design blocks theta gmr interval_low interval_high ci_low ci_high anytime_low
     anytime_high p_value p_adjusted p_wilcoxon p_brunnermunzel p_equivalence p_anytime log_e stop_at prob_a_better
-    diverged capped size_ratio members home_advantage more_targets notes caveats students alpha margin planned floor
-    next_step
+    diverged capped size_ratio members home_advantage more_targets equal_error notes caveats students alpha margin
+    planned floor next_step
 """
 MEMBER_JSON = """
     member blocks theta gmr ci_low ci_high p_value p_holm p_equivalence prob_a_better lower typical_a typical_b iqm_a

@@ -25,6 +25,7 @@ Kind = Literal[
     "contrast",  # what the sides are before training
     "scales",
     "hardly differ",
+    "own targets",  # of each member, from a prior that changes with it
     "family",
     "store",  # deleted, damaged or unfinished runs
     "said",  # whatever else the caller adds

@@ -83,14 +83,15 @@ def word(verdict: "Verdict") -> str:
 
 def paragraph(verdict: "Verdict") -> str:
     """The verdict with its range, evidence, sizes, counts, limits and next step."""
-    parts = [sentence(verdict), of_margin(verdict), of_size(verdict), of_range(verdict), of_evidence(verdict)]
+    parts = [sentence(verdict), of_margin(verdict), of_size(verdict), of_equal_error(verdict), of_range(verdict)]
     notes = [note.text for note in verdict.notes]
-    return _joined(*parts, of_home(verdict), of_lost(verdict), *notes, verdict.next_step)
+    return _joined(*parts, of_evidence(verdict), of_home(verdict), of_lost(verdict), *notes, verdict.next_step)
 
 
 def lead(verdict: "Verdict") -> str:
-    """What stands right under the headline: range, margin, sizes and home advantage."""
-    return _joined(of_range(verdict), of_margin(verdict), of_size(verdict), of_home(verdict))
+    """What stands right under the headline: range, margin, sizes, sizes at equal error and home advantage."""
+    sizes = of_size(verdict), of_equal_error(verdict)
+    return _joined(of_range(verdict), of_margin(verdict), *sizes, of_home(verdict))
 
 
 def _joined(*parts: str) -> str:
@@ -104,6 +105,29 @@ def of_size(verdict: "Verdict") -> str:
         return ""
     larger, shown = (verdict.names[0], [1 / r for r in ratios]) if max(ratios) <= 1 else (verdict.names[1], ratios)
     return f"At unequal size: {larger} has {words.factors(shown)} times the size."
+
+
+def of_equal_error(verdict: "Verdict") -> str:
+    """How many times the other's size a side needs for the same error; empty where that cannot be said."""
+    found, (smaller, larger) = verdict.equal_error, verdict.names
+    if found.reason or verdict.status == "too_few":
+        return ""
+    ratio, low, high = found.size_ratio, found.ci_low, found.ci_high
+    if ratio < 1:
+        smaller, larger, ratio, low, high = larger, smaller, 1 / ratio, 1 / high, 1 / low
+    at = f"At equal error ({words.errors([found.error_low, found.error_high])})"
+    interval = f"{words.level(verdict.alpha)} interval of a single look: {_ends(low, high)}"
+    if found.larger:
+        return f"{at}: {larger} needs {words.times(ratio)} times the size of {smaller} ({interval})."
+    which = "which side needs the larger size is open"
+    return f"{at} {which}: {larger} {words.times(ratio)} times that of {smaller} ({interval})."
+
+
+def _ends(low: float, high: float) -> str:
+    """An interval of factors; NaN is an open end."""
+    if math.isnan(high):
+        return "open" if math.isnan(low) else f"at least {words.times(low)}"
+    return f"at most {words.times(high)}" if math.isnan(low) else f"{words.times(low)} to {words.times(high)}"
 
 
 def of_margin(verdict: "Verdict") -> str:

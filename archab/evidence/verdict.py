@@ -14,6 +14,7 @@ from archab.evidence import words as words
 from archab.evidence.costs import checked as known_costs
 from archab.evidence.curves import checked, training_notes
 from archab.evidence.design import Design, arrange
+from archab.evidence.equal_error import at_equal_error
 from archab.evidence.estimate import estimate_of, fixed, member_column, ratio_interval
 from archab.evidence.fields import Counts, Decision, Evidence, Ratio, Status, Verdict
 from archab.evidence.members import below_linear, describe, limited, unbeaten
@@ -118,6 +119,8 @@ def assess(study: Study, settings: Rule) -> Verdict:
     elif settings.name == "hybrid":
         p = sequential.hybrid_p(design.rounds, settings.rounds)
         interval = ratio_interval(*sequential.hybrid_interval(design.rounds, settings.rounds, alpha))
+    sizes = np.array([[m.size_a for m in members], [m.size_b for m in members]])
+    one_prior = all(note.kind != "own targets" for note in noted(study.notes))
     verdict = Verdict(
         settings=settings,
         data=design,
@@ -133,6 +136,7 @@ def assess(study: Study, settings: Rule) -> Verdict:
         capped=_counts(students, students["clipped"]),
         home_advantage=_home_advantage(design, alpha),
         more_targets=more_targets(design, whole, alpha),
+        equal_error=at_equal_error(design, sizes, names, alpha, one_prior),
         names=names,
         member_names=tuple(study.member_names),
         notes=(

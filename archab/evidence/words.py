@@ -89,6 +89,11 @@ def factor(value: float) -> str:
     return f"{value:.{2 if value < 2 else 1}f}".rstrip("0").rstrip(".")
 
 
+def times(value: float) -> str:
+    """How many times, below 1 too, and never rounded onto it: "1.25", "0.62", "1.003"."""
+    return telling(value, 1, factor(value) if value >= 1 else f"{value:.2g}")
+
+
 def factors(values: Sequence[float]) -> str:
     """A range of factors: "1.25 to 1.63", or one where they agree."""
     low, high = factor(min(values)), factor(max(values))

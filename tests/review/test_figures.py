@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
+from scipy import stats
 from tables import costs, crossed_rows, paired_rows, random_rows, unpaired_rows
 
 from archab.errors import ArchabError
@@ -83,6 +84,23 @@ def test_error_by_size_draws_every_target_and_the_geometric_means():
         sizes = rows[rows["side"] == side].groupby("member")["measure"].first()
         assert np.allclose(np.exp(np.asarray(lines[side].get_xdata())), sizes)
     assert axes.get_xlabel() == "size, parameters (log)"
+
+
+def test_error_by_size_has_a_bar_from_size_to_size_at_one_error_where_they_differ():
+    rows = many(200)
+    falling = rows.assign(nmse=rows["nmse"] / rows["measure"])
+    verdict = judge(falling)
+    equal = verdict.equal_error
+    picture = size.picture(verdict, "parameters")
+    lines, _ = drawn(picture)
+    assert equal.larger == "b"
+    assert np.allclose(np.exp(np.asarray(lines["equal error"].get_xdata())), [equal.size_a, equal.size_b])
+    assert set(lines["equal error"].get_ydata()) == {math.sqrt(equal.error_low * equal.error_high)}
+    assert "at one error" in picture.caption
+    alike = many(200, effect=0.0, sizes=(1.0, 1.0))
+    for other in (judge(alike.assign(nmse=alike["nmse"] / alike["measure"])), judge(many(200, members=1))):
+        assert "at one error" not in size.picture(other).caption
+        assert "equal error" not in drawn(size.picture(other))[0]
 
 
 def test_error_by_size_leads_only_where_sizes_are_unequal():
@@ -187,6 +205,32 @@ def test_shares_count_targets_within_epsilon_and_a_diverged_student_never():
     assert found.at == (0.5, 0.25)
     assert found.a[0][-1] == 0.75
     assert found.b[0][-1] == 1.0
+
+
+def test_shares_have_an_interval_at_each_error_and_a_band_at_all(tmp_path):
+    verdict = judge(many(200))
+    found = share.shares(size.per_target(verdict), 0.05)
+    band = math.sqrt(math.log(40) / 400)
+    for values in (found.a, found.b):
+        p, low, high, lowest, highest = values
+        intervals = [stats.binomtest(round(200 * x), 200).proportion_ci(method="wilson") for x in p]
+        assert np.allclose([low, high], np.array([(i.low, i.high) for i in intervals]).T)
+        assert np.allclose([lowest, highest], np.clip([p - band, p + band], 0, 1))
+    picture = share.picture(verdict)
+    lines, axes = drawn(picture)
+    assert np.allclose(lines["b highest"].get_ydata(), found.b[4])
+    said = [t.get_text() for t in axes.get_legend().get_texts()]
+    assert said == ["95% pointwise (Wilson)", "95% simultaneous (DKW)"]
+    few = share.picture(judge(many(10)))
+    assert few.figure().axes[0].get_legend() is None
+    assert ("Dvoretzky" in picture.caption, "Dvoretzky" in few.caption) == (True, False)
+
+
+def test_a_target_that_members_share_is_counted_once_in_intervals_of_shares():
+    rows = many(200)
+    found = share.shares(size.per_target(judge(rows.assign(target=rows["draw"]))), 0.05)
+    p, _, _, lowest, _ = found.b
+    assert lowest.max() == pytest.approx(p.max() - math.sqrt(math.log(40) / (2 * 40)))
 
 
 def test_epsilon_does_not_depend_on_side_a():

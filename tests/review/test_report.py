@@ -96,6 +96,25 @@ def test_caveats_are_one_line_right_under_the_headline_wherever_a_verdict_is_sho
     assert 'class="caveats"' not in written(tmp_path, judge(random_rows(0, targets=60, effect=0.6)))[0]
 
 
+def test_sizes_at_equal_error_are_said_wherever_a_verdict_is_shown_and_else_the_page_says_why_not(tmp_path):
+    rows = random_rows(0, targets=60, members=3, effect=0.6)
+    falling = rows.assign(nmse=rows["nmse"] / 2.0 ** rows["member"], measure=100.0 * 2.0 ** rows["member"])
+    for table, why in ((falling, ""), (falling.assign(source="a"), "Each size has a prior of its own")):
+        verdict = judge(table, names=("gate", "plain"))
+        line = sentences.of_equal_error(verdict)
+        assert line.startswith("At equal error") == (not why)
+        _, found = written(tmp_path, verdict)
+        console = Console(file=io.StringIO(), width=200, force_terminal=True, color_system=None)
+        terminal.show(console, verdict)
+        shown = " ".join(console.file.getvalue().replace("│", " ").split())
+        assert all(
+            line in text for text in (found.within("body"), page(report.fragment(verdict)).outside("style"), shown)
+        )
+        assert ("At equal error" in shown) == (not why)
+        assert ("Which is larger at equal error." in found.within("body")) == bool(why)
+        assert why in found.within("body")
+
+
 def test_the_linear_fit_is_a_column_of_the_description_where_it_is_known():
     rows = random_rows(0, targets=60, effect=0.6)
     for known, head in (

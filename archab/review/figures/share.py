@@ -3,13 +3,18 @@
 import math
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from scipy import stats
 
 from archab.evidence import words as words
+from archab.evidence.density import effective, half_width
 from archab.evidence.fields import Verdict
 from archab.evidence.statistics import FLOOR, Array
 from archab.review.figures import scales
@@ -18,7 +23,7 @@ from archab.review.figures.names import named
 from archab.review.figures.palette import Palette
 from archab.review.figures.picture import Picture
 from archab.review.figures.scores import per_target
-from archab.review.figures.sheet import LABEL, Sheet, fitting
+from archab.review.figures.sheet import LABEL, SMALL, Sheet, fitting
 from archab.review.finding import measured, replicates
 
 HEIGHT, POINTS = 1.75, 240
@@ -31,7 +36,8 @@ class Shares:
 
     Attributes:
         errors: shape (k,), ascending.
-        a, b: (share, low, high) at each, shape (3, k).
+        a, b: at each the share, its pointwise interval and the band of all: (share, low, high, lowest, highest), shape
+            (5, k).
         epsilon: the error that is named.
         at: both sides' shares there.
     """
@@ -59,10 +65,15 @@ def picture(verdict: Verdict) -> Picture:
     if not measured(verdict):
         title = "Share of targets learnt to within each error"
     members = " (members weighted alike)" if len(verdict.members) > 1 else ""
+    level = words.level(verdict.alpha)
+    bands = (
+        f" Shaded: {level} interval at one error (pointwise, Wilson); thin lines: {level} band at all errors at once "
+        "(simultaneous, Dvoretzky-Kiefer-Wolfowitz with Massart's constant)."
+    )
     caption = (
-        f"Share of targets learnt to within each error{members}; band: pointwise {words.level(verdict.alpha)} "
-        f"interval (Wilson). n = {replicates(verdict)}; a restart is no replicate. A diverged student never counts as "
-        f"within. The error named is the round number at which {b} is nearest to half."
+        f"Share of targets learnt to within each error{members}.{bands if measured(verdict) else ''} "
+        f"n = {replicates(verdict)}; a restart is no replicate. A diverged student never counts as within. The error "
+        f"named is the round number at which {b} is nearest to half."
     )
     return Picture("share_within", title, caption, f"{title}.", partial(_draw, named(verdict), found))
 
@@ -72,10 +83,11 @@ def shares(scores: pd.DataFrame, alpha: float, floor: float = FLOOR) -> Shares:
     sides = {
         side: [g.to_numpy(dtype=float) for _, g in own.groupby("member")["y"]] for side, own in scores.groupby("side")
     }
+    targets = {side: _targets(own) for side, own in scores.groupby("side")}
     epsilon = min((e for e in EPSILONS), key=lambda e: abs(_share(sides["b"], math.log(e)) - 0.5))
     low = max(min(float(np.quantile(scores["y"], 0.005)), math.log(epsilon) - 1), math.log(floor))
     grid = np.linspace(low, 0, POINTS)
-    a, b = (np.array([_with_interval(sides[s], e, alpha) for e in grid]).T for s in "ab")
+    a, b = (np.array([_with_intervals(sides[s], targets[s], e, alpha) for e in grid]).T for s in "ab")
     at = _share(sides["a"], math.log(epsilon)), _share(sides["b"], math.log(epsilon))
     return Shares(np.exp(grid), a, b, epsilon, at)
 
@@ -85,25 +97,40 @@ def _share(members: list[Array], log_error: float) -> float:
     return float(np.mean([np.mean((y <= log_error) & (y < 0)) for y in members]))
 
 
-def _with_interval(members: list[Array], log_error: float, alpha: float) -> tuple[float, float, float]:
-    """The share, and Wilson's 1927 interval for as many targets as there are."""
-    p, n = _share(members, log_error), sum(y.size for y in members)
+def _targets(scores: pd.DataFrame) -> float:
+    """How many targets of equal weight a side's are worth: members count alike; one that they share is one target."""
+    weights = 1 / scores.groupby("member")["y"].transform("size")
+    return effective(weights.groupby([scores["seed"], scores["target"]], observed=True).sum().to_numpy(dtype=float))
+
+
+def _with_intervals(members: list[Array], n: float, log_error: float, alpha: float) -> tuple[float, ...]:
+    """The share, Wilson's 1927 interval for so many targets, and the band that holds at all errors."""
+    p, band = _share(members, log_error), half_width(n, alpha)
     z = float(stats.norm.ppf(1 - alpha / 2))
     middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    return p, max(0.0, middle - half), min(1.0, middle + half)
+    return p, *np.clip([middle - half, middle + half, p - band, p + band], 0, 1).tolist()
 
 
 def _draw(verdict: Verdict, found: Shares, palette: Palette, title: str, caption: str) -> Figure:
-    sheet = Sheet(palette, HEIGHT + 0.42, title, caption)
-    axes = sheet.axes(0.42, 0.36, 2.8, HEIGHT)
+    sheet = Sheet(palette, HEIGHT + 0.56, title, caption)
+    axes = sheet.axes(0.42, 0.5, 2.8, HEIGHT)
     axes.set_xscale("log")
     axes.set_xlim(found.errors[0], 1)
     axes.set_ylim(0, 1.14)  # a name has room above a curve at 100%
     axes.axvline(found.epsilon, color=palette.line, lw=0.8, zorder=0).set_in_layout(False)
     for side, values, share in (("b", found.b, found.at[1]), ("a", found.a, found.at[0])):
         if measured(verdict):
-            axes.fill_between(found.errors, values[1], values[2], color=getattr(palette, side), alpha=0.13, lw=0)
+            colour = getattr(palette, side)
+            axes.fill_between(found.errors, values[1], values[2], color=colour, alpha=0.16, lw=0)
+            edges: dict[str, Any] = {
+                "label": [f"{side} lowest", f"{side} highest"],
+                "lw": 0.5,
+                "alpha": 0.7,
+                "zorder": 1,
+            }
+            for line in axes.plot(found.errors, values[3:].T, color=colour, **edges):
+                line.set_in_layout(False)
         axes.plot(found.errors, values[0], lw=1.5, label=side, zorder=2, **palette.line_of(side))
         axes.plot(found.epsilon, share, zorder=3, label=f"{side} at epsilon", **palette.mark_of(side))
     labels = Labels(axes)
@@ -123,4 +150,16 @@ def _draw(verdict: Verdict, found: Shares, palette: Palette, title: str, caption
     scales.ticks(axes.xaxis, errors, [scales.number(v) for v in errors])
     scales.ticks(axes.yaxis, [0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
     sheet.label(axes, "error ε, NMSE (log)")
+    if measured(verdict):
+        _legend(axes, words.level(verdict.alpha), palette)
     return sheet.figure
+
+
+def _legend(axes: Axes, level: str, palette: Palette) -> None:
+    """What the shade and the thin lines are, under the axis."""
+    shown = {
+        f"{level} pointwise (Wilson)": Patch(fc=palette.ref, alpha=0.3),
+        f"{level} simultaneous (DKW)": Line2D([], [], color=palette.ref, lw=0.6),
+    }
+    style: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.17), "ncol": 2, "frameon": False}
+    axes.legend(shown.values(), shown.keys(), fontsize=SMALL, labelcolor=palette.soft, handlelength=1.4, **style)

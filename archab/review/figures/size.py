@@ -58,6 +58,7 @@ def picture(verdict: Verdict, unit: str = "") -> Picture:
     called = short(unit, LONGEST)
     across = Across("error_by_size", "size", f"size{', ' + called if called else ''} (log)", sizes)
     joined = "dotted lines join the sizes that were compared"
+    joined += "; bar: the sizes of both at one error" if verdict.equal_error.larger else ""
     return errors_against(verdict, across, _title(verdict, sizes), "one size", joined)
 
 
@@ -137,6 +138,9 @@ def _draw(verdict: Verdict, scores: pd.DataFrame, across: Across, palette: Palet
         axes.axhline(1, color=palette.line, lw=0.7, zorder=0).set_in_layout(False)
         at = axes.get_yaxis_transform()
         axes.text(0.0, 1.06, "1: no better than a constant", size=SMALL, color=palette.soft, va="bottom", transform=at)
+    if across.name == "error_by_size" and (equal := verdict.equal_error).larger:
+        reached, y = np.log([equal.size_a, equal.size_b]), math.sqrt(equal.error_low * equal.error_high)
+        axes.plot(reached, (y, y), "|-", color=palette.ink, lw=0.9, ms=4, label="equal error", zorder=2.8)
     labels = Labels(axes)
     for m in _controls(verdict):
         x, y = places[m.member], max(m.control, low)

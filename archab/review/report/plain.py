@@ -63,6 +63,8 @@ def limits(verdict: Verdict, context: Context) -> list[Point]:
         points.append(Point("Which is better at equal size.", f"{size} The figure of error against size shows both."))
     elif verdict.size_ratio is None:
         points.append(Point("Which is better at equal size.", "The table holds no sizes."))
+    if verdict.size_ratio is not None and (why := verdict.equal_error.reason):
+        points.append(Point("Which is larger at equal error.", why))
     if verdict.verdict == "equivalent":
         points.append(Point("That there is no difference.", f"Only that any is within {words.margin(verdict.margin)}."))
     if verdict.verdict == "undecided" and measured(verdict):
