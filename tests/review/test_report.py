@@ -25,7 +25,7 @@ from archab.evidence.study import Study
 from archab.evidence.verdict import judge
 from archab.review import report, terminal
 from archab.review.context import Context
-from archab.review.figures import LIGHT
+from archab.review.figures import LIGHT, differences
 from archab.review.figures.hero import hero
 from archab.review.markdown import described
 from archab.review.report.strip import strip
@@ -50,10 +50,17 @@ def written(folder: Path, *verdicts: Verdict, contexts: tuple[Context, ...] = ()
     return source, page(source)
 
 
+@pytest.fixture
+def text_alone(monkeypatch) -> None:
+    """Pages with one figure, since figures take most of the time that a page does."""
+    monkeypatch.setattr(report, "pictures", lambda verdict, *given: [differences.picture(verdict)])
+
+
 def decided() -> Verdict:
     return judge(random_rows(0, targets=60, effect=0.6), names=("gate", "plain layer"), notes=["Not tuned."])
 
 
+@pytest.mark.usefixtures("text_alone")
 def test_the_answer_comes_first_then_the_evidence_then_how_to_do_it_again(tmp_path):
     verdict = decided()
     source, found = written(tmp_path, verdict, contexts=(CONTEXT,))
@@ -71,6 +78,7 @@ def test_the_answer_comes_first_then_the_evidence_then_how_to_do_it_again(tmp_pa
         assert said in found.outside("style")
 
 
+@pytest.mark.usefixtures("text_alone")
 def test_caveats_are_one_line_right_under_the_headline_wherever_a_verdict_is_shown(tmp_path):
     rng = np.random.default_rng(0)
     rows = unpaired_rows({0: (rng.normal(-3, 0.4, 30).tolist(), rng.normal(-2, 0.4, 30).tolist())})
@@ -96,6 +104,7 @@ def test_caveats_are_one_line_right_under_the_headline_wherever_a_verdict_is_sho
     assert 'class="caveats"' not in written(tmp_path, judge(random_rows(0, targets=60, effect=0.6)))[0]
 
 
+@pytest.mark.usefixtures("text_alone")
 def test_sizes_at_equal_error_are_said_wherever_a_verdict_is_shown_and_else_the_page_says_why_not(tmp_path):
     rows = random_rows(0, targets=60, members=3, effect=0.6)
     falling = rows.assign(nmse=rows["nmse"] / 2.0 ** rows["member"], measure=100.0 * 2.0 ** rows["member"])
@@ -141,6 +150,7 @@ def test_no_address_no_script_and_no_id_twice(tmp_path):
     assert wanted <= set(ids)
 
 
+@pytest.mark.usefixtures("text_alone")
 def test_the_page_has_a_table_of_costs_where_they_are_known(tmp_path):
     known = costs(2, 1.5).astype({"steps": float})
     known.loc[known["side"] == "b", ["steps", "training_flops"]] = np.nan
@@ -180,6 +190,7 @@ def numbers(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize(("seed", "targets", "effect"), [(0, 60, 0.6), (1, 87, 0.9), (2, 30, 0.02)])
+@pytest.mark.usefixtures("text_alone")
 def test_every_number_of_the_text_is_the_verdicts(seed, targets, effect, tmp_path):
     verdict = judge(random_rows(seed, targets=targets, effect=effect), names=("gate", "plain"))
     _, found = written(tmp_path, verdict)
@@ -227,6 +238,7 @@ def test_a_page_of_an_extreme_table_is_right_and_says_what_is_missing(case, tmp_
         assert "member 1" not in text
 
 
+@pytest.mark.usefixtures("text_alone")
 def test_a_direct_comparison_says_that_skill_and_difficulty_are_confounded(tmp_path):
     rng = np.random.default_rng(0)
     verdict = judge(unpaired_rows({0: (rng.normal(-3, 0.4, 30).tolist(), rng.normal(-2, 0.4, 30).tolist())}))
@@ -235,6 +247,7 @@ def test_a_direct_comparison_says_that_skill_and_difficulty_are_confounded(tmp_p
     assert "Lower error" not in found.within("dt")
 
 
+@pytest.mark.usefixtures("text_alone")
 def test_a_crossed_comparison_counts_pairs(tmp_path):
     verdict = judge(crossed_rows(np.random.default_rng(0).normal(0, 0.1, (12, 2)).tolist()))
     _, found = written(tmp_path, verdict)
@@ -242,6 +255,7 @@ def test_a_crossed_comparison_counts_pairs(tmp_path):
     assert found.within("h3").startswith("1. ")
 
 
+@pytest.mark.usefixtures("text_alone")
 def test_an_undecided_verdict_says_what_to_type(tmp_path):
     command = "python -m archab -m +space=gates 'name=a: b'"
     verdict = judge(random_rows(1, targets=30, effect=0.1), command=command)
@@ -255,6 +269,7 @@ def test_an_undecided_verdict_says_what_to_type(tmp_path):
     assert "That the sides are equal." in found.within("li")
 
 
+@pytest.mark.usefixtures("text_alone")
 def test_where_there_is_nothing_to_type_the_next_step_is_a_sentence(tmp_path):
     verdict = judge(random_rows(3, effect=0.02))
     _, found = written(tmp_path, verdict)
@@ -265,6 +280,7 @@ def test_where_there_is_nothing_to_type_the_next_step_is_a_sentence(tmp_path):
 
 @pytest.mark.parametrize("effect", [0.6, 0.02])
 @pytest.mark.parametrize("names", [("المحول المنقسم", "המרה"), ("gate & <b>amp</b>", "amp"), ("分割変換器", "変換器")])
+@pytest.mark.usefixtures("text_alone")
 def test_every_name_of_a_side_is_set_apart_from_the_direction_around_it(names, effect, tmp_path):
     verdict = judge(random_rows(0, targets=60, effect=effect), names=names, notes=[f"{names[0]} was tuned."])
     _, found = written(tmp_path, verdict)
@@ -288,6 +304,7 @@ def family(k: int) -> list[Verdict]:
     return judge_family([Study(table, label=f"lr={i}") for i, table in enumerate(rows)])
 
 
+@pytest.mark.usefixtures("text_alone")
 def test_several_configurations_stand_in_one_table_with_a_section_each(tmp_path):
     verdicts = family(2)
     _, found = written(tmp_path, *verdicts)
