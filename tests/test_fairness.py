@@ -119,6 +119,13 @@ def test_a_mistake_in_sizes_or_tuning_is_one_line_before_any_training(command, t
     assert not list(tmp_path.glob(".archab/*/*/results.parquet"))
 
 
+def test_a_typed_value_that_tuning_would_replace_is_refused(command):
+    for typed in ("routine.lr=0.003", "space.b.routine.lr=0.003"):
+        ended = command("+space=n_diagonal", "routine@space.b.routine=adamw", typed)
+        assert (ended.code, ended.out) == (2, "")
+        assert ended.err == f"archab: {typed}: tune.lr tries 4 values in its place; tune.lr=null trains by this one\n"
+
+
 def test_matched_members_are_written_into_the_configuration(command, tmp_path):
     given = ("+space=n_diagonal", "targets=2", "samples=16", "heldout_samples=16", "routine.epochs=1")
     given = (*given, "space.a.members=[{rank: 4}, {rank: 5}]", "control=false", "engine=loop", "tune.lr=null")

@@ -2,10 +2,12 @@
 
 import io
 import os
+import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -142,6 +144,7 @@ def _run(cfg: DictConfig) -> dict[str, str]:
     own = [side for side in ("a", "b") if cfg.space[side].routine is not None]
     folder = Path(hydras.runtime.cwd)  # where the command was started, also in a worker, and under hydra.job.chdir
     _importable(folder)
+    _check_typed(typed, config)
     lines: list[str] = []
     if asks_for_match(config):
         from archab.experiment.build import matched
@@ -168,6 +171,18 @@ def _run(cfg: DictConfig) -> dict[str, str]:
     ended = sweep.BEFORE if known else sweep.FINISHED
     found = {"store": job.address.uri, "experiment": job.experiment, "fingerprint": job.fingerprint}
     return {**found, "ended": ended, "compare": job.compare}
+
+
+def _check_typed(typed: Sequence[str], config: dict[str, Any]) -> None:
+    """Raise an ArchabError where a value of the routine is typed that tuning would put another in the place of."""
+    tried = config.get("tune", {}).get("grid", {})
+    for override in typed:
+        named = re.fullmatch(r"(?:space\.\w+\.)?routine\.(\w+)", override.split("=")[0].lstrip("+"))
+        if named and named[1] in tried:
+            raise ArchabError(
+                f"{override}: tune.{named[1]} tries {len(tried[named[1]])} values in its place; tune.{named[1]}=null "
+                "trains by this one"
+            )
 
 
 def _fail(error: ArchabError) -> NoReturn:
