@@ -16,10 +16,13 @@ from mlflow import MlflowClient
 
 from archab import ArchitecturalSpace
 from archab.engine.cpp import compiler
+from archab.space import routine
 from archab.space.architectures import deep, transformer
 from archab.space.routine import AdamW
 
 torch.set_num_threads(1)
+
+DEFAULT_STEPS = routine.STEPS
 
 DEEP = {"dim": 5, "depth": 2}
 ENCODER = {"d_model": 6, "heads": 3, "d_ff": 6}
@@ -108,6 +111,12 @@ def browser() -> Iterator[Any]:
         chromium = started.chromium.launch(executable_path=program, args=sandbox)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(autouse=True)
+def _short_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Students of tests that do not say how long take 48 steps instead of a thousand."""
+    monkeypatch.setattr(routine, "STEPS", 48)
 
 
 @pytest.fixture(autouse=True)

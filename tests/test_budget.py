@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import family
+from conftest import DEFAULT_STEPS, family
 from logged import TWO, client, runs
 
 from archab import Comparison
@@ -15,6 +15,7 @@ from archab.errors import ArchabError
 from archab.evidence.budget import ladder, length, long_enough, notes_of, settled
 from archab.evidence.tuning import text_of
 from archab.evidence.verdict import judge
+from archab.space import routine
 from archab.space.routine import SGD, AdamW
 
 NAMES = ("gate", "plain")
@@ -135,7 +136,8 @@ def test_a_routine_without_epochs_has_no_budget():
         of(endless, budget="auto")
 
 
-def test_a_student_takes_a_thousand_steps_by_default_and_one_epoch_where_that_is_longer():
+def test_a_student_takes_a_thousand_steps_by_default_and_one_epoch_where_that_is_longer(monkeypatch):
+    monkeypatch.setattr(routine, "STEPS", DEFAULT_STEPS)
     assert AdamW().passes(16) * 16 == 1008
     assert AdamW().passes(5000) == 1
     assert AdamW(steps=33).passes(16) == 3

@@ -446,7 +446,9 @@ def test_a_users_own_architecture_prior_routine_and_space_run_from_their_folder(
     assert runs(users_folder, "gates")["tags.archab.fingerprint"].nunique() == 2
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)]
+)
 def test_an_interrupted_run_ends_as_killed_and_keeps_its_rows_and_no_second_one_is_let_in(number, code, tmp_path):
     run = started(tmp_path)
     if number == signal.SIGTERM:

@@ -91,6 +91,7 @@ class Scaled(nn.Module):
         return self.out(torch.tanh(self.hidden(x)))
 
 
+@pytest.mark.slow
 def test_harder_targets_decide_direct_which_names_no_better_side_and_not_crossed_which_is_the_default():
     routine = AdamW(lr=2e-2, epochs=30, minibatch=64)
     a, b = (ArchitecturalSpace(partial(Scaled, times=t), {}, [3], routine=routine) for t in (1.0, 4.0))
@@ -405,7 +406,7 @@ class Bounded(nn.Module):
         return (torch.tanh(self.linear(x)) + 3) * self.louder
 
 
-@pytest.mark.parametrize("engine", [Loop(), Vmap(), Compiled()])
+@pytest.mark.parametrize("engine", [Loop(), *(pytest.param(e, marks=pytest.mark.slow) for e in (Vmap(), Compiled()))])
 def test_a_reference_that_cannot_give_standardised_outputs_is_a_control_on_the_scale_of_its_own(engine):
     routine = SGD(lr=0.1, epochs=30, clip=None)
 

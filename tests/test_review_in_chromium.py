@@ -84,6 +84,7 @@ def links(text: str) -> list[str]:
     return re.findall(r"http://127\.0\.0\.1:5000/\S+", text)
 
 
+@pytest.mark.slow
 def test_the_printed_links_open_the_charts_and_the_report(browser, command, capfd, server):
     said = [command(*QUICK, f"seed={seed}").out for seed in (0, 1)]
     assert main(["--space", "n_diagonal_original"]) == 0

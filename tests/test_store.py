@@ -41,6 +41,7 @@ def contacted(uri: str, folder: Path) -> list[str]:
     return [text for text, process in zip(said, processes, strict=True) if process.returncode]
 
 
+@pytest.mark.slow
 def test_four_processes_at_once_make_a_fresh_sqlite_store_though_an_address_would_read_its_path_otherwise(tmp_path):
     folder = tmp_path / "a%62?b"
     folder.mkdir()

@@ -344,6 +344,7 @@ def test_names_are_drawn_as_they_are_and_short(tmp_path):
     assert not any(t.get_parse_math() for t in size.picture(verdict).figure().axes[0].texts)
 
 
+@pytest.mark.slow
 def test_ten_thousand_targets_stay_small_in_every_format(tmp_path):
     files = figures.save(judge(many(10_000)), tmp_path, "x-", "bits")
     assert {f.suffix for f in files} == {".svg", ".pdf", ".png"}

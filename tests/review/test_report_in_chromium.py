@@ -48,7 +48,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: folder / f"{name}.html" for name in made}
 
 
-@pytest.mark.parametrize("name", ["decided", "undecided", "hostile"])
+@pytest.mark.parametrize("name", ["decided", "hostile"])
 @pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
 def test_no_error_no_request_and_the_verdict_without_scrolling(name, viewport, browser, pages):
     page = browser.new_page(viewport=viewport)
@@ -107,7 +107,7 @@ def test_no_name_widens_the_page(kind, effect, browser, tmp_path):
         page.close()
 
 
-@pytest.mark.parametrize("width", [390, 600])
+@pytest.mark.parametrize("width", [390, pytest.param(600, marks=pytest.mark.slow)])
 def test_no_word_of_a_table_is_stacked_letter_by_letter(width, browser, tmp_path):
     rows = random_rows(0, targets=60, effect=0.6)
     rows["measure"] = [

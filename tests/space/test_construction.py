@@ -289,7 +289,7 @@ def test_sparse_gradients_are_refused_in_one_line():
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("engine", [Loop, Vmap])
+@pytest.mark.parametrize("engine", [pytest.param(Loop, marks=pytest.mark.slow), Vmap])
 def test_half_precision_trains_as_whole_precision_does_to_its_rounding(dtype, engine):
     def as_(dtype, network):
         np.random.rand()  # noqa: NPY002 (each network by a call of its own)
