@@ -14,6 +14,14 @@ pytestmark = pytest.mark.skipif(compiler.compiler() is None, reason="no C++ comp
 PROGRAM = 'extern "C" int answer() { return 42; }'
 
 
+def test_an_optimisation_that_cxx_asks_for_wins(monkeypatch):
+    for asked, last in (("g++", "-O3"), ("g++ -O1 -g", "-O1")):
+        monkeypatch.setenv("CXX", asked)
+        compiler.compiler.cache_clear()
+        assert [word for word in compiler.compiler() if word.startswith("-O")][-1] == last
+    compiler.compiler.cache_clear()
+
+
 def test_a_kept_program_is_not_compiled_again_and_a_damaged_one_is(cache, monkeypatch):
     assert compiler.load(PROGRAM).answer() == 42
     [file] = cache.glob("*.so")

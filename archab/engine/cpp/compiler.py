@@ -31,13 +31,16 @@ class CompilationFailed(Exception):
 
 @cache
 def compiler() -> list[str] | None:
-    """The command of the C++ compiler: `CXX`, else g++, where there is one that knows what programs need."""
+    """The command of the C++ compiler: `CXX`, else g++, where there is one that knows what programs need.
+
+    An -O of `CXX` wins over that of archab: -O1 compiles in a fifth of the time what runs slower.
+    """
     named = shlex.split(os.environ.get("CXX") or "g++")
     if not named or shutil.which(named[0]) is None:
         return None
     probe = "typedef float V __attribute__((vector_size(64))); V f(V a, V b) { return a > b ? a : b; }"
     for flags in ([*FLAGS, *GNU], FLAGS):
-        command = [*named, *flags, "-x", "c++", "-"]
+        command = [*named, *flags, *(word for word in named[1:] if word.startswith("-O")), "-x", "c++", "-"]
         with suppress(OSError, subprocess.TimeoutExpired):
             ended = subprocess.run([*command, "-o", os.devnull], input=probe.encode(), capture_output=True, timeout=30)
             if ended.returncode == 0:
