@@ -94,7 +94,11 @@ class Net(nn.Module):
         return self.second(torch.tanh(self.first(x)))
 
 
-@pytest.mark.parametrize("routine", [SGD(lr=0.1, momentum=0.9), AdamW(lr=1e-2)], ids=["SGD", "AdamW"])
+@pytest.mark.parametrize(
+    "routine",
+    [SGD(lr=0.1, momentum=0.9, epochs=3, schedule="constant"), AdamW(lr=1e-2, epochs=3, schedule="constant")],
+    ids=["SGD", "AdamW"],
+)
 def test_the_loops_rows_are_those_of_a_plain_loop_in_bfloat16(routine):
     a = ArchitecturalSpace(Net, {}, [3], routine=routine)
     b = replace(a, dtype="bfloat16", name="B")

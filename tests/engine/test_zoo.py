@@ -20,8 +20,8 @@ from archab.networks.noise import Counter
 from archab.networks.streams import Stage, forked, stream, words
 from archab.space.routine import SGD, AdamW
 
-ADAMW = AdamW(lr=1e-2, epochs=2, minibatch=8, clip=0.5)
-MOMENTUM = SGD(lr=3e-2, epochs=2, minibatch=8, clip=0.5, momentum=0.9, weight_decay=1e-2)
+ADAMW = AdamW(lr=1e-2, epochs=2, minibatch=8, clip=0.5, schedule="constant")
+MOMENTUM = SGD(lr=3e-2, epochs=2, minibatch=8, clip=0.5, momentum=0.9, weight_decay=1e-2, schedule="constant")
 ENGINES = {"loop": Loop, "vmap": Vmap} | ({"compiled": Compiled} if compiler.compiler() else {})
 
 

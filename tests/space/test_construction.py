@@ -249,7 +249,7 @@ def test_a_copy_keeps_what_is_written_on_a_parameter(engine):
         assert comparison.plan.methods["a", 0].engine == engine.__name__.lower(), comparison.plan.notes
         return rows(comparison)["nmse"]
 
-    plain = SGD(lr=0.1, epochs=1, clip=None)
+    plain = SGD(lr=0.1, epochs=1, clip=None, schedule="constant")
     np.testing.assert_allclose(errors(Marked, True, by_marks), errors(Net, False, plain), rtol=1e-5)
 
 
