@@ -137,7 +137,7 @@ def test_an_experiment_that_was_deleted_is_named_with_its_remedy(command, tmp_pa
     ended = command(*QUICK)
     assert compare.main(["--space", "n_diagonal_original"]) == 2
     for err in (ended.err, capfd.readouterr().err):
-        assert "the experiment n_diagonal was deleted" in err
+        assert "the experiment n_diagonal_original was deleted" in err
         assert remedy in err
     assert ended.code == 2
     assert command(*QUICK, "tracking.experiment=another").code == 0

@@ -14,7 +14,7 @@ from archab.networks.probe import Shape, check_drawn, examine
 from archab.networks.streams import Stage, forked, generator, stream
 from archab.results import Side
 from archab.space.inputs import Inputs
-from archab.space.routine import Descent, settings
+from archab.space.routine import Descent, epochs_of, settings
 from archab.space.seeding import unseeded
 from archab.space.space import ArchitecturalSpace
 from archab.targets.base import sampled
@@ -83,7 +83,8 @@ def survey(
             _check_steps(spaces[side], member, counts[member, source] // cut)
     notes += [*_passed_over(spaces, sizes), *_underflowing(spaces, sizes)]
     apart = "" if protocol.equal_sizes else _apart(spaces, sizes)
-    return Survey(sizes, shapes, counts, learners, draws, tuple(notes), _compare_routines(spaces), apart)
+    unequal = _compare_routines(spaces, learners, counts)
+    return Survey(sizes, shapes, counts, learners, draws, tuple(notes), unequal, apart)
 
 
 def index_of(space: ArchitecturalSpace, member: int) -> int:
@@ -186,10 +187,26 @@ def _compare_shapes(spaces: Spaces, shapes: dict[str, list[Shape]]) -> None:
                 )
 
 
-def _compare_routines(spaces: Spaces) -> tuple[str, ...]:
+def _compare_routines(
+    spaces: Spaces, learners: dict[tuple[int, str], tuple[Side, ...]], counts: dict[tuple[int, str], int]
+) -> tuple[str, ...]:
     a, b, notes = spaces["a"], spaces["b"], []
+    batches: dict[tuple[str, int], int] = {
+        (side, member): samples // minibatch(spaces[side], member)
+        for key, samples in counts.items()
+        for member, sides in [(key[0], learners[key])]
+        for side in sides
+    }
     for name in ("epochs", "minibatch", "steps"):
-        values = [[settings(s.routine_of(m)).get(name) for m in range(len(s))] for s in (a, b)]
+        values: list[list[object]] = [
+            [
+                epochs_of(s.routine_of(m), batches[side, m])
+                if name == "epochs"
+                else settings(s.routine_of(m)).get(name)
+                for m in range(len(s))
+            ]
+            for side, s in (("a", a), ("b", b))
+        ]
         if values[0] != values[1] and None not in (*values[0], *values[1]):
             one, two = (str(v[0]) if len(set(v)) == 1 else str(v) for v in values)
             notes.append(f"unequal training: {name} is {one} for {a.name} and {two} for {b.name}")
