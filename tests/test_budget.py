@@ -94,6 +94,8 @@ def test_the_rows_are_those_of_the_length_found_set_by_hand_and_its_targets_are_
     assert [rung.steps for rung in rungs] == ["4", "8", "16"][: len(rungs)]
     routine = comparison.ready.a.routine
     assert routine.epochs == length(rungs) > 1
+    plan = comparison.ready.plan.to_dict()  # by which units of another length are told apart
+    assert plan["tuned"]["a"]["epochs"] == routine.epochs
     by_hand = {side: replace(getattr(comparison, side), routine=routine) for side in ("a", "b")}
     assert comparison.ready.b.routine == routine
     again = replace(comparison, **by_hand, tune=None, budget=None)
@@ -134,6 +136,11 @@ def test_a_mistake_in_the_budget_is_one_line(given, said):
 def test_a_routine_without_epochs_has_no_budget():
     with pytest.raises(ArchabError, match="budget=auto: the routine of lora has no epochs that could be doubled"):
         of(endless, budget="auto")
+
+
+def test_steps_take_no_place_that_an_argument_had():
+    routine = AdamW(1e-2, 4, 8)
+    assert (routine.lr, routine.epochs, routine.minibatch, routine.steps) == (1e-2, 4, 8, None)
 
 
 def test_a_student_takes_a_thousand_steps_by_default_and_one_epoch_where_that_is_longer(monkeypatch):

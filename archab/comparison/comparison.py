@@ -13,6 +13,7 @@ import torch
 from numpy.random import SeedSequence
 
 from archab.comparison import budget, contrast, products, tuning
+from archab.comparison.checks import check
 from archab.comparison.costs import costs_of
 from archab.comparison.inspection import Survey, index_of, minibatch, survey
 from archab.comparison.matching import matched
@@ -37,7 +38,7 @@ from archab.networks.streams import Stage, forked, stream, tile_size, tiles, wor
 from archab.results import CONTROLS, Row, Side, curve_frame, frame, spent_frame
 from archab.runs.identity import in_force
 from archab.space.inputs import Inputs, Normal
-from archab.space.routine import Routine, epochs_of, kind
+from archab.space.routine import Routine, epochs_of, kind, settings
 from archab.space.space import ArchitecturalSpace
 from archab.targets import linear
 from archab.targets.base import Targets
@@ -117,7 +118,7 @@ class Comparison:
 
     def __post_init__(self) -> None:
         if not self.trials:
-            _check(self)
+            check(self)
         for side, space in matched({"a": self.a, "b": self.b, "reference": self.reference}, self.inputs).items():
             object.__setattr__(self, side, space)
 
@@ -190,7 +191,7 @@ class Comparison:
             made_by={"torch": torch.__version__, "device": str(device_named(self.device))},
             methods=self._methods,
             lessons=lessons,
-            tuned=None if self.tuning is None else choose(settled(self.tuning)).chosen,
+            tuned=self._chosen,
             notes=tuple(dict.fromkeys(notes)),
         )
 
@@ -216,6 +217,16 @@ class Comparison:
         longer = self.lasting(length(ladder(table)) if self.budget else 1)
         found: dict[str, Any] = {side: tuning.by(getattr(longer, side), trial) for side, trial in chosen.items()}
         return replace(longer, **found, tuning=table)
+
+    @property
+    def _chosen(self) -> dict[str, dict[str, Any]] | None:
+        """By which hyperparameters each side trains, where trials chose them; with the epochs, where they did, too."""
+        if self.tuning is None:
+            return None
+        chosen = choose(settled(self.tuning)).chosen
+        if self.budget is None:
+            return chosen
+        return {side: own | {"epochs": settings(self.spaces[side].routine)["epochs"]} for side, own in chosen.items()}
 
     @property
     def tuned_by(self) -> Tune:
@@ -585,92 +596,3 @@ def _loops(spaces: dict[str, ArchitecturalSpace], methods: dict[tuple[str, int],
         for (side, _), method in methods.items()
         if method.why and side in _STUDENTS
     ]
-
-
-MOST = {"targets": 10_000_000, "restarts": 1_000_000, "heldout_samples": 10_000_000, "seed": 2**53}
-_COUNTS = (
-    ("targets", 1, "target a member"),
-    ("restarts", 1, "student a side and target"),
-    ("heldout_samples", 2, "held-out samples"),
-    ("seed", 0, "as a whole number"),
-)
-
-
-def _check(comparison: Comparison) -> None:
-    """Raise an ArchabError if the sides cannot be compared so; what needs a network to be built is found later."""
-    for name in ("a", "b", "reference"):
-        value = getattr(comparison, name)
-        if not isinstance(value, ArchitecturalSpace) and (value is not None or name != "reference"):
-            raise ArchabError(f"{name}={value!r}: an ArchitecturalSpace is needed")
-    for name, least, unit in _COUNTS:
-        value = getattr(comparison, name)
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise ArchabError(f"{name}={value!r}: a whole number is needed, at least {least}")
-        if value < least:
-            raise ArchabError(f"{name}={value}: at least {least} {unit} {'are' if least > 1 else 'is'} needed")
-        if value > MOST[name]:
-            raise ArchabError(f"{name}={value}: at most {MOST[name]:,}")
-    if comparison.samples is not None and (not isinstance(comparison.samples, int) or comparison.samples < 1):
-        raise ArchabError(f"samples={comparison.samples!r}: a whole number of at least 1, or null for the default")
-    if comparison.samples_per_measure is not None and not 0 < comparison.samples_per_measure < math.inf:
-        raise ArchabError(
-            f"samples_per_measure={comparison.samples_per_measure!r}: more than 0 is needed, or null for the default"
-        )
-    if not hasattr(comparison.engine, "methods"):
-        raise ArchabError(f"engine={comparison.engine!r}: an object is needed, such as archab.engine.plan.Loop()")
-    if not callable(comparison.inputs):
-        raise ArchabError(f"inputs={comparison.inputs!r}: an object is needed, such as archab.space.inputs.Normal()")
-    if not 0 <= comparison.size_tolerance < 1:
-        raise ArchabError(f"size_tolerance={comparison.size_tolerance}: a share from 0 to below 1 is needed")
-    _check_protocol(comparison)
-    _check_spaces(comparison)
-    if comparison.tune is not None:
-        if comparison.rules.twins:
-            raise ArchabError(
-                f"tune.{next(iter(comparison.tune.grid), 'lr')}: protocol=aa compares a side with itself, which leaves "
-                "nothing to tune; null trains by the routine's own value"
-            )
-        tuning.check(comparison.tune, comparison.spaces)
-    if comparison.budget is not None and comparison.rules.twins:
-        raise ArchabError("budget=auto: protocol=aa compares a side with itself, at any length; null is needed")
-    budget.check(comparison.budget, comparison.budget_limit, comparison.spaces)
-    if comparison.budget is not None and {"epochs", "steps"} & comparison.tuned_by.names:
-        raise ArchabError("tune.epochs: budget=auto chooses how long both sides train; one of the two is null")
-    device_named(comparison.device)
-
-
-def _check_protocol(comparison: Comparison) -> None:
-    if comparison.protocol is not None and comparison.protocol not in PROTOCOLS:
-        raise ArchabError(f"protocol={comparison.protocol}: one of {', '.join(PROTOCOLS)}, or null")
-    if comparison.protocol == "reference" and comparison.reference is None:
-        raise ArchabError("protocol=reference: this space has no third network; give one, or protocol=crossed")
-    if comparison.rules.divided and comparison.targets % 2:
-        raise ArchabError(
-            f"targets={comparison.targets}: protocol={comparison.protocol_name} draws them in pairs, one from either "
-            f"side; give an even number, such as targets={comparison.targets + 1}"
-        )
-
-
-def _check_spaces(comparison: Comparison) -> None:
-    a, b = comparison.a, comparison.spaces["b"]
-    if len(a) != len(b):
-        raise ArchabError(
-            f"members: {a.name} has {len(a)} and {b.name} has {len(b)}; networks are paired at equal index"
-        )
-    if (kind_a := _kind(a)) != (kind_b := _kind(b)):
-        raise ArchabError(f"measure: {a.name} is measured by {kind_a} and {b.name} by {kind_b}; give both the same")
-    for name, space in comparison.spaces.items():
-        if space.input_shape != a.input_shape:
-            raise ArchabError(
-                f"input_shape: {a.name} has {list(a.input_shape)} and {space.name} ({name}) has "
-                f"{list(space.input_shape)}; both must take the same inputs"
-            )
-    if comparison.reference is not None and len(comparison.reference) not in (1, len(a)):
-        raise ArchabError(
-            f"members: the reference {comparison.reference.name} has {len(comparison.reference)}; one is needed, or "
-            f"{len(a)}"
-        )
-
-
-def _kind(space: ArchitecturalSpace) -> str:
-    return space.measure if isinstance(space.measure, str) else "numbers given by the user"

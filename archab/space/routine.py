@@ -9,7 +9,7 @@ import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Protocol
 
@@ -74,7 +74,7 @@ class Descent(ABC):
 
     lr: float = 1e-3
     epochs: int | None = None
-    steps: int | None = None
+    steps: int | None = field(default=None, kw_only=True)
     minibatch: int = 16
     clip: float | None = 1.0
     clip_norm: float | None = None
