@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -331,6 +332,17 @@ def test_a_size_within_the_tolerance_is_a_warning():
     wide = space(members={"in_features": 3, "out_features": 3, "bias": False})
     plan = Comparison(space(), wide, size_tolerance=0.25).plan
     assert "sizes differ by up to 25.0%" in plan.notes[0]
+
+
+def test_sizes_further_apart_than_5_percent_are_a_warning_before_training_where_they_need_not_match():
+    def notes(thin: float, wide: float) -> list[str]:
+        a, b = (replace(family("dense"), measure=[size], name=n) for size, n in ((thin, "thin"), (wide, "wide")))
+        return [note for note in Comparison(a, b, family("dense"), engine=Loop()).plan.notes if "unequal sizes" in note]
+
+    [note] = notes(100, 106)
+    assert note.startswith("unequal sizes: wide has 1.06 times the size of thin; members: {match: a, by: …}")
+    assert notes(100, 105) == notes(105, 100) == []
+    assert len(notes(106, 100)) == 1
 
 
 def test_unequal_training_is_said():

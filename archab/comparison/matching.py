@@ -48,9 +48,10 @@ def matched(spaces: Mapping[str, ArchitecturalSpace | None], inputs: Inputs) -> 
     space, to = spaces[side], spaces["b" if side == "a" else "a"]
     assert space is not None
     assert to is not None
+    assert isinstance(space.prior, Matched)
     with threads(1):
         factors = [_factors(f"space.{side}.prior=matched", space, to, member, inputs) for member in range(len(space))]
-    return {side: replace(space, prior=replace(space.prior, factors=factors))}  # type: ignore[type-var]
+    return {side: replace(space, prior=replace(space.prior, factors=factors))}
 
 
 def _factors(

@@ -126,7 +126,7 @@ class ArchitecturalSpace:
 
     def converted(self, network: nn.Module) -> nn.Module:
         """A network that was drawn, in the precision of the space, in place."""
-        return network if self.dtype is None else converted(network, self.dtype)  # type: ignore[arg-type]
+        return converted(network, self.dtype) if isinstance(self.dtype, torch.dtype) else network
 
     def drawn(self, member: int) -> nn.Module:
         """Draw one network of this member as it is built, from torch's global generator, which nothing may seed.
