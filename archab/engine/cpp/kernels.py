@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import count
 from typing import Any
 
 import torch
@@ -71,7 +70,6 @@ class Program:
         self.single = single
         self._made: dict[Buffer, int] = {}
         self._homes: dict[Local, View] = {}
-        self._names = count()
         self._destinations: dict[fx.Node, View] = {}
 
     def run(
@@ -266,7 +264,7 @@ class Program:
         return value
 
     def _local(self, loop: Loop, value: Value, strides: Shape) -> Local:
-        local = Local(loop, f"t{next(self._names)}", loop.shape, strides, value.dtype, loop.lanes)
+        local = Local(loop, f"t{len(loop.statements)}", loop.shape, strides, value.dtype, loop.lanes)
         loop.statements.append((local, self.settled(value, loop)))
         return local
 

@@ -6,6 +6,8 @@ template <class T>
 using Vec __attribute__((vector_size(sizeof(T) * LANES))) = T;
 typedef Vec<int> Mask;  // a boolean: 0 or -1 in every lane
 
+#define KERNEL __attribute__((noinline)) static void
+
 // glibc's vector mathematics, which its headers show to -ffast-math alone.
 #if defined(__GLIBC__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 extern "C" {

@@ -162,7 +162,6 @@ def _step(
     everything = state.whole("parameters", learnable, dtype)
     moments = [state.whole(f"moment{k}", learnable, dtype) for k in range(update.moments)]
     single = Program(single=True)
-    single._names = program._names
     news = single.run(update.graph, [everything, slope, *moments, *numbers])
     for value, place in zip(news, [everything, *moments], strict=True):
         single.write(single.value(value, dtype), place)
@@ -237,7 +236,9 @@ def _functions(name: str, program: Program, base: int, lanes: int) -> tuple[str,
         values = ", ".join(number(v, buffer.dtype) for v in table.flatten().tolist())
         lines.append(f"static const {C[buffer.dtype]} {name}_{buffer.home}[] = {{{values}}};")
     constants = {buffer for buffer, _ in program.constants}
-    for i, kernel in enumerate(program.kernels):
+    functions: dict[str, str] = {}  # what a network repeats in every layer is compiled once
+    calls = []
+    for kernel in program.kernels:
         named: dict[Buffer, str] = {}
 
         def of(buffer: Buffer, named: dict[Buffer, str] = named) -> str:
@@ -246,11 +247,12 @@ def _functions(name: str, program: Program, base: int, lanes: int) -> tuple[str,
             return named.setdefault(buffer, f"b{len(named)}")
 
         code = kernel.code(of)
-        heads = [f"{b.type}* {n} = ({b.type}*){b.home or f'(w + {starts[b]})'};" for b, n in named.items()]
-        lines.append(f"static void {name}{i}(char* w, char* s, const Number* numbers, long at, int* outside) {{")
-        lines += [f"  {head}" for head in heads] + [f"  {code}", "}"]
-    calls = " ".join(f"{name}{i}(w, s, numbers, at, outside);" for i in range(len(program.kernels)))
-    lines.append(f"static void {name}(char* w, char* s, const Number* numbers, long at, int* outside) {{ {calls} }}")
+        taken = ", ".join([*(f"{b.type}* {n}" for b, n in named.items()), "int* outside"])
+        function = functions.setdefault(f"({taken}) {{ {code} }}", f"{name}{len(functions)}")
+        given = [f"({b.type}*){b.home or f'(w + {starts[b]})'}" for b in named]
+        calls.append(f"  {function}({', '.join([*given, 'outside'])});")
+    lines += [f"KERNEL {function}{text}" for text, function in functions.items()]
+    lines += [f"static void {name}(char* w, char* s, const Number* numbers, long at, int* outside) {{", *calls, "}"]
     return "\n".join(lines), used
 
 
