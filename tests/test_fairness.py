@@ -126,6 +126,13 @@ def test_a_typed_value_that_tuning_would_replace_is_refused(command):
         assert ended.err == f"archab: {typed}: tune.lr tries 4 values in its place; tune.lr=null trains by this one\n"
 
 
+def test_no_tuning_may_be_said_of_all_hyperparameters_at_once(command):
+    short = ("+space=n_diagonal_original", "targets=1", "samples=16", "engine=loop", "control=false")
+    one, other = command(*short, GRID, "tune=null"), command(*short, "tune.lr=null")
+    assert (one.code, other.code) == (0, 0), one.err
+    assert "finished before" in other.out
+
+
 def test_matched_members_are_written_into_the_configuration(command, tmp_path):
     given = ("+space=n_diagonal", "targets=2", "samples=16", "heldout_samples=16", "routine.epochs=1")
     given = (*given, "space.a.members=[{rank: 4}, {rank: 5}]", "control=false", "engine=loop", "tune.lr=null")

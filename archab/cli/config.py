@@ -3,7 +3,7 @@
 import difflib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ class Run:
     shard: str | None = None
     budget: Any = None
     budget_limit: int = 16
-    tune: Tuned = field(default_factory=Tuned)
+    tune: Tuned | None = field(default_factory=Tuned)
     measure: Any = "information"
     input_shape: Any = MISSING
     inputs: Any = MISSING
@@ -170,8 +170,9 @@ def asks_for_match(config: dict[str, Any]) -> bool:
     return any(side is not None and isinstance(side["members"], dict) and "match" in side["members"] for side in sides)
 
 
-def _tune(node: dict[str, Any], own: dict[str, Any]) -> dict[str, Any] | None:
+def _tune(node: dict[str, Any] | None, own: dict[str, Any]) -> dict[str, Any] | None:
     """The arguments of `Tune`; None where nothing is to be tuned."""
+    node = asdict(Tuned()) if node is None else node
     how = {name: node.pop(name) for name in ("targets", "extend", "unequal")}
     grid = {name: values for name, values in node.items() if values is not None}
     others = {side: {k: v for k, v in g.items() if v is not None} for side, g in own.items() if g is not None}

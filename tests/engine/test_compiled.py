@@ -291,7 +291,7 @@ def test_diverged_students_are_marked_alone():
     [
         (" - ", " + "),
         ("(block * steps + t - at) * NUMBERS", "block * steps * NUMBERS"),
-        ("predict0(w", "predict0(w + 128"),
+        ("(w + X_AT)", "(w + X_AT + 128)"),
         ("sqrt_", "exp_"),
     ],
 )
