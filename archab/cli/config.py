@@ -84,6 +84,7 @@ class Run:
     measure: Any = "information"
     input_shape: Any = MISSING
     inputs: Any = MISSING
+    loss: Any = MISSING
     prior: Any = MISSING
     routine: Any = MISSING
     engine: Any = MISSING
@@ -153,6 +154,8 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
         config.pop("tune")
     if config["budget"] is None:
         config.pop("budget"), config.pop("budget_limit")
+    if config["loss"] == {"_target_": "archab.engine.loss.SquaredError"}:
+        config.pop("loss")  # as if there were no such key, so that fingerprints stay what they were
     sides = list(named.values())
     for key in SHARED:
         shared = config.pop(key)

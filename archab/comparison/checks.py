@@ -5,6 +5,7 @@ from typing import Any
 
 from archab.comparison import budget, tuning
 from archab.comparison.protocol import PROTOCOLS
+from archab.engine import loss
 from archab.engine.plan import device_named
 from archab.errors import ArchabError
 from archab.space.space import ArchitecturalSpace
@@ -46,6 +47,7 @@ def check(comparison: Any) -> None:
         raise ArchabError(f"engine={comparison.engine!r}: an object is needed, such as archab.engine.plan.Loop()")
     if not callable(comparison.inputs):
         raise ArchabError(f"inputs={comparison.inputs!r}: an object is needed, such as archab.space.inputs.Normal()")
+    loss.check(comparison.loss)
     if not 0 <= comparison.size_tolerance < 1:
         raise ArchabError(f"size_tolerance={comparison.size_tolerance}: a share from 0 to below 1 is needed")
     _check_protocol(comparison)

@@ -25,6 +25,7 @@ from archab.engine import control
 from archab.engine.cohort import Cohort, Outcome
 from archab.engine.curve import Curve, quartiles
 from archab.engine.equivalence import Sample
+from archab.engine.loss import Loss, SquaredError
 from archab.engine.plan import Auto, Candidate, Engine, Method, Recorded, device_named, side_by_side, threads
 from archab.errors import ArchabError
 from archab.evidence.budget import in_words, ladder, length, settled
@@ -75,6 +76,7 @@ class Comparison:
         budget: `auto` doubles the epochs of all sides until neither's error on tuning targets falls by more than 5%;
             None for the length that the routines say.
         budget_limit: the most times as long that this may become.
+        loss: what students minimise and are scored by, relative to the best constant.
         trials: of a comparison that is such a trial (see `attempts`): by what each restart trains.
         tuning: what such trials gave, by which the routines were chosen.
 
@@ -113,6 +115,7 @@ class Comparison:
     tune: Tune | None = None
     budget: str | None = None
     budget_limit: int = 16
+    loss: Loss = SquaredError()
     trials: tuple[Trial, ...] = ()
     tuning: pd.DataFrame | None = None
 
@@ -367,7 +370,7 @@ class Comparison:
         lesson = self.plan.lessons[part.member, part.source]
         with threads(1):
             targets = lesson.source.draw(part.first, part.last)
-            beaten = linear.errors(targets) if not self.trials else np.full(part.targets, np.nan)
+            beaten = linear.errors(targets, self.loss) if not self.trials else np.full(part.targets, np.nan)
         rows: list[Row] = []
         watched: dict[str, list[Curve]] = {side: [] for side in self._learning(part)}
         asked = [(side, routines) for side in watched for routines in self._together(side, part.member)]
@@ -399,7 +402,7 @@ class Comparison:
         part = Part(member, "reference", 0, min(each, self._draws))
         with threads(1):
             targets = lesson.source.draw(part.first, part.last)
-            beaten = linear.errors(targets)
+            beaten = linear.errors(targets, self.loss)
         routine = self.spaces["reference"].routine_of(index_of(self.spaces["reference"], member))
         cohort = self._cohort(lesson, part, "reference", targets, [routine], lambda _: None)
         [outcome] = side_by_side([(self._method("reference", part), cohort)])
@@ -518,6 +521,7 @@ class Comparison:
             restarts=restarts,
             device=device_named(self.device),
             advance=advance,
+            loss=self.loss,
         )
 
     def _standardised(self, side: str, index: int) -> ArchitecturalSpace:
@@ -554,7 +558,7 @@ class Comparison:
         space, known = self._standardised(side, index), self.survey
         routine, cut, shape = space.routine_of(index), minibatch(space, index), known.shapes[side][index]
         whole = known.draws[side][index].whole
-        sample = Sample(space, index, cut, self.inputs, shape.output, device_named(self.device), whole)
+        sample = Sample(space, index, cut, self.inputs, shape.output, device_named(self.device), whole, self.loss)
         samples = [n for (member, _), n in known.samples.items() if index_of(space, member) == index]
         batches = max(samples) // cut
         steps = batches * (epochs_of(routine, batches) or 1)

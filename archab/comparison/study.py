@@ -8,6 +8,7 @@ import pandas as pd
 from archab.comparison import tuning
 from archab.comparison.inspection import Survey
 from archab.comparison.tuning import Tune
+from archab.engine.loss import Loss, SquaredError
 from archab.evidence import contrast
 from archab.evidence.budget import notes_of as budgeted
 from archab.evidence.budget import settled
@@ -39,6 +40,8 @@ class Compared(Protocol):
     def budget(self) -> str | None: ...
     @property
     def budget_limit(self) -> int: ...
+    @property
+    def loss(self) -> Loss: ...
 
 
 _OWN_TARGETS = "Each member learns targets of a network of its own: errors of different sizes are on other targets."
@@ -59,7 +62,10 @@ def notes_of(comparison: Compared) -> list[Note]:
         a, b = ([settings(s.routine_of(m)).get("lr") for m in range(len(s))] for s in (spaces["a"], spaces["b"]))
         by_hand = "Shared learning rate, not tuned." if a == b else "Learning rates set by hand, not tuned."
         tuned.append(Note("not tuned", by_hand))
+    loss = comparison.loss
+    by = f"Trained and scored by the {loss.name}, relative to that of the best constant."
     return [
+        *([] if isinstance(loss, SquaredError) else [Note("loss", by)]),
         *tuned,
         *([Note("own targets", _OWN_TARGETS)] if len(spaces.get("reference", ())) > 1 else []),
         *(Note("sizes", _sentence(note)) for note in comparison.survey.notes),

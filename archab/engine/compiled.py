@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from archab.engine.cohort import Cohort, Outcome
 from archab.engine.cpp.source import ALIGNED, Slot, Source, Update, generate
-from archab.engine.cpp.trace import Untraceable, elementwise, trace
+from archab.engine.cpp.trace import Untraceable, elementwise, scored, trace
 from archab.engine.curve import MOST, Curve
 from archab.engine.loss import Loss
 from archab.errors import ArchabError, explain
@@ -174,14 +174,14 @@ def write(network: nn.Module, routine: Descent, inputs: Tensor, outputs: Tensor,
         NoRule: if an operation of the graph has no rule.
     """
     try:
-        traced = trace(copy.deepcopy(network), inputs, outputs, loss)
+        traced, error = trace(copy.deepcopy(network), inputs, outputs, loss), scored(loss)
         probe = _numbers(routine, 1)
         dtype = next(iter(network.parameters())).dtype
         norm = routine.clip_norm is not None
         graph = elementwise(routine.update, dtype, routine.moments, probe.shape[1] - norm)
-    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
-        raise Untraceable(explain(error)) from error
-    return generate(traced, Update(graph, routine.moments, probe.shape[1], norm), inputs, outputs)
+    except (RuntimeError, TypeError, ValueError, AttributeError) as reason:
+        raise Untraceable(explain(reason)) from reason
+    return generate(traced, Update(graph, routine.moments, probe.shape[1], norm), error, inputs, outputs)
 
 
 class _Numbers:
@@ -210,7 +210,7 @@ def _numbers(routine: Descent, steps: int) -> Tensor:
 
 
 def _errors(block: Block, cohort: Cohort, inputs: Tensor, outputs: Tensor) -> np.ndarray:
-    """NMSE of every student."""
+    """The error of every student, relative to the best constant's."""
     targets = torch.arange(block.students) // cohort.restarts
     dtype = block.program.source.dtype
     samples = inputs.shape[1]

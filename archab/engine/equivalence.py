@@ -12,6 +12,7 @@ from archab.engine import compiled, loop
 from archab.engine import vmap as batched
 from archab.engine.cohort import Cohort
 from archab.engine.compiled import Block, Compiled
+from archab.engine.loss import Loss, SquaredError
 from archab.errors import ArchabError, explain
 from archab.networks import population
 from archab.networks.batching import batching
@@ -35,6 +36,7 @@ class Sample:
 
     Attributes:
         whole: why each of its networks must be kept as it was constructed, if it must.
+        loss: what they minimise.
     """
 
     space: ArchitecturalSpace
@@ -44,6 +46,7 @@ class Sample:
     output: tuple[int, ...]
     device: torch.device
     whole: str | None = None
+    loss: Loss = SquaredError()
 
     @cached_property
     def networks(self) -> list[nn.Module]:
@@ -102,6 +105,7 @@ class Sample:
             restarts=1,
             device=self.device,
             advance=lambda _: None,
+            loss=self.loss,
         )
 
 

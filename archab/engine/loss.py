@@ -1,22 +1,31 @@
 """What students minimise and are scored by: an error of each number, and that of the best constant predictor."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
+from archab.errors import ArchabError, explain
 from archab.networks.streams import EVALUATION_SAMPLES
+
+GOLDEN = (math.sqrt(5) - 1) / 2
+SECTIONS = 40  # to 4e-9 of the range, and so, where the error is smooth, to 1e-17 of it
 
 
 class Loss(Protocol):
-    """An error that is learnt and scored by; every axis of samples, and of students in front of it, is kept.
+    """An error that is learnt and scored by: of each number alone, convex in the prediction and 0 where it is right.
 
     Example:
         >>> SquaredError().each(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 1.0]))
         tensor([0., 4.])
     """
+
+    @property
+    def name(self) -> str:
+        """What a verdict calls it."""
 
     def each(self, predictions: Tensor, outputs: Tensor) -> Tensor:
         """The error of every number that was predicted; its mean over a mini-batch is what a step descends."""
@@ -29,14 +38,154 @@ class Loss(Protocol):
 class SquaredError:
     """The squared error; scores relative to the constant predictor are the NMSE."""
 
+    name: ClassVar[str] = "squared error"
+
     def each(self, predictions: Tensor, outputs: Tensor) -> Tensor:
         """See `Loss`."""
         return (predictions - outputs).square()
 
     def constant(self, outputs: Tensor, axis: int = 1) -> Tensor:
         """Mean variance of the output coordinates."""
-        flat = outputs.double().flatten(axis + 1) if outputs.dim() > axis + 1 else outputs.double().unsqueeze(-1)
-        return flat.var(axis, correction=0).mean(-1)
+        return _coordinates(outputs, axis).var(axis, correction=0).mean(-1)
+
+
+@dataclass(frozen=True)
+class AbsoluteError:
+    """The absolute error.
+
+    Example:
+        >>> AbsoluteError().constant(torch.tensor([[0.0, 1.0, 5.0]]))
+        tensor([1.6667], dtype=torch.float64)
+    """
+
+    name: ClassVar[str] = "absolute error"
+
+    def each(self, predictions: Tensor, outputs: Tensor) -> Tensor:
+        """See `Loss`."""
+        return (predictions - outputs).abs()
+
+    def constant(self, outputs: Tensor, axis: int = 1) -> Tensor:
+        """Mean distance of the output coordinates from their median."""
+        numbers = _coordinates(outputs, axis)
+        return (numbers - numbers.median(axis, keepdim=True).values).abs().mean((axis, -1))
+
+
+@dataclass(frozen=True)
+class Huber:
+    """Half the squared error up to `delta`, from there on the absolute one times delta (Huber 1964, equation 1.4).
+
+    Targets have variance 1.
+
+    Raises:
+        ArchabError: if delta is not positive and finite.
+
+    Example:
+        >>> Huber(delta=1.0).each(torch.tensor([0.5, 3.0]), torch.zeros(2))
+        tensor([0.1250, 2.5000])
+    """
+
+    delta: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.delta, int | float) or not 0 < self.delta < math.inf:
+            raise ArchabError(f"loss.delta={self.delta!r}: a positive number is needed")
+
+    @property
+    def name(self) -> str:
+        """See `Loss`."""
+        return f"Huber loss (delta {self.delta:g})"
+
+    def each(self, predictions: Tensor, outputs: Tensor) -> Tensor:
+        """See `Loss`."""
+        off = (predictions - outputs).abs()
+        near = off.clamp(max=self.delta)
+        return near * (off - near / 2)
+
+    def constant(self, outputs: Tensor, axis: int = 1) -> Tensor:
+        """See `best_constant`."""
+        return best_constant(self.each, outputs, axis)
+
+
+@dataclass(frozen=True)
+class Own:
+    """A function of predictions and outputs that gives the error of each number, as a loss.
+
+    Attributes:
+        function: the same on numbers of any shape; convex in the predictions.
+    """
+
+    function: Callable[[Tensor, Tensor], Tensor]
+
+    @property
+    def name(self) -> str:
+        """See `Loss`."""
+        function = getattr(self.function, "func", self.function)
+        return str(getattr(function, "__name__", type(function).__name__))
+
+    def each(self, predictions: Tensor, outputs: Tensor) -> Tensor:
+        """See `Loss`."""
+        return self.function(predictions, outputs)
+
+    def constant(self, outputs: Tensor, axis: int = 1) -> Tensor:
+        """See `best_constant`."""
+        return best_constant(self.each, outputs, axis)
+
+
+def best_constant(each: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, axis: int) -> Tensor:
+    """The mean error of the best constant of each coordinate, found by golden sections (Kiefer 1953); see `Loss`."""
+    numbers = _coordinates(outputs, axis)
+    low, high = numbers.amin(axis, keepdim=True), numbers.amax(axis, keepdim=True)
+
+    def at(constant: Tensor) -> Tensor:
+        return each(constant.expand_as(numbers), numbers).mean(axis, keepdim=True)
+
+    left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
+    at_left, at_right = at(left), at(right)
+    for _ in range(SECTIONS):
+        lower = at_left < at_right
+        low, high = torch.where(lower, low, left), torch.where(lower, right, high)
+        new = torch.where(lower, high - GOLDEN * (high - low), low + GOLDEN * (high - low))
+        at_new = at(new)
+        left, right = torch.where(lower, new, right), torch.where(lower, left, new)
+        at_left, at_right = torch.where(lower, at_new, at_right), torch.where(lower, at_left, at_new)
+    return torch.minimum(at_left, at_right).mean((axis, -1))
+
+
+def check(loss: object) -> None:
+    """Raise an ArchabError where something is no loss: see `Loss`."""
+    if not (hasattr(loss, "each") and hasattr(loss, "constant")):
+        raise ArchabError(f"loss={loss!r}: an object is needed, such as archab.engine.loss.SquaredError(), or Own(…)")
+    numbers = torch.linspace(-2, 2, 12, dtype=torch.float64).view(2, 3, 2)
+    outputs = numbers.flip(0, 1)
+    name = getattr(loss, "name", type(loss).__name__)
+    found, right = _asked(name, loss.each, numbers, outputs), _asked(name, loss.each, outputs, outputs)
+    if found.shape != numbers.shape:
+        raise ArchabError(
+            f"loss: {name} gave {tuple(found.shape)} for numbers of shape (2, 3, 2); an error of each number is "
+            "needed, not their mean"
+        )
+    if not torch.equal(found[:1, 1:2], _asked(name, loss.each, numbers[:1, 1:2], outputs[:1, 1:2])):
+        raise ArchabError(f"loss: {name} mixes numbers: the error of one hangs on others, which may be other students'")
+    if not found.isfinite().all() or (found < 0).any() or (right.abs() > 1e-12).any():
+        raise ArchabError(f"loss: {name} must be finite, at least 0, and 0 where the prediction is right")
+    constant = _asked(name, loss.constant, outputs)
+    if constant.shape != (2,) or not (constant > 0).all():
+        raise ArchabError(
+            f"loss: the constant of {name} gave {constant.tolist()} for 2 targets, not 2 positive numbers"
+        )
+
+
+def _asked(name: str, function: Callable[..., Any], *numbers: Tensor) -> Tensor:
+    try:
+        return torch.as_tensor(function(*numbers))
+    except Exception as error:
+        raise ArchabError(f"loss: {name} failed on numbers of shape (2, 3, 2): {explain(error)}") from error
+
+
+def _coordinates(outputs: Tensor, axis: int) -> Tensor:
+    """Outputs in float64 with their coordinates, one at least, on one axis behind that of the samples."""
+    numbers = outputs.double()
+    return numbers.flatten(axis + 1) if outputs.dim() > axis + 1 else numbers.unsqueeze(-1)
 
 
 class Objective:

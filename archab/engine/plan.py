@@ -238,7 +238,8 @@ def _shaping(candidate: Candidate) -> tuple[Any, ...]:
     """All that shapes a program beside the code: the routine's numbers come at each step."""
     sample = candidate.sample
     routine, x = cast(Descent, sample.routine), sample.cohort(1).inputs
-    return sample.networks[0], kind(replace(routine, epochs=1, steps=None)), tuple(x.shape), str(x.dtype), sample.output
+    own = kind(replace(routine, epochs=1, steps=None))
+    return sample.networks[0], own, tuple(x.shape), str(x.dtype), sample.output, sample.loss
 
 
 def _checked(

@@ -8,6 +8,7 @@ Kind = Literal[
     "null",  # the hypothesis that was tested
     "limit",  # where the test may err
     "direct",
+    "loss",  # by which students were trained and scored, where it is not the squared error
     "not tuned",
     "tuned",
     "tuned unequally",

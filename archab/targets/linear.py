@@ -4,15 +4,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from archab.engine.loss import SquaredError
+from archab.engine.loss import Loss
 from archab.targets.base import Targets
 
 MOST_FEATURES = 256  # 10,000 targets of so many would take longer than their students' training
 AT_ONCE = 2**23  # numbers of the inputs of those that are solved together: 64 MiB
 
 
-def errors(targets: Targets) -> np.ndarray:
-    """Held-out NMSE of each target's affine map, fitted in float64 on its training samples, shape (T,).
+def errors(targets: Targets, loss: Loss) -> np.ndarray:
+    """Held-out error of each target's affine map, relative to the best constant's, shape (T,).
+
+    Fitted in float64 by least squares on its training samples, whatever the loss.
 
     The map of least norm, where several fit alike. Its features are the input's coordinates; of integers, which name
     tokens or classes, whether each place holds each value between the least and the largest of the training samples.
@@ -30,7 +32,7 @@ def errors(targets: Targets) -> np.ndarray:
         outputs, wanted = (y[some].double().flatten(2) for y in (targets.outputs, targets.heldout_outputs))
         finite = inputs.isfinite().flatten(1).all(1)
         solved = torch.linalg.lstsq(inputs.where(finite.view(-1, 1, 1), 0.0), outputs, driver="gelsd").solution
-        off = (heldout @ solved - wanted).square().mean((1, 2)) / SquaredError().constant(targets.heldout_outputs[some])
+        off = loss.each(heldout @ solved, wanted).mean((1, 2)) / loss.constant(targets.heldout_outputs[some])
         found[some.numpy()] = off.where(finite & off.isfinite(), torch.nan).numpy()
     return found
 

@@ -29,7 +29,7 @@ static inline void take(char* w, const Given* inputs, const Wanted* outputs, Row
 }
 
 extern "C" int score(char* state, char* w, const long* targets, const Given* inputs, const Wanted* outputs, long samples,
-                     double* errors, long first, long last) {
+                     double* sums, long first, long last) {
   Flushed flushed;
   int outside = 0;
   for (long block = first; block < last; block++) {
@@ -39,13 +39,10 @@ extern "C" int score(char* state, char* w, const long* targets, const Given* inp
       long here = samples - start < BATCH ? samples - start : BATCH;
       take(w, inputs, outputs, [&](long b, int l) { return target[l] * samples + start + (b < here ? b : here - 1); });
       predict(w, state + block * STATE, nullptr, 0, &outside);
-      Vec<Wanted>*found = (Vec<Wanted>*)(w + P_AT), *wanted = (Vec<Wanted>*)(w + Y_AT);
-      for (long i = 0; i < here * OUT; i++) {
-        Vec<double> error = to<Vec<double>>(found[i]) - to<Vec<double>>(wanted[i]);
-        total += error * error;
-      }
+      errors(w, state + block * STATE, nullptr, 0, &outside);
+      for (long i = 0; i < here * OUT; i++) total += ((Vec<double>*)(w + E_AT))[i];
     }
-    for (int l = 0; l < LANES; l++) errors[block * LANES + l] = total[l];
+    for (int l = 0; l < LANES; l++) sums[block * LANES + l] = total[l];
   }
   return outside;
 }

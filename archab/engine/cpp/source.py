@@ -67,12 +67,13 @@ class Update:
     norm: bool
 
 
-def generate(traced: Traced, update: Update, inputs: Tensor, outputs: Tensor) -> Source:
+def generate(traced: Traced, update: Update, error: fx.GraphModule, inputs: Tensor, outputs: Tensor) -> Source:
     """The program of one family.
 
     Args:
         traced: its graphs.
         update: how it learns.
+        error: prediction and output to the error of one number, in float64.
         inputs, outputs: one mini-batch, for its shapes and types.
 
     Raises:
@@ -93,23 +94,32 @@ def generate(traced: Traced, update: Update, inputs: Tensor, outputs: Tensor) ->
     x, y, answers = _window(inputs, "X_AT"), _window(outputs, "Y_AT"), _window(outputs, "P_AT")
     places = {"X_AT": 0, "Y_AT": _up(x.buffer.size(lanes))}
     places["P_AT"] = places["Y_AT"] + _up(y.buffer.size(lanes))
-    places["G_AT"] = places["P_AT"] + _up(answers.buffer.size(lanes))
+    each = View(Buffer(torch.float64, True, outputs.numel(), "(w + E_AT)"), (outputs.numel(),), (1,))
+    places["E_AT"] = places["P_AT"] + _up(answers.buffer.size(lanes))
+    places["G_AT"] = places["E_AT"] + _up(each.buffer.size(lanes))
     gradient = View(Buffer(dtype, True, learnable, "(w + G_AT)"), (learnable,), (1,))
     base = places["G_AT"] + _up(gradient.buffer.size(lanes))
     stepping, predicting = Program(), Program()
     slopes = _step(stepping, state, traced, update, held, x, y, gradient)
     [prediction] = predicting.run(traced.predict, [*(held[n] for n in names), x])
     predicting.write(predicting.settled(prediction, None), answers)
+    erring = Program(single=True)
+    flat = [erring.value(View(v.buffer, each.shape, each.strides), torch.float64) for v in (answers, y)]
+    erring.write(erring.value(erring.run(error, flat)[0], torch.float64), each)
     step, step_work = _functions("step", stepping, base, lanes)
     predict, predict_work = _functions("predict", predicting, base, lanes)
+    errors, errors_work = _functions("errors", erring, base, lanes)
     sizes = {"BATCH": len(inputs), "IN": inputs[0].numel(), "OUT": outputs[0].numel(), "STATE": state.bytes}
     types = {"Number": dtype, "Given": inputs.dtype, "Wanted": outputs.dtype}
     constants = {**sizes, **places, "NUMBERS": update.numbers}
     heads = [f"constexpr long {name} = {value};" for name, value in constants.items()]
     heads += [f"typedef {C[kind]} {name};" for name, kind in types.items()]
-    text = "\n".join([f"constexpr int LANES = {lanes};", _FILES["lanes.h"], *heads, step, predict, _FILES["drive.h"]])
+    text = "\n".join(
+        [f"constexpr int LANES = {lanes};", _FILES["lanes.h"], *heads, step, predict, errors, _FILES["drive.h"]]
+    )
     slopes = {name: replace(slot, start=slot.start + places["G_AT"]) for name, slot in slopes.items()}
-    return Source(text, state.slots, state.bytes, max(step_work, predict_work), traced.learnable, slopes, dtype, lanes)
+    work = max(step_work, predict_work, errors_work)
+    return Source(text, state.slots, state.bytes, work, traced.learnable, slopes, dtype, lanes)
 
 
 def _step(

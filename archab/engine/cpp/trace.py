@@ -121,6 +121,12 @@ def elementwise(update: Any, dtype: torch.dtype, moments: int, numbers: int) -> 
     return _flat(of_four, p, g, rest[:moments], rest[moments:])
 
 
+def scored(loss: Loss) -> fx.GraphModule:
+    """The graph of the error of one number, in float64: prediction and output to it."""
+    prediction, output = (torch.zeros((), dtype=torch.float64) for _ in range(2))
+    return _flat(loss.each, prediction, output)
+
+
 def _flat(function: Any, *arguments: Any) -> fx.GraphModule:
     drawn = Drawn()
 
