@@ -113,7 +113,7 @@ class Crooked(SquaredError):
         (Averaged(), r"squared error gave \(\) for numbers of shape \(2, 3, 2\); an error of each number is needed"),
         (Mixed(), "mixes numbers"),
         (Signed(), "at least 0, and 0 where the prediction is right"),
-        (Crooked(), "the constant of squared error gave .* for 2 targets"),
+        (Crooked(), "the constant of squared error is .* of 2 targets"),
         (Own(lambda p, y: p.missing), "failed on numbers of shape"),
     ],
 )
@@ -146,16 +146,19 @@ def test_the_command_trains_by_a_loss_says_it_and_keeps_it_apart(command, tmp_pa
     assert said in " ".join(capfd.readouterr().out.replace("|", " ").split())
 
 
-def test_the_command_takes_a_function_and_refuses_what_is_no_loss(command):
-    own = command(*SHORT, "~loss", "+loss={_target_: test_loss.log_cosh, _partial_: true}")
+def test_the_command_takes_a_function_and_refuses_what_is_no_loss(command, tmp_path):
+    (tmp_path / "configs" / "loss").mkdir(parents=True)
+    for name, target in (("log_cosh", "test_loss.log_cosh"), ("averaged", "torch.nn.functional.l1_loss")):
+        (tmp_path / "configs" / "loss" / f"{name}.yaml").write_text(f"_target_: {target}\n")
+    own = command("--config-dir", "configs", *SHORT, "loss=log_cosh")
     assert own.code == 0, own.err
     assert "scored by the log_cosh" in " ".join(own.out.replace("|", " ").split())
+    averaging = command("--config-dir", "configs", *SHORT, "loss=averaged")
+    assert (averaging.code, averaging.out) == (2, "")
+    assert "l1_loss gave () for numbers of shape (2, 3, 2)" in averaging.err
     wrong = command(*SHORT, "loss=huber", "loss.delta=0")
     assert (wrong.code, wrong.out) == (2, "")
     assert wrong.err == "archab: loss.delta=0: a positive number is needed\n"
-    averaging = command(*SHORT, "~loss", "+loss={_target_: torch.nn.functional.l1_loss, _partial_: true}")
-    assert (averaging.code, averaging.out) == (2, "")
-    assert "l1_loss gave () for numbers of shape (2, 3, 2)" in averaging.err
 
 
 def test_a_partial_function_is_called_what_the_function_is():

@@ -170,9 +170,7 @@ def check(loss: object) -> None:
         raise ArchabError(f"loss: {name} must be finite, at least 0, and 0 where the prediction is right")
     constant = _asked(name, loss.constant, outputs)
     if constant.shape != (2,) or not (constant > 0).all():
-        raise ArchabError(
-            f"loss: the constant of {name} gave {constant.tolist()} for 2 targets, not 2 positive numbers"
-        )
+        raise ArchabError(f"loss: the constant of {name} is {constant.tolist()} of 2 targets, not 2 positive numbers")
 
 
 def _asked(name: str, function: Callable[..., Any], *numbers: Tensor) -> Tensor:

@@ -139,7 +139,7 @@ def _lines(sheet: Sheet, verdict: Verdict, cells: dict[tuple[str, str], float], 
     a, b = verdict.names
     of = (a, b) if _room_for_names(verdict) else ("A", "B")
     scales.ticks(axes.xaxis, [0, 1], [f"targets\nof {of[0]}", f"targets\nof {of[1]}"])
-    sheet.text(0.04, HEIGHT + 0.4, "error, NMSE (log)", size=SMALL, color=palette.soft)
+    sheet.text(0.04, HEIGHT + 0.4, "error, 1 a constant (log)", size=SMALL, color=palette.soft)
     ends = sorted((cells[side, "b"], name, side) for side, name in zip("ab", of, strict=True))
     for (y, name, side), va in zip(ends, ("top", "bottom"), strict=True):
         axes.annotate(name, (1, y), (0, -5 if va == "top" else 5), textcoords="offset points", ha="center", va=va,

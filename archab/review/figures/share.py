@@ -149,7 +149,7 @@ def _draw(verdict: Verdict, found: Shares, palette: Palette, title: str, caption
     errors = scales.round_numbers(float(found.errors[0]), 1.0)
     scales.ticks(axes.xaxis, errors, [scales.number(v) for v in errors])
     scales.ticks(axes.yaxis, [0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
-    sheet.label(axes, "error ε, NMSE (log)")
+    sheet.label(axes, "error ε, 1 a constant (log)")
     if measured(verdict):
         _legend(axes, words.level(verdict.alpha), palette)
     return sheet.figure

@@ -153,7 +153,7 @@ def _draw(verdict: Verdict, scores: pd.DataFrame, across: Across, palette: Palet
         ends = [(places[m.member][i], max(m.control, low)) for m in reversed(controls) for i in (1, 0)]
         spots = [Spot(x, y, 0, dy, ha, va) for x, y in ends for dy, va, ha in hung]
         labels.put("control", palette.ref, spots, SMALL, "normal")
-    sheet.label(axes, across.label, "held-out error, NMSE (log)")
+    sheet.label(axes, across.label, "held-out error, 1 a constant (log)")
     return sheet.figure
 
 

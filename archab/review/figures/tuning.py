@@ -72,7 +72,7 @@ def _draw(verdict: Verdict, found: Choice, palette: Palette, title: str, caption
     scales.ticks(by_k.xaxis, [1, count], ["1", str(count)])
     name = next(iter(found.tried[0]))
     logged = " (log)" if _numbers(found) else ""
-    sheet.label(by_value, f"{name}{logged}", "error, NMSE (log)")
+    sheet.label(by_value, f"{name}{logged}", "error, 1 a constant (log)")
     sheet.label(by_k, "k")
     return sheet.figure
 

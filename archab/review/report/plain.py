@@ -128,6 +128,11 @@ def _skew(verdict: Verdict) -> str:
     return f"What is tested is that {given} are exchangeable. {skewed}"
 
 
+def _relative(verdict: Verdict) -> str:
+    own = any(note.kind == "loss" for note in verdict.notes)
+    return "relative to the best constant's" if own else "relative to the best constant's (NMSE)"
+
+
 def design(verdict: Verdict, context: Context) -> list[str]:
     """Design, estimand, null and tests, a sentence or two each."""
     s = verdict.settings
@@ -140,12 +145,13 @@ def design(verdict: Verdict, context: Context) -> list[str]:
     given = "" if verdict.data.is_a is not None else " given the target"
     lines = [
         f"{how} n = {replicates(verdict)}.{members}",
-        f"Score: the log of the held-out NMSE (1 is a constant), clipped to {words.small(s.floor)} to 1 and averaged "
-        "over restarts. Estimand: the mean of A's score minus B's, as a ratio of typical errors (geometric means).",
+        f"Score: the log of the held-out error {_relative(verdict)}, clipped to {words.small(s.floor)} to 1 and "
+        "averaged over restarts. Estimand: the mean of A's score minus B's, as a ratio of typical errors (geometric "
+        "means).",
         f"Null hypothesis: the errors of A and B are exchangeable{given}.",
         f"Rule: {_rule(verdict)}. Error rate {s.alpha:g}; {words.margin(verdict.margin)} was said to matter.",
         f"At a single look: {_single(verdict)}",
-        *(note.text for note in verdict.notes if note.kind == "contrast"),
+        *(note.text for note in verdict.notes if note.kind in ("loss", "contrast")),
     ]
     if sides := _sides(context):
         lines.insert(1, sides)
@@ -197,7 +203,7 @@ def amount(cost: Cost | None, name: str) -> str:
 
 def minded(verdict: Verdict) -> list[str]:
     """The verdict's notes but for those on null, limit and contrast, which stand elsewhere on the page."""
-    return [note.text for note in verdict.notes if note.kind not in ("null", "limit", "contrast")]
+    return [note.text for note in verdict.notes if note.kind not in ("null", "limit", "loss", "contrast")]
 
 
 def _capital(text: str) -> str:
