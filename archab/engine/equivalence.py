@@ -154,17 +154,19 @@ def why_not_compiled(sample: Sample, program: Compiled, known: bool = False) -> 
     negligible = (1e-3 if double else 0.1) * max(largest(wanted) for _, wanted in gradients.values())
     return (
         _wrong(_predictions(sample, program), exact)
-        or _wrong(gradients, exact, negligible)
+        or _wrong(gradients, exact, max(negligible, 1e-3))
         or _wrong(buffers, exact)
         or (None if known else _wrong_later(sample, program, near))
     )
 
 
-def _wrong(found: "Found", tolerance: float, least: float = 0.0) -> str | None:
+def _wrong(found: "Found", tolerance: float, least: float = 1e-3, doing: str = "compiling") -> str | None:
+    """The first of what an engine gave that is not what was wanted: to a share of the largest number, or of `least`."""
     for name, (values, wanted) in found.items():
-        same, near = torch.as_tensor(values).double().view(wanted.shape), tolerance * max(largest(wanted), least, 1e-3)
-        if not torch.allclose(same, wanted.double(), rtol=0, atol=near):
-            return f"compiling changes {name}"
+        exact = torch.complex128 if wanted.is_complex() else torch.float64
+        same, near = torch.as_tensor(values).to(exact).view(wanted.shape), tolerance * max(largest(wanted), least)
+        if not torch.allclose(same, wanted.to(exact), rtol=0, atol=near, equal_nan=True):
+            return f"{doing} changes {name}"
     return None
 
 
@@ -251,12 +253,8 @@ def _difference(cohort: Cohort, networks: list[nn.Module], tolerance: float) -> 
     one_by_one = [_found_alone(network, losses[i].total, cohort, i) for i, network in enumerate(alone)]
     if len({signature(network, values=False) for network in (*alone, stack.one[0])}) > 1:
         return "its attributes change as it trains, and not alike in all students"
-    for name, values in together.items():
-        wanted = torch.stack([found[name] for found in one_by_one])
-        scale = max(largest(wanted), 1.0)
-        if not torch.allclose(values / scale, wanted / scale, rtol=tolerance, atol=tolerance, equal_nan=True):
-            return f"batching changes {name}"
-    return None
+    both = {name: (values, torch.stack([found[name] for found in one_by_one])) for name, values in together.items()}
+    return _wrong(both, 2 * tolerance, least=1.0, doing="batching")
 
 
 def in_double(network: nn.Module) -> nn.Module:
@@ -288,8 +286,7 @@ def _found_alone(network: nn.Module, loss: Any, cohort: Cohort, i: int) -> dict[
 def _table(named: dict[str, nn.Parameter], fixed: dict[str, Tensor], loss: Any, outputs: Tensor) -> dict[str, Tensor]:
     gradients = {f"the gradient of {n}": torch.zeros_like(p) if p.grad is None else p.grad for n, p in named.items()}
     state = {name: p.detach() for name, p in named.items()} | fixed
-    found = {"the loss": loss, **gradients, **state, "its outputs in evaluation mode": outputs}
-    return {name: t.to(torch.complex128 if t.is_complex() else torch.float64) for name, t in found.items()}
+    return {"the loss": loss, **gradients, **state, "its outputs in evaluation mode": outputs}
 
 
 def _dtype(named: dict[str, nn.Parameter]) -> torch.dtype:
