@@ -102,6 +102,8 @@ def test_the_rows_are_those_of_the_length_found_set_by_hand_and_its_targets_are_
     pd.testing.assert_frame_equal(study.rows, again.table(), check_exact=True)
     said = [note for note in judge(study).notes if note.kind in ("budget", "still falling")]
     assert said[0].text == notes_of(trials, ("lora", "n_diagonal"), 4)[0].text
+    assert [note.kind for note in said].count("still falling") == (not long_enough(rungs)), "said once, of the ladder"
+    assert study.longer == ("" if long_enough(rungs) else "budget_limit=8")
 
 
 def test_without_a_grid_the_routines_own_values_are_trained_longer():

@@ -7,6 +7,7 @@ import pytest
 from logged import TWO, artifacts, client, runs
 
 from archab.cli import compare
+from archab.cli.config import home
 from archab.comparison.comparison import Comparison
 from archab.comparison.plan import Part
 from archab.evidence.tuning import choose
@@ -100,6 +101,8 @@ def test_sides_that_are_tuned_unequally_have_no_winner_unless_that_is_asked_for(
     [
         (("tune.lr=[0.1]",), "tune.lr=[0.1]: a list of at least two values to try is needed"),
         (("tune.lr=0.1",), "tune.lr=0.1: a list of at least two values to try is needed"),
+        (("tune.lr=[0,0.1]",), "tune.lr=[0, 0.1]: a learning rate of 0 learns nothing"),
+        (("space.b.members.by=[rank,rank]",), "LoRA: members.by=['rank', 'rank']: an argument stands there twice"),
         (("tune.lr=[0.1,0.1]",), "tune.lr=[0.1, 0.1]: a value stands there twice"),
         (("+tune.rate=[0.1,0.2]",), "tune.rate: the routine of n-diagonal has no such hyperparameter, but lr"),
         (("tune.lr=[0.1,0.2]", "tune.targets=0"), "tune.targets=0: a whole number of at least 1"),
@@ -149,11 +152,28 @@ def test_sizes_are_printed_and_pairs_proposed(command):
     assert shown.code == 0, shown.err
     assert ["rank", "16", "1,216", "1,216", "38,912", "2,048"] in [line.split() for line in shown.out.splitlines()]
     assert "member 0 of n-diagonal and 0 of LoRA: 592 and 576" in shown.out
+    far = command(
+        "sizes", "+space=n_diagonal", "space.b.architecture.depth=9", "space.a.members=[{rank: 8}, {rank: 16}]"
+    )
+    assert "no pair; a finer argument" in far.out, far.err
     none = command("sizes", "+space=n_diagonal_original", "space.a.members=[{rank: 1}]", "space.b.members=[{rank: 4}]")
     assert "no pair" in none.out
     wrong = command("sizes", "+space=n_diagonl")
     assert (wrong.code, wrong.out) == (2, "")
     assert "n_diagonal" in wrong.err
+
+
+@pytest.mark.parametrize("where", range(3))
+def test_sizes_take_a_folder_of_configurations_as_a_run_does(command, tmp_path, where):
+    (tmp_path / "configs" / "space").mkdir(parents=True)
+    (tmp_path / "configs" / "space" / "mine.yaml").write_text((home() / "space" / "n_diagonal.yaml").read_text())
+    words = [["sizes", "+space=mine"], ["sizes", "+space=mine"], ["+space=mine"]][where]
+    folder = ["--config-dir", "configs"] if where else ["--config-dir=configs"]
+    shown = command(*folder, "sizes", *words) if where == 2 else command(*words[:where], *folder, *words[where:])
+    assert shown.code == 0, shown.err
+    assert "592 and 576" in shown.out
+    missing = command("sizes", "--config-dir", "nowhere", "+space=mine")
+    assert (missing.code, missing.err) == (2, "archab: --config-dir nowhere: no such directory\n")
 
 
 def test_the_choice_of_a_run_is_what_its_trials_say(command, tmp_path):

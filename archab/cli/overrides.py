@@ -4,7 +4,7 @@ import importlib.util
 import os
 import re
 import shlex
-from itertools import pairwise
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -42,7 +42,7 @@ def read(arguments: list[str]) -> list[str]:
     _check_launcher(arguments)
     if not os.access(".", os.W_OK) and not any("hydra.run.dir" in a or "hydra.sweep.dir" in a for a in arguments):
         raise ArchabError(f"{Path.cwd()}: cannot be written, and Hydra keeps its outputs there; give hydra.run.dir=DIR")
-    folders = _folders(arguments)
+    folders = [home(), *without_folders(arguments)[0]]
     spaces = sorted({file.stem for folder in folders for file in (folder / "space").glob("*.yaml")})
     chosen = [a.split("=", 1)[1] for a in arguments if a.startswith("+space=")]
     if not chosen:
@@ -105,16 +105,22 @@ def _unread(override: str) -> str:
     return ""
 
 
-def _folders(arguments: list[str]) -> list[Path]:
-    """archab's own folder of configurations, and the user's."""
-    folders = [home()]
-    for argument, following in pairwise([*arguments, ""]):
-        key, _, value = argument.partition("=")
-        if key in ("--config-dir", "-cd"):
-            folders.append(Path(value or following))
-            if not folders[-1].is_dir():
-                raise ArchabError(f"{key} {folders[-1]}: no such directory")
-    return folders
+def without_folders(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """The user's folders of configurations, by --config-dir or -cd, and the rest of the arguments.
+
+    Raises:
+        ArchabError: if one is not there.
+    """
+    found, rest, left = list[Path](), list[str](), iter(arguments)
+    for argument in left:
+        key, given, value = argument.partition("=")
+        if key not in ("--config-dir", "-cd"):
+            rest.append(argument)
+            continue
+        found.append(Path(value if given else next(left, "")))
+        if not found[-1].is_dir():
+            raise ArchabError(f"{key} {found[-1]}: no such directory")
+    return found, rest
 
 
 def _check_files(folders: list[Path], arguments: list[str], chosen: str) -> None:

@@ -33,10 +33,10 @@ def main() -> None:
         print(f"archab {__version__}")
         return
     try:
-        if sys.argv[1:2] == ["sizes"]:
+        if "sizes" in sys.argv[1:]:
             from archab.cli import sizes
 
-            sizes.show(sys.argv[2:])
+            sizes.show([argument for argument in sys.argv[1:] if argument != "sizes"])
             return
         sys.argv[1:] = arguments.read(sys.argv[1:])
         _launched(any(a in ("-m", "--multirun", "hydra.mode=MULTIRUN") for a in sys.argv[1:]))

@@ -1,12 +1,12 @@
 """The sizes of a space's members: python -m archab sizes +space=NAME [key=value …], before anything is trained."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 
+from archab.cli import overrides
 from archab.cli.config import composed, resolved
 from archab.cli.console import console
 from archab.errors import ArchabError
@@ -14,6 +14,7 @@ from archab.errors import ArchabError
 if TYPE_CHECKING:
     from archab.space.space import ArchitecturalSpace
 
+_MATCH = "members: {match: a, by: …} solves for one"
 NEAR = 0.05  # difference that pairs are proposed within, where size_tolerance asks for none
 
 
@@ -29,9 +30,8 @@ def show(arguments: Sequence[str]) -> None:
     if not arguments or {"-h", "--help"} & set(arguments):
         print("python -m archab sizes +space=NAME [key=value ...]: members and measures of all sides, and equal pairs")
         return
-    folders = [argument.partition("=")[2] for argument in arguments if argument.startswith("--config-dir=")]
-    searched = [f"hydra.searchpath=[{','.join(f'file://{Path(f).resolve()}' for f in folders)}]"] if folders else []
-    typed = [argument for argument in arguments if not argument.startswith("--config-dir=")]
+    folders, typed = overrides.without_folders(arguments)
+    searched = [f"hydra.searchpath=[{','.join(f'file://{folder.resolve()}' for folder in folders)}]"] if folders else []
     _print(resolved(composed([*searched, *typed])))
 
 
@@ -57,7 +57,8 @@ def _print(config: dict[str, Any]) -> None:
     out.print(table)
     for line in lines:
         out.print(Text(f"matched: {line}"))
-    _propose(sizes, spaces["a"].name, spaces["b"].name, config["size_tolerance"] or NEAR)
+    otherwise = "a finer argument, or several (by: [width, hidden]), come nearer" if lines else _MATCH
+    _propose(sizes, spaces["a"].name, spaces["b"].name, config["size_tolerance"] or NEAR, otherwise)
 
 
 def _flops(space: "ArchitecturalSpace", member: int) -> str:
@@ -67,11 +68,11 @@ def _flops(space: "ArchitecturalSpace", member: int) -> str:
         return "–"
 
 
-def _propose(sizes: dict[str, list[float]], a: str, b: str, tolerance: float) -> None:
+def _propose(sizes: dict[str, list[float]], a: str, b: str, tolerance: float, otherwise: str) -> None:
     """The pairs of members, one a member of A, that are nearest in size, where they are within the tolerance."""
     pairs = []
     for i, size in enumerate(sizes["a"]):
         j = min(range(len(sizes["b"])), key=lambda k: abs(sizes["b"][k] - size))
         if abs(sizes["b"][j] / size - 1) <= tolerance:
             pairs.append(f"  member {i} of {a} and {j} of {b}: {size:,g} and {sizes['b'][j]:,g}")
-    print(f"\nwithin {tolerance:.0%}:", *(pairs or ["  no pair; members: {match: a, by: …} solves for one"]), sep="\n")
+    print(f"\nwithin {tolerance:.0%}:", *(pairs or [f"  no pair; {otherwise}"]), sep="\n")

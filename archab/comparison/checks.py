@@ -56,7 +56,7 @@ def check(comparison: Any) -> None:
         if comparison.rules.twins:
             raise ArchabError(
                 f"tune.{next(iter(comparison.tune.grid), 'lr')}: protocol=aa compares a side with itself, which leaves "
-                "nothing to tune; null trains by the routine's own value"
+                "nothing to tune; tune=null trains by the routine's own values"
             )
         tuning.check(comparison.tune, comparison.spaces)
     if comparison.budget is not None and comparison.rules.twins:

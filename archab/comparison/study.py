@@ -10,8 +10,8 @@ from archab.comparison.inspection import Survey
 from archab.comparison.tuning import Tune
 from archab.engine.loss import Loss, SquaredError
 from archab.evidence import contrast
+from archab.evidence.budget import ladder, long_enough, settled
 from archab.evidence.budget import notes_of as budgeted
-from archab.evidence.budget import settled
 from archab.evidence.contrast import Contrast
 from archab.evidence.notes import Note
 from archab.evidence.study import Study
@@ -110,10 +110,15 @@ def names_of(comparison: Compared) -> tuple[str, str]:
 def longer(comparison: Compared, own: Collection[str] = ()) -> str:
     """The overrides by which both sides train twice as long, such as `routine.epochs=20`; empty where none would.
 
+    Where `budget=auto` chose the length, its limit is raised, unless longer training was seen to give nothing.
+
     Args:
         comparison: whose routines they are.
         own: the sides that have a routine of their own, where that is known.
     """
+    if comparison.budget is not None:
+        ended = comparison.tuning is not None and long_enough(ladder(comparison.tuning))
+        return "" if ended else f"budget_limit={2 * comparison.budget_limit}"
     known: dict[str, tuple[str, list[int]]] = {}
     for side in ("a", "b"):
         lengths = [_length(comparison.spaces[side].routine_of(m)) for m in range(len(comparison.a))]

@@ -76,6 +76,8 @@ class Tune:
 def _check_values(key: str, values: object) -> None:
     if not isinstance(values, Sequence) or isinstance(values, str) or len(values) < 2:
         raise ArchabError(f"{key}={values!r}: a list of at least two values to try is needed, such as [0.003, 0.01]")
+    if key.endswith("tune.lr") and any(value == 0 for value in values):
+        raise ArchabError(f"{key}={list(values)}: a learning rate of 0 learns nothing; values above 0 are needed")
     if len({repr(value) for value in values}) < len(values):
         raise ArchabError(f"{key}={list(values)}: a value stands there twice; each is tried once")
 

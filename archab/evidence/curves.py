@@ -58,20 +58,23 @@ def training_notes(curves: pd.DataFrame | None, names: tuple[str, str], margin: 
     for a quarter longer would move it by more than a difference that was said to matter.
 
     Args:
-        curves: as `checked` gives them; None where there are none.
+        curves: as `checked` takes them.
         names: what the sides are called.
         margin: ratio of typical errors from which a difference matters, above 1.
         longer: the overrides that double the epochs; empty where none would.
     """
-    if curves is None:
+    known = checked(curves)
+    if curves is None or known is None:
         return []
-    moved = {name: latest_change(curves, side) for name, side in zip(names, "ab", strict=True)}
+    moved = {name: latest_change(known, side) for name, side in zip(names, "ab", strict=True)}
     notes = []
     if any(ratio < 1 / margin for ratio in moved.values()):
         said = ", ".join(f"{name} {signed(ratio)}" for name, ratio in moved.items() if math.isfinite(ratio))
         text = f"Training had not ended: the error over the last fifth of the steps moved by {said}."
         notes.append(Note("still falling", text, longer))
-    steps = curves.groupby(["member", "side"])["step"].max().unstack().reindex(columns=["a", "b"]).dropna()
+    # Of all points: the curve of students who diverged ends early, not their training.
+    taken_by = curves.assign(side=curves["side"].astype(str).str.lower(), step=pd.to_numeric(curves["step"]))
+    steps = taken_by.groupby(["member", "side"])["step"].max().unstack().reindex(columns=["a", "b"]).dropna()
     unequal = steps[(steps.max(axis=1) > 1.05 * steps.min(axis=1))]
     if not unequal.empty:
         taken = [

@@ -12,7 +12,7 @@ from archab.evidence import contrast, equivalence, floored, sentences, statistic
 from archab.evidence import e_process as sequential
 from archab.evidence import words as words
 from archab.evidence.costs import checked as known_costs
-from archab.evidence.curves import checked, training_notes
+from archab.evidence.curves import training_notes
 from archab.evidence.design import Design, arrange
 from archab.evidence.equal_error import at_equal_error
 from archab.evidence.estimate import estimate_of, fixed, member_column, ratio_interval
@@ -156,9 +156,9 @@ def _said(study: Study, names: tuple[str, str], margin: float) -> list[Note]:
     own = noted(study.notes)
     unequal = any(note.kind == "unequal training" for note in own)
     known = {"unequal training"} if unequal else set()
-    if any(note.kind == "budget" for note in own):  # what doublings have shown stands, whatever a curve looks like
+    if {"budget", "still falling"} & {note.kind for note in own}:  # of doublings, whatever a curve says
         known.add("still falling")
-    seen = training_notes(checked(study.curves), names, margin, study.longer)
+    seen = training_notes(study.curves, names, margin, study.longer)
     return [*own, *(note for note in seen if note.kind not in known)]
 
 

@@ -63,6 +63,8 @@ def matched(
     names = [by] if isinstance(by, str) else list(by)
     if not names:
         raise ArchabError(f"{space.name}: members.by={by}: the name of an argument is needed, such as rank")
+    if len(set(names)) < len(names):
+        raise ArchabError(f"{space.name}: members.by={names}: an argument stands there twice")
     others = space.arguments if len(space) == len(sizes) else space.arguments * len(sizes)
     if len(others) != len(sizes):
         raise ArchabError(f"{space.name}: {len(space)} members are to be matched to {len(sizes)} sizes")

@@ -528,6 +528,9 @@ def test_training_that_had_not_ended_or_was_unequal_is_said(design):
     assert v.verdict == "undecided" or v.next_step == f"Training had not ended; train longer: {again}"
     [unequal] = [n for n in judge(rows, curves=training(1, 1, steps=200)).notes if n.kind == "unequal training"]
     assert unequal.text == "Unequal training: optimiser steps of A 100 and B 200."
+    broken = training(1, 1).assign(q50=lambda t: t["q50"].where((t["side"] == "b") | (t["step"] < 100)))
+    kinds = {n.kind for n in judge(rows, curves=broken).notes}
+    assert "unequal training" not in kinds, "students that diverged were trained as long"
     assert note.text in judge(Study.of(study.table())).to_dict()["notes"], "in Python, from the table alone"
 
 

@@ -79,6 +79,20 @@ def test_the_answer_comes_first_then_the_evidence_then_how_to_do_it_again(tmp_pa
 
 
 @pytest.mark.usefixtures("text_alone")
+@pytest.mark.parametrize(
+    ("note", "said"),
+    [
+        (Note("tuned", "Tuned alike: 4 learning rates."), "Which is better at values that were not tried."),
+        (Note("not tuned", "Shared learning rate, not tuned."), "Which is better after tuning."),
+    ],
+)
+def test_what_a_page_cannot_say_of_tuning_is_what_was_not_tuned(tmp_path, note, said):
+    verdict = judge(random_rows(0, targets=20, effect=0.6), names=("gate", "plain"), notes=[note])
+    source, _ = written(tmp_path, verdict)
+    assert said in source
+
+
+@pytest.mark.usefixtures("text_alone")
 def test_caveats_are_one_line_right_under_the_headline_wherever_a_verdict_is_shown(tmp_path):
     rng = np.random.default_rng(0)
     rows = unpaired_rows({0: (rng.normal(-3, 0.4, 30).tolist(), rng.normal(-2, 0.4, 30).tolist())})

@@ -76,7 +76,10 @@ def limits(verdict: Verdict, context: Context) -> list[Point]:
         points.append(Point("Who is better and whose targets are harder.", text))
     rest = "other sizes, samples and training were not run either."
     points.append(Point("Anything about other functions.", f"{_source(verdict, context)}; {rest}"))
-    points.append(Point("Which is better after tuning.", "One shared learning rate can decide a comparison."))
+    if tuned := [note.text for note in verdict.notes if note.kind == "tuned"]:
+        points.append(Point("Which is better at values that were not tried.", tuned[0]))
+    else:
+        points.append(Point("Which is better after tuning.", "One shared learning rate can decide a comparison."))
     if alone := _alone(verdict):
         points.append(alone)
     if capped := _capped(verdict):
