@@ -8,11 +8,18 @@ from archab.evidence.views import VIEWS
 
 if TYPE_CHECKING:
     from archab.comparison.comparison import Comparison
+    from archab.evidence.verdict import judge
+    from archab.experiment.compare import compare
     from archab.space import ArchitecturalSpace
 
-__all__ = ["ArchitecturalSpace", "Comparison", "__version__"]
+__all__ = ["ArchitecturalSpace", "Comparison", "__version__", "compare", "judge"]
 
-_HOME = {"ArchitecturalSpace": "archab.space", "Comparison": "archab.comparison.comparison"}
+_HOME = {
+    "ArchitecturalSpace": "archab.space",
+    "Comparison": "archab.comparison.comparison",
+    "compare": "archab.experiment.compare",
+    "judge": "archab.evidence.verdict",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -22,6 +29,10 @@ def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
     raise AttributeError(f"module 'archab' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 # A verdict shows itself by the room above its own, which is imported with its drawing when one is first looked at.

@@ -29,7 +29,7 @@ ROOMS = {
     "benchmark": "errors space networks engine comparison",
     "calibration": "errors results evidence comparison experiment cli",
     "soak": "results store",
-    "__init__": "space evidence review comparison",
+    "__init__": "space evidence review comparison experiment",
     "__main__": "cli",
 }
 # Which rooms may import a heavy library, at all.
@@ -45,7 +45,7 @@ MAY = {
     "matplotlib": {"review"},
     "jinja2": {"review"},
     "yaml": {"experiment", "cli"},
-    "rich": {"cli", "review", "benchmark"},
+    "rich": {"cli", "review", "benchmark", "experiment"},
 }
 # Files with imports for types alone: the command line describes a run without torch and scipy, which these types need.
 FOR_TYPES = {"experiment/job.py"}

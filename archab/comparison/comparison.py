@@ -1,6 +1,7 @@
 """The comparison: two spaces, a protocol, and the rows of their students; no files, MLflow, Hydra or progress bars."""
 
 import math
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -335,13 +336,16 @@ class Comparison:
         self.ready._warn()
         return self.ready._study().table()
 
-    def study(self) -> Study:
-        """Train everything, the control too: the rows with all that must be known to judge them."""
-        self.ready._warn()
-        return self.ready._study()
+    def study(self, advance: Callable[[float], None] = lambda students: None) -> Study:
+        """Train everything, the control too: the rows with all that must be known to judge them.
 
-    def _study(self) -> Study:
-        finished = {part: self.run(part) for part in self.plan.parts}
+        For `advance` see `run`.
+        """
+        self.ready._warn()
+        return self.ready._study(advance)
+
+    def _study(self, advance: Callable[[float], None] = lambda students: None) -> Study:
+        finished = {part: self.run(part, advance) for part in self.plan.parts}
         curves = [
             curve_frame(self.seed, part.member, part.source, one.curves)
             for part, one in finished.items()
@@ -354,7 +358,7 @@ class Comparison:
 
     def _warn(self) -> None:
         for note in (*self.plan.notes, *unlike(self)):
-            warnings.warn(note, stacklevel=3)  # the line of whoever asks for the rows
+            warnings.warn(note, stacklevel=_outside())
 
     def _all(self) -> Iterator[Row]:
         for part in self.plan.parts:
@@ -592,6 +596,14 @@ class Comparison:
 
 
 _STUDENTS: tuple[Side, ...] = ("a", "b")
+
+
+def _outside() -> int:
+    """How far up the line is that asked for the rows: of the first frame outside of archab, for who calls this."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith("archab."):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _loops(spaces: dict[str, ArchitecturalSpace], methods: dict[tuple[str, int], Method]) -> list[str]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from archab.evidence.contrast import Contrast
 from archab.evidence.costs import COLUMNS as COSTS
+from archab.evidence.costs import joined as joined_costs
 from archab.evidence.curves import COLUMNS as CURVES
 from archab.evidence.notes import Note, noted
 from archab.results import CONTROL_COLUMNS
@@ -95,6 +96,20 @@ class Study:
         """The same with what is given that is not None, and further notes."""
         known = {name: value for name, value in given.items() if value is not None}
         return replace(self, notes=(*self.notes, *notes), **known)
+
+
+def joined(studies: Sequence[Study]) -> Study:
+    """One study of several that differ in their seeds alone, in this order."""
+
+    def together(name: str) -> pd.DataFrame | None:
+        tables = [table for study in studies if (table := getattr(study, name)) is not None]
+        return pd.concat(tables, ignore_index=True) if tables else None
+
+    rows, control, curves, costs = map(together, ("rows", "control", "curves", "costs"))
+    assert rows is not None
+    order = [seed for study in studies for seed in study.order or ()]
+    costs = None if costs is None else joined_costs(costs)
+    return replace(studies[0], rows=rows, order=order, control=control, curves=curves, costs=costs)
 
 
 _TEXTS = ("control_name", "longer", "command", "label")

@@ -1,0 +1,158 @@
+"""A whole comparison from Python: trained for some seeds, judged over all of them, shown, kept and read again."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from rich.progress import Progress
+
+from archab import results
+from archab.comparison.comparison import Comparison
+from archab.comparison.tuning import Tune
+from archab.errors import ArchabError
+from archab.evidence.fields import Verdict
+from archab.evidence.study import Study, joined
+from archab.evidence.verdict import judge
+from archab.review import report as page
+from archab.review.context import Context
+from archab.review.figures import differences
+from archab.space.space import ArchitecturalSpace
+
+Advance = Callable[[float], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a comparison gave.
+
+    Attributes:
+        study: the rows of all seeds, with all that must be known to judge them.
+        rule: by which they are judged, see `archab.evidence.verdict.judge`.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> errors = {"a": (0.30, 0.25, 0.28, 0.31), "b": (0.21, 0.19, 0.22, 0.20)}
+        >>> rows = pd.DataFrame(
+        ...     [(0, 0, t, side, 0, errors[side][t]) for t in range(4) for side in "ab"],
+        ...     columns=["seed", "member", "target", "side", "restart", "nmse"],
+        ... )
+        >>> result = Result(Study(rows, names=("gate", "plain")))
+        >>> result
+        Result: Too few targets for any verdict: 4 of at least 7.
+        >>> with TemporaryDirectory() as folder:
+        ...     result.save(f"{folder}/rows.parquet")
+        ...     Result.load(f"{folder}/rows.parquet").table().equals(result.table())
+        True
+    """
+
+    study: Study
+    rule: Literal["anytime", "fixed"] = "anytime"
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """Which side learns better, and whether the difference is real."""
+        return judge(self.study, rule=self.rule)
+
+    def table(self) -> pd.DataFrame:
+        """The rows, one a trained student, as `Comparison.table` gives them."""
+        return self.study.table()
+
+    def plot(self) -> Any:
+        """The differences, target by target, with the intervals, as a figure of matplotlib."""
+        return differences.picture(self.verdict).figure()
+
+    def report(self, file: str | Path) -> None:
+        """Write the page of `archab-compare --report`.
+
+        Raises:
+            ArchabError: if the file cannot be written.
+        """
+        page.write([self.verdict], Path(file), [Context(" against ".join(self.study.names), curves=self.study.curves)])
+
+    def save(self, file: str | Path) -> None:
+        """Keep the rows and all that is known of them as Parquet, which `load` reads and pandas, too.
+
+        Raises:
+            ArchabError: if the file cannot be written.
+        """
+        try:
+            results.write(self.table(), Path(file))
+        except OSError as error:
+            raise ArchabError(f"{file}: cannot be written ({error.strerror})") from error
+
+    @classmethod
+    def load(cls, file: str | Path, rule: Literal["anytime", "fixed"] = "anytime") -> "Result":
+        """What `save` kept.
+
+        Raises:
+            ArchabError: if there is no such file, or it holds no rows.
+        """
+        if not Path(file).is_file():
+            raise ArchabError(f"{file}: no such file")
+        return cls(Study.of(results.read(Path(file))), rule)
+
+    def __repr__(self) -> str:
+        return f"Result: {self.verdict.sentence()}"
+
+    def _repr_html_(self) -> str:
+        return page.fragment(self.verdict)
+
+
+def compare(
+    a: ArchitecturalSpace,
+    b: ArchitecturalSpace,
+    reference: ArchitecturalSpace | None = None,
+    *,
+    seeds: int | Sequence[int] = 1,
+    tune: Tune | dict[str, Sequence[Any]] | None = None,
+    rule: Literal["anytime", "fixed"] = "anytime",
+    progress: bool = True,
+    **given: Any,
+) -> Result:
+    """Train students of two architectures on the same targets, and judge which one represents them better.
+
+    The rows are those of the command with the same configuration, and the verdict that of `archab-compare` over them.
+
+    Args:
+        a, b, reference: see `Comparison`.
+        seeds: how many, from 0 on, or which; all are tuned alike, once.
+        tune: what is tried on both sides before, such as {"lr": [3e-3, 1e-2, 3e-2]}.
+        rule: by which the verdict is reached, see `archab.evidence.verdict.judge`.
+        progress: whether a bar shows how far training is, in a terminal and in a notebook.
+        given: what else `Comparison` takes, such as targets=40.
+
+    Raises:
+        ArchabError: if the sides cannot be compared so, before anything is trained.
+
+    Example:
+        >>> from functools import partial
+        >>> from archab.space.architectures import deep
+        >>> a, b, full = (
+        ...     ArchitecturalSpace(partial(network, dim=4, depth=1), members, [4], name=network.__name__)
+        ...     for network, members in ((deep.n_diagonal, {"rank": 2}), (deep.lora, {"rank": 2}), (deep.dense, {}))
+        ... )
+        >>> result = compare(a, b, full, seeds=2, targets=4, samples=64, heldout_samples=32, progress=False)
+        >>> result.verdict.blocks, sorted(result.table()["seed"].unique().tolist())
+        (8, [0, 1])
+    """
+    chosen = list(range(seeds)) if isinstance(seeds, int) and not isinstance(seeds, bool) else seeds
+    if isinstance(chosen, bool | str) or not chosen or len(set(chosen)) < len(chosen):
+        raise ArchabError(f"seeds={seeds!r}: a number of at least 1 is needed, or a list of different seeds")
+    if "seed" in given:
+        raise ArchabError(f"seed={given['seed']!r}: compare takes seeds=[{given['seed']}]")
+    tried = Tune(tune) if isinstance(tune, dict) else tune
+    asked = Comparison(a, b, reference, seed=chosen[0], tune=tried, **given)
+    with _bar(asked.students * len(chosen)) if progress else nullcontext(lambda students: None) as advance:
+        ready = asked.ready
+        return Result(joined([replace(ready, seed=seed).study(advance) for seed in chosen]), rule)
+
+
+@contextmanager
+def _bar(students: int) -> Iterator[Advance]:
+    with Progress(transient=True) as bar:
+        task = bar.add_task("students", total=students)
+        yield lambda trained: bar.advance(task, trained)
