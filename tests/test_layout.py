@@ -28,13 +28,14 @@ ROOMS = {
     "cli": "errors results space evidence runs review store comparison experiment",
     "benchmark": "errors space networks engine comparison",
     "calibration": "errors results evidence comparison experiment cli",
+    "check": "errors results space engine comparison experiment cli",
     "soak": "results store",
     "__init__": "space evidence review comparison experiment",
     "__main__": "cli",
 }
 # Which rooms may import a heavy library, at all.
 MAY = {
-    "torch": {"space", "networks", "engine", "targets", "comparison", "experiment", "benchmark"},
+    "torch": {"space", "networks", "engine", "targets", "comparison", "experiment", "benchmark", "check"},
     "jax": {"benchmark"},
     "optax": {"benchmark"},
     "sklearn": set(),
@@ -45,7 +46,7 @@ MAY = {
     "matplotlib": {"review"},
     "jinja2": {"review"},
     "yaml": {"experiment", "cli"},
-    "rich": {"cli", "review", "benchmark", "experiment"},
+    "rich": {"cli", "review", "benchmark", "experiment", "check"},
 }
 # Files with imports for types alone: the command line describes a run without torch and scipy, which these types need.
 FOR_TYPES = {"experiment/job.py"}

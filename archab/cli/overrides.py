@@ -6,12 +6,13 @@ import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from archab.cli.config import home
+from archab.cli.config import composed, home, resolved
 from archab.errors import ArchabError, first_line
 
 _ASKS_HYDRA = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
@@ -103,6 +104,17 @@ def _unread(override: str) -> str:
     except HydraException as error:
         return first_line(error)
     return ""
+
+
+def configured(arguments: Sequence[str]) -> dict[str, Any]:
+    """The configuration of these overrides, and of --config-dir among them, for a command that trains no run.
+
+    Raises:
+        ArchabError: on a mistake in it.
+    """
+    folders, typed = without_folders(arguments)
+    searched = [f"hydra.searchpath=[{','.join(f'file://{folder.resolve()}' for folder in folders)}]"] if folders else []
+    return resolved(composed([*searched, *typed]))
 
 
 def without_folders(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:

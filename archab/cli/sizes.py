@@ -7,7 +7,6 @@ from rich.table import Table
 from rich.text import Text
 
 from archab.cli import overrides
-from archab.cli.config import composed, resolved
 from archab.cli.console import console
 from archab.errors import ArchabError
 
@@ -30,9 +29,7 @@ def show(arguments: Sequence[str]) -> None:
     if not arguments or {"-h", "--help"} & set(arguments):
         print("python -m archab sizes +space=NAME [key=value ...]: members and measures of all sides, and equal pairs")
         return
-    folders, typed = overrides.without_folders(arguments)
-    searched = [f"hydra.searchpath=[{','.join(f'file://{folder.resolve()}' for folder in folders)}]"] if folders else []
-    _print(resolved(composed([*searched, *typed])))
+    _print(overrides.configured(arguments))
 
 
 def _print(config: dict[str, Any]) -> None:

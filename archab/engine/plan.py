@@ -22,8 +22,10 @@ from archab.engine.cohort import Cohort, Outcome, Trainer
 from archab.engine.compiled import Compiled as Program
 from archab.engine.cpp import cache as kept
 from archab.engine.cpp import compiler
+from archab.engine.cpp.kernels import NoRule
 from archab.engine.cpp.lanes import LANES
 from archab.engine.cpp.source import Source
+from archab.engine.cpp.trace import Untraceable
 from archab.engine.equivalence import Sample, why_not_batched, why_not_compiled
 from archab.engine.replay import why_torchs_own
 from archab.errors import ArchabError, explain
@@ -172,7 +174,7 @@ class Compiled(_Choice):
         if any(wanted) and compiler.compiler() is None:
             return [replace(self.method(c, None), note=NO_COMPILER) for c in candidates]
         made = zip(candidates, programs(wanted), strict=True)
-        return [replace(self.method(c, program), note=note) for c, (program, note) in made]
+        return [replace(self.method(c, one.program), note=one.note) for c, one in made]
 
     def _wanted(self, candidate: Candidate) -> bool:
         return BLOCK * candidate.shape.step_bytes <= self.memory * 2**20 and candidate.by_torch is None
@@ -196,42 +198,74 @@ class Auto(Compiled):
         return super()._wanted(candidate) and long
 
 
-def programs(candidates: Sequence[Candidate | None]) -> list[tuple[Program | None, str]]:
+@dataclass(frozen=True)
+class Made:
+    """What became of a program.
+
+    Attributes:
+        program: it, where it has passed its check.
+        why: why there is none; empty where none was wanted.
+        note: what would make one.
+    """
+
+    program: Program | None = None
+    why: str = ""
+    note: str = ""
+
+
+class _NoProgram(Exception):
+    """Why a family cannot be compiled."""
+
+
+def programs(candidates: Sequence[Candidate | None]) -> list[Made]:
     """The programs of those that can be compiled, each of which has passed its check, and what went wrong elsewhere."""
     workers = cores()
     with threads(1), ThreadPoolExecutor(workers) as pool:
         made: dict[str, Future[CDLL]] = {}
-        sources: list[tuple[Source | None, bool]] = []
+        sources: list[tuple[Source, bool] | Made] = []
         for candidate in candidates:
-            source, known = (None, False) if candidate is None else _source(candidate)
-            sources.append((source, known))
-            if source is not None and source.text not in made:
-                made[source.text] = pool.submit(compiler.load, source.text)
-        return [
-            (None, "") if c is None or source is None else _checked(c, source, known, made[source.text], workers)
-            for c, (source, known) in zip(candidates, sources, strict=True)
-        ]
+            try:
+                sources.append(Made() if candidate is None else _source(candidate))
+            except _NoProgram as reason:
+                sources.append(Made(why=str(reason)))
+            if isinstance(found := sources[-1], tuple) and found[0].text not in made:
+                made[found[0].text] = pool.submit(compiler.load, found[0].text)
+        ended: list[Made] = []
+        for candidate, found in zip(candidates, sources, strict=True):
+            if candidate is None or isinstance(found, Made):
+                ended.append(found if isinstance(found, Made) else Made())
+            else:
+                ended.append(_checked(candidate, *found, made[found[0].text], workers))
+    for candidate, one in zip(candidates, ended, strict=True):
+        if candidate is not None and one.why:
+            sample = candidate.sample
+            log.debug("%s, member %d, is not compiled: %s", sample.space.name, sample.member, one.why)
+    return ended
 
 
-def _source(candidate: Candidate) -> tuple[Source | None, bool]:
+def _source(candidate: Candidate) -> tuple[Source, bool]:
     """The source of a family's program, and whether it is known to have passed its check."""
     sample = candidate.sample
-    cpu = sample.device.type == "cpu"
-    if not (isinstance(sample.routine, Descent) and cpu) or sample.why_not_alike or sample.draws_elsewhere:
-        return None, False
+    if sample.device.type != "cpu":
+        raise _NoProgram("programs are for the CPU")
+    if not isinstance(sample.routine, Descent):
+        raise _NoProgram("its routine is not archab's own")
+    if (why := sample.why_not_alike) is not None:
+        raise _NoProgram(why)
+    if sample.draws_elsewhere:
+        raise _NoProgram("it draws from numpy or from random as it trains")
     held = kept.recall(*_shaping(candidate))
     return (_written(candidate), False) if held is None else (held, True)
 
 
-def _written(candidate: Candidate) -> Source | None:
+def _written(candidate: Candidate) -> Source:
     sample = candidate.sample
     network, cohort = sample.networks[0], sample.cohort(1)
     x, y = (fitting(network, t[0]) for t in (cohort.inputs, cohort.outputs))
     try:
         return compiled.write(network, cast(Descent, sample.routine), x, y, cohort.loss)
     except Exception as reason:  # whatever a user's network makes of tracing: another engine trains it
-        log.debug("%s, member %d, is not compiled: %s", sample.space.name, sample.member, explain(reason))
-        return None
+        raise _NoProgram(str(reason) if isinstance(reason, NoRule | Untraceable) else explain(reason)) from reason
 
 
 def _shaping(candidate: Candidate) -> tuple[Any, ...]:
@@ -242,28 +276,26 @@ def _shaping(candidate: Candidate) -> tuple[Any, ...]:
     return sample.networks[0], own, tuple(x.shape), str(x.dtype), sample.output, sample.loss
 
 
-def _checked(
-    candidate: Candidate, source: Source, known: bool, made: "Future[CDLL]", workers: int
-) -> tuple[Program | None, str]:
-    sample, program = candidate.sample, None
+def _checked(candidate: Candidate, source: Source, known: bool, made: "Future[CDLL]", workers: int) -> Made:
+    sample = candidate.sample
     try:
         program = Program(source, made.result(), workers)
         why = why_not_compiled(sample, program, known)
-        if why is not None and known and (again := _written(candidate)) is not None:
+        if why is not None and known:
             # What is kept was made of other code, that no key could tell from this.
-            source, known = again, False
+            source, known = _written(candidate), False
             program = Program(source, compiler.load(source.text), workers)
             why = why_not_compiled(sample, program)
     except compiler.CompilationFailed as error:
-        return None, f"the C++ compiler fails ({error}): students train by vmap, many times slower"
+        said = f"the C++ compiler fails ({error})"
+        return Made(why=said, note=f"{said}: students train by vmap, many times slower")
     except Exception as error:  # whatever a user's network makes of the check: another engine trains it
-        why = explain(error)
+        why = str(error) if isinstance(error, _NoProgram) else explain(error)
     if why is not None:
-        log.debug("%s, member %d, is not compiled: %s", sample.space.name, sample.member, why)
-        return None, ""
+        return Made(why=why)
     if not known:
         kept.keep(source, *_shaping(candidate))
-    return program, ""
+    return Made(program)
 
 
 def cores() -> int:
@@ -410,7 +442,7 @@ class Recorded:
         """
         pairs = list(zip(candidates, self.kept, strict=True))
         made = programs([c if kept["engine"] == "compiled" else None for c, kept in pairs])
-        return [self._method(c, kept, program) for (c, kept), (program, _) in zip(pairs, made, strict=True)]
+        return [self._method(c, kept, one.program) for (c, kept), one in zip(pairs, made, strict=True)]
 
     def _method(self, candidate: Candidate, kept: dict[str, Any], program: Any) -> Method:
         engine = Compiled(self.memory, kept["chunk"])

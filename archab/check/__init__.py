@@ -1,0 +1,1 @@
+"""Which engine trains a network, and why not a faster one: `python -m archab.check`."""
