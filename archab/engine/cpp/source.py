@@ -246,7 +246,7 @@ def _functions(name: str, program: Program, base: int, lanes: int) -> tuple[str,
         values = ", ".join(number(v, buffer.dtype) for v in table.flatten().tolist())
         lines.append(f"static const {C[buffer.dtype]} {name}_{buffer.home}[] = {{{values}}};")
     constants = {buffer for buffer, _ in program.constants}
-    functions: dict[str, str] = {}  # what a network repeats in every layer is compiled once
+    functions: dict[str, str] = {}  # what a network repeats in every layer is compiled once; no two buffers overlap
     calls = []
     for kernel in program.kernels:
         named: dict[Buffer, str] = {}
@@ -257,7 +257,7 @@ def _functions(name: str, program: Program, base: int, lanes: int) -> tuple[str,
             return named.setdefault(buffer, f"b{len(named)}")
 
         code = kernel.code(of)
-        taken = ", ".join([*(f"{b.type}* {n}" for b, n in named.items()), "int* outside"])
+        taken = ", ".join([*(f"{b.type}* __restrict {n}" for b, n in named.items()), "int* outside"])
         function = functions.setdefault(f"({taken}) {{ {code} }}", f"{name}{len(functions)}")
         given = [f"({b.type}*){b.home or f'(w + {starts[b]})'}" for b in named]
         calls.append(f"  {function}({', '.join([*given, 'outside'])});")
