@@ -72,6 +72,7 @@ def train_longer(verdict: Verdict, command: str = "") -> str:
 
 
 _LEARNING = {
+    "diverged": "Most students of a side diverged; train at a lower learning rate (routine.lr)",
     "linear fit": "Neither side beats a linear fit; train longer (routine.epochs, routine.lr), or on more samples",
     "still falling": "Training had not ended; train longer",
 }

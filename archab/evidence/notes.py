@@ -8,6 +8,7 @@ Kind = Literal[
     "null",  # the hypothesis that was tested
     "limit",  # where the test may err
     "direct",
+    "diverged",  # most students of a side
     "loss",  # by which students were trained and scored, where it is not the squared error
     "not tuned",
     "tuned",
@@ -35,6 +36,7 @@ Kind = Literal[
 # What is said of a caveat in the line under the headline.
 CAVEATS: Mapping[Kind, str] = {
     "direct": "skill and the targets' difficulty are confounded",
+    "diverged": "most students of a side diverged",
     "hardly differ": "the sides hardly differ at the same weights",
     "linear fit": "neither side beats a linear fit",
     "still falling": "training had not ended",

@@ -141,6 +141,7 @@ def assess(study: Study, settings: Rule) -> Verdict:
         member_names=tuple(study.member_names),
         notes=(
             *_notes(design, settings),
+            *_diverged(students, names),
             *floored.notes(design, whole.theta, settings.margin, names),
             *below_linear(members, names, study.member_names, study.longer),
             *limited(members, study.control_name, study.member_names),
@@ -308,6 +309,13 @@ def _home_advantage(design: Design, alpha: float) -> Ratio | None:
 
 def _counts(students: pd.DataFrame, which: pd.Series) -> Counts:
     return Counts(*(int((which & (students["side"] == side)).sum()) for side in ("a", "b")))
+
+
+def _diverged(students: pd.DataFrame, names: tuple[str, str]) -> list[Note]:
+    """What is said where most students of a side diverged: their errors are those of a constant."""
+    found = [(name, students[students["side"] == side]["diverged"]) for name, side in zip(names, "ab", strict=True)]
+    said = [f"{own.sum():,} of {len(own):,} students of {name} diverged" for name, own in found if own.mean() > 0.5]
+    return [Note("diverged", f"{words.listed(said)}: a lower learning rate is needed.")] if said else []
 
 
 def _notes(design: Design, settings: Rule) -> list[Note]:

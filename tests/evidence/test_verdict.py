@@ -434,6 +434,18 @@ def test_twenty_percent_divergence_makes_the_other_side_better():
     v = judge(rows)
     assert v.verdict == "b_better"
     assert "Diverged: 16 of 80 students of A, 0 of 80 of B" in v.paragraph()
+    assert not [note for note in v.notes if note.kind == "diverged"]
+
+
+def test_where_most_students_of_a_side_diverged_the_next_step_is_a_lower_learning_rate():
+    rows = paired_rows({0: [(-2.0, -2.0 - 0.1 * i) for i in range(12)]})
+    lost = rows.index[(rows["side"] == "a") & (rows["draw"] > 1)]
+    rows.loc[lost, "nmse"] = np.nan
+    v = judge(rows, names=("gate", "plain"))
+    [note] = [note for note in v.notes if note.kind == "diverged"]
+    assert note.text == "10 of 12 students of gate diverged: a lower learning rate is needed."
+    assert v.caveats[0] == "most students of a side diverged"
+    assert v.next_step == "Most students of a side diverged; train at a lower learning rate (routine.lr)."
 
 
 def test_sizes_are_printed_and_named_where_they_differ_by_over_five_percent():
