@@ -61,7 +61,11 @@ def test_a_result_shows_itself_is_kept_and_read_again(tmp_path):
     result = compare(*sides(), seeds=[3, 1], **SMALL)
     assert repr(result) == f"Result: {result.verdict.sentence()}"
     assert f"{1 - 1 / result.verdict.gmr:.0%} lower" in result._repr_html_()
+    assert repr(result.verdict) == f"Verdict: {result.verdict.sentence()}"
     assert result.study.order == [3, 1]
+    planned = compare(*sides(), loss="mae", rule="hybrid", planned=6, margin=1.2, **SMALL).verdict
+    assert (planned.rule, planned.margin, planned.settings.planned) == ("hybrid", 1.2, 6)
+    assert any(note.kind == "loss" for note in planned.notes)
     result.report(tmp_path / "report.html")
     assert result.verdict.sentence() in (tmp_path / "report.html").read_text()
     assert result.plot().axes
@@ -69,6 +73,8 @@ def test_a_result_shows_itself_is_kept_and_read_again(tmp_path):
     again = Result.load(tmp_path / "rows.parquet")
     assert again.verdict.to_dict() == result.verdict.to_dict()
     assert judge(result.study).to_dict() == result.verdict.to_dict()
+    with pytest.raises(ArchabError, match=r"rows.csv: a name that ends in .parquet"):
+        result.save(tmp_path / "rows.csv")
     with pytest.raises(ArchabError, match=r"nothing.parquet: no such file"):
         Result.load(tmp_path / "nothing.parquet")
 
@@ -82,6 +88,12 @@ def test_a_result_shows_itself_is_kept_and_read_again(tmp_path):
         ({"seed": 4}, r"seed=4: compare takes seeds=\[4\]"),
         ({"tune": {"lr": [0.1]}}, r"tune.lr=\[0.1\]: a list of at least two values"),
         ({"targets": 0}, "targets=0"),
+        ({"seeds": 1.5}, "seeds=1.5: a number of at least 1"),
+        ({"tune": [0.1, 0.2]}, r"tune=\[0.1, 0.2\]: values to try by hyperparameter"),
+        ({"rule": "nope"}, "rule=nope: no such rule"),
+        ({"rule": "hybrid"}, "rule=hybrid: the planned number of rounds is needed"),
+        ({"bogus": 1}, "bogus=1: no such argument. There are protocol, targets"),
+        ({"loss": "mea"}, "loss='mea': mse, mae, huber, an object"),
     ],
 )
 def test_a_mistake_is_one_line_before_any_training(given, said):

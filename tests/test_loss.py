@@ -109,12 +109,18 @@ class Crooked(SquaredError):
 @pytest.mark.parametrize(
     ("loss", "said"),
     [
-        ("mse", "loss='mse': an object is needed"),
+        ("mea", "loss='mea': mse, mae, huber, an object"),
         (Averaged(), r"squared error gave \(\) for numbers of shape \(2, 3, 2\); an error of each number is needed"),
         (Mixed(), "mixes numbers"),
         (Signed(), "at least 0, and 0 where the prediction is right"),
         (Crooked(), "the constant of squared error is .* of 2 targets"),
         (Own(lambda p, y: p.missing), "failed on numbers of shape"),
+        (lambda p, y: (p - y).square() if (p - y).abs().max() < 1 else (p - y).abs(), "mixes numbers"),
+        (lambda p, y: (p - y).abs().sqrt(), "is not convex"),
+        (lambda p, y: (p - y) * float("nan"), "must be finite"),
+        (lambda p, y: (p - y).square().detach(), "no gradient"),
+        (lambda p, y: None, "gave NoneType; a tensor"),
+        (lambda p, y: (p - y).square().long(), "gave torch.int64; a tensor"),
     ],
 )
 def test_what_is_no_loss_is_refused_in_one_line(loss, said):

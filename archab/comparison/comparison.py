@@ -26,7 +26,7 @@ from archab.engine import control
 from archab.engine.cohort import Cohort, Outcome
 from archab.engine.curve import Curve, quartiles
 from archab.engine.equivalence import Sample
-from archab.engine.loss import Loss, SquaredError
+from archab.engine.loss import Loss, SquaredError, named
 from archab.engine.plan import Auto, Candidate, Engine, Method, Recorded, device_named, side_by_side, threads
 from archab.errors import ArchabError
 from archab.evidence.budget import in_words, ladder, length, settled
@@ -77,7 +77,8 @@ class Comparison:
         budget: `auto` doubles the epochs of all sides until neither's error on tuning targets falls by more than 5%;
             None for the length that the routines say.
         budget_limit: the most times as long that this may become.
-        loss: what students minimise and are scored by, relative to the best constant.
+        loss: what students minimise and are scored by, relative to the best constant, see `archab.engine.loss`: mse, mae
+            or huber, an object, or a function of predictions and outputs.
         trials: of a comparison that is such a trial (see `attempts`): by what each restart trains.
         tuning: what such trials gave, by which the routines were chosen.
 
@@ -121,6 +122,7 @@ class Comparison:
     tuning: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "loss", named(self.loss))
         if not self.trials:
             check(self)
         for side, space in matched({"a": self.a, "b": self.b, "reference": self.reference}, self.inputs).items():

@@ -151,23 +151,49 @@ def best_constant(each: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, axi
     return torch.minimum(at_left, at_right).mean((axis, -1))
 
 
+def named(loss: Any) -> Any:
+    """A loss by its name (mse, mae, huber), of a function of predictions and outputs, or as it is."""
+    if isinstance(loss, str) and loss in NAMED:
+        return NAMED[loss]
+    return loss if hasattr(loss, "each") or not callable(loss) else Own(loss)
+
+
 def check(loss: object) -> None:
-    """Raise an ArchabError where something is no loss: see `Loss`."""
+    """Raise an ArchabError where something is no loss: see `Loss`.
+
+    Asked are errors from a thousandth to a thousand, of which each must be the same alone and among the others.
+    """
     if not (hasattr(loss, "each") and hasattr(loss, "constant")):
-        raise ArchabError(f"loss={loss!r}: an object is needed, such as archab.engine.loss.SquaredError(), or Own(…)")
-    numbers = torch.linspace(-2, 2, 12, dtype=torch.float64).view(2, 3, 2)
-    outputs = numbers.flip(0, 1)
+        raise ArchabError(
+            f"loss={loss!r}: {', '.join(NAMED)}, an object such as archab.engine.loss.Huber(0.5), or a function of "
+            "predictions and outputs is needed"
+        )
     name = getattr(loss, "name", type(loss).__name__)
-    found, right = _asked(name, loss.each, numbers, outputs), _asked(name, loss.each, outputs, outputs)
-    if found.shape != numbers.shape:
+    scales = torch.tensor([1e-3, 0.03, 0.3, 1.5, 40.0, 1e3], dtype=torch.float64)
+    off = torch.cat([scales, -scales]).view(2, 3, 2)
+    outputs = torch.linspace(-2, 2, 12, dtype=torch.float64).view(2, 3, 2)
+    predictions = (outputs + off).requires_grad_()
+    found = _asked(name, loss.each, predictions, outputs)
+    if found.shape != outputs.shape:
         raise ArchabError(
             f"loss: {name} gave {tuple(found.shape)} for numbers of shape (2, 3, 2); an error of each number is "
             "needed, not their mean"
         )
-    if not torch.equal(found[:1, 1:2], _asked(name, loss.each, numbers[:1, 1:2], outputs[:1, 1:2])):
-        raise ArchabError(f"loss: {name} mixes numbers: the error of one hangs on others, which may be other students'")
-    if not found.isfinite().all() or (found < 0).any() or (right.abs() > 1e-12).any():
+    right = _asked(name, loss.each, outputs, outputs)
+    if not found.isfinite().all() or (found < 0).any() or not (right.abs() <= 1e-12).all():
         raise ArchabError(f"loss: {name} must be finite, at least 0, and 0 where the prediction is right")
+    pairs = zip(predictions.flatten(), outputs.flatten(), strict=True)
+    alone = torch.stack([_asked(name, loss.each, p.view(1), y.view(1)) for p, y in pairs]).view_as(found)
+    if not torch.allclose(found, alone, rtol=1e-9, atol=1e-12):
+        raise ArchabError(f"loss: {name} mixes numbers: the error of one hangs on others, which may be other students'")
+    if not found.requires_grad:
+        raise ArchabError(f"loss: {name} gives the predictions no gradient")
+    further = off.flatten().roll(1).view_as(off)
+    ends = found.detach(), _asked(name, loss.each, outputs + further, outputs)
+    for share in (0.25, 0.5, 0.75):
+        between = _asked(name, loss.each, outputs + share * off + (1 - share) * further, outputs)
+        if (between > (share * ends[0] + (1 - share) * ends[1]) * (1 + 1e-9) + 1e-9).any():
+            raise ArchabError(f"loss: {name} is not convex in the predictions, so that its best constant is not known")
     constant = _asked(name, loss.constant, outputs)
     if constant.shape != (2,) or not (constant > 0).all():
         raise ArchabError(f"loss: the constant of {name} is {constant.tolist()} of 2 targets, not 2 positive numbers")
@@ -175,9 +201,16 @@ def check(loss: object) -> None:
 
 def _asked(name: str, function: Callable[..., Any], *numbers: Tensor) -> Tensor:
     try:
-        return torch.as_tensor(function(*numbers))
+        found = function(*numbers)
     except Exception as error:
         raise ArchabError(f"loss: {name} failed on numbers of shape (2, 3, 2): {explain(error)}") from error
+    if not isinstance(found, Tensor) or not found.is_floating_point():
+        kind = found.dtype if isinstance(found, Tensor) else type(found).__name__
+        raise ArchabError(f"loss: {name} gave {kind}; a tensor of floating-point numbers is needed")
+    return found
+
+
+NAMED: dict[str, Loss] = {"mse": SquaredError(), "mae": AbsoluteError(), "huber": Huber()}
 
 
 def _coordinates(outputs: Tensor, axis: int) -> Tensor:

@@ -159,7 +159,7 @@ class Evidence:
     forecast: Forecast | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict:
     """A verdict and all that it rests on. NaN stands for a figure that the design does not have.
 
@@ -305,6 +305,9 @@ class Verdict:
     def to_rich(self, width: int = 80) -> Any:
         """A `rich.table.Table` with a line per member, for a terminal so many columns wide."""
         return VIEWS["rich"](self, width)
+
+    def __repr__(self) -> str:
+        return f"Verdict: {self.sentence()}"
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from archab.comparison.comparison import Comparison
 from archab.comparison.tuning import Tune
-from archab.engine.loss import Loss, Own, SquaredError
+from archab.engine.loss import SquaredError
 from archab.errors import ArchabError
 from archab.experiment.instantiate import bound, holds_nodes, made
 from archab.space.match import matched as solved
@@ -39,16 +39,10 @@ def comparison(config: dict[str, Any]) -> Comparison:
         reference=None if spaces["reference"] is None else space("reference", spaces["reference"]),
         inputs=made("inputs", config["inputs"]),
         engine=made("engine", config["engine"]),
-        loss=loss(config["loss"]) if "loss" in config else SquaredError(),
+        loss=made("loss", config["loss"]) if "loss" in config else SquaredError(),
         tune=Tune(**config["tune"]) if config.get("tune") else None,
         **{key: config[key] for key in _COMPARISON if key in config},
     )
-
-
-def loss(node: Any) -> Loss:
-    """The loss of a node, which names one, or a function of predictions and outputs."""
-    found = made("loss", node)
-    return found if hasattr(found, "each") or not callable(found) else Own(found)
 
 
 def space(side: str, node: dict[str, Any]) -> ArchitecturalSpace:

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 from rich.progress import Progress
@@ -15,6 +15,7 @@ from archab.comparison.comparison import Comparison
 from archab.comparison.tuning import Tune
 from archab.errors import ArchabError
 from archab.evidence.fields import Verdict
+from archab.evidence.rule import Rule, RuleName
 from archab.evidence.study import Study, joined
 from archab.evidence.verdict import judge
 from archab.review import report as page
@@ -31,7 +32,7 @@ class Result:
 
     Attributes:
         study: the rows of all seeds, with all that must be known to judge them.
-        rule: by which they are judged, see `archab.evidence.verdict.judge`.
+        rule: by which they are judged.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -50,12 +51,12 @@ class Result:
     """
 
     study: Study
-    rule: Literal["anytime", "fixed"] = "anytime"
+    rule: Rule = Rule()
 
     @cached_property
     def verdict(self) -> Verdict:
         """Which side learns better, and whether the difference is real."""
-        return judge(self.study, rule=self.rule)
+        return judge(self.study, rule=self.rule.name, margin=self.rule.margin, planned=self.rule.planned)
 
     def table(self) -> pd.DataFrame:
         """The rows, one a trained student, as `Comparison.table` gives them."""
@@ -77,15 +78,17 @@ class Result:
         """Keep the rows and all that is known of them as Parquet, which `load` reads and pandas, too.
 
         Raises:
-            ArchabError: if the file cannot be written.
+            ArchabError: if the file cannot be written, or is not called .parquet.
         """
+        if Path(file).suffix != ".parquet":
+            raise ArchabError(f"{file}: a name that ends in .parquet is needed; table().to_csv() writes others")
         try:
             results.write(self.table(), Path(file))
         except OSError as error:
             raise ArchabError(f"{file}: cannot be written ({error.strerror})") from error
 
     @classmethod
-    def load(cls, file: str | Path, rule: Literal["anytime", "fixed"] = "anytime") -> "Result":
+    def load(cls, file: str | Path, rule: Rule = Rule()) -> "Result":
         """What `save` kept.
 
         Raises:
@@ -109,7 +112,9 @@ def compare(
     *,
     seeds: int | Sequence[int] = 1,
     tune: Tune | dict[str, Sequence[Any]] | None = None,
-    rule: Literal["anytime", "fixed"] = "anytime",
+    rule: RuleName = "anytime",
+    margin: float = 1.10,
+    planned: int | None = None,
     progress: bool = True,
     **given: Any,
 ) -> Result:
@@ -121,7 +126,7 @@ def compare(
         a, b, reference: see `Comparison`.
         seeds: how many, from 0 on, or which; all are tuned alike, once.
         tune: what is tried on both sides before, such as {"lr": [3e-3, 1e-2, 3e-2]}.
-        rule: by which the verdict is reached, see `archab.evidence.verdict.judge`.
+        rule, margin, planned: by which the verdict is reached, see `archab.evidence.verdict.judge`.
         progress: whether a bar shows how far training is, in a terminal and in a notebook.
         given: what else `Comparison` takes, such as targets=40.
 
@@ -139,16 +144,22 @@ def compare(
         >>> result.verdict.blocks, sorted(result.table()["seed"].unique().tolist())
         (8, [0, 1])
     """
-    chosen = list(range(seeds)) if isinstance(seeds, int) and not isinstance(seeds, bool) else seeds
-    if isinstance(chosen, bool | str) or not chosen or len(set(chosen)) < len(chosen):
+    judged = Rule(rule, margin=margin, planned=planned)
+    chosen: Any = list(range(seeds)) if type(seeds) is int else seeds
+    if not isinstance(chosen, Sequence) or isinstance(chosen, str) or not chosen or len(set(chosen)) < len(chosen):
         raise ArchabError(f"seeds={seeds!r}: a number of at least 1 is needed, or a list of different seeds")
     if "seed" in given:
         raise ArchabError(f"seed={given['seed']!r}: compare takes seeds=[{given['seed']}]")
+    if tune is not None and not isinstance(tune, Tune | dict):
+        raise ArchabError(f"tune={tune!r}: values to try by hyperparameter are needed, such as {{'lr': [0.003, 0.01]}}")
+    known = [field.name for field in fields(Comparison)]
+    if unknown := [name for name in given if name not in known]:
+        raise ArchabError(f"{unknown[0]}={given[unknown[0]]!r}: no such argument. There are {', '.join(known[3:-2])}")
     tried = Tune(tune) if isinstance(tune, dict) else tune
     asked = Comparison(a, b, reference, seed=chosen[0], tune=tried, **given)
     with _bar(asked.students * len(chosen)) if progress else nullcontext(lambda students: None) as advance:
         ready = asked.ready
-        return Result(joined([replace(ready, seed=seed).study(advance) for seed in chosen]), rule)
+        return Result(joined([replace(ready, seed=seed).study(advance) for seed in chosen]), judged)
 
 
 @contextmanager
