@@ -77,7 +77,7 @@ class Comparison:
         budget: `auto` doubles the epochs of all sides until neither's error on tuning targets falls by more than 5%;
             None for the length that the routines say.
         budget_limit: the most times as long that this may become.
-        loss: what students minimise and are scored by, relative to the best constant, see `archab.engine.loss`: mse, mae
+        loss: what students minimise and are scored by, relative to the best constant (`archab.engine.loss`): mse, mae
             or huber, an object, or a function of predictions and outputs.
         trials: of a comparison that is such a trial (see `attempts`): by what each restart trains.
         tuning: what such trials gave, by which the routines were chosen.
