@@ -67,6 +67,12 @@ class Sample:
         return self.whole
 
     @cached_property
+    def why_alone(self) -> str | None:
+        """Why neither a batch nor a trace stands for all of them, None where both may."""
+        drawing = "it draws from numpy or from random as it trains"
+        return self.why_not_alike or (drawing if self.draws_elsewhere else None)
+
+    @cached_property
     def one_function(self) -> bool:
         """Whether all of them answer the same."""
         inputs = self.cohort(1).inputs[:1]
@@ -117,10 +123,8 @@ def why_not_batched(sample: Sample) -> str | None:
     with outputs a hundred times larger, and one that knows its target: norms over all parameters, stops and plateaus
     couple students only late.
     """
-    if (why := sample.why_not_alike) is not None:
+    if (why := sample.why_alone) is not None:
         return why
-    if sample.draws_elsewhere:
-        return "it draws from numpy or from random as it trains"
     cohort = sample.cohort(STEPS).for_one_epoch()
     if not isinstance(cohort.routine, Descent):
         cohort = replace(cohort, outputs=_extreme(sample, cohort))

@@ -250,10 +250,8 @@ def _source(candidate: Candidate) -> tuple[Source, bool]:
         raise _NoProgram("programs are for the CPU")
     if not isinstance(sample.routine, Descent):
         raise _NoProgram("its routine is not archab's own")
-    if (why := sample.why_not_alike) is not None:
+    if (why := sample.why_alone) is not None:
         raise _NoProgram(why)
-    if sample.draws_elsewhere:
-        raise _NoProgram("it draws from numpy or from random as it trains")
     held = kept.recall(*_shaping(candidate))
     return (_written(candidate), False) if held is None else (held, True)
 
