@@ -557,6 +557,7 @@ class Comparison:
                 measure=size,
                 status="diverged" if diverged else "ok",
                 linear=float(beaten[target]),
+                accuracy=float(outcome.accuracy[student]),
             )
 
     def _candidate(self, side: str, index: int) -> Candidate:

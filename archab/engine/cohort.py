@@ -67,6 +67,7 @@ class Outcome:
 
     Attributes:
         nmse, train_nmse: held-out and training NMSE, an entry a student.
+        accuracy: the share of held-out outputs that are right; NaN where the loss is of no classes.
         diverged: whether the loss or a parameter of each broke.
         steps: calls of the loss by one student, the mean over students: optimiser steps in archab's own routines and in
             any that takes a step a mini-batch; NaN where a routine has a loss of its own, so that they are not known.
@@ -76,6 +77,7 @@ class Outcome:
     nmse: np.ndarray
     train_nmse: np.ndarray
     diverged: np.ndarray
+    accuracy: np.ndarray
     steps: float = math.nan
     seconds: float = math.nan
 

@@ -118,7 +118,8 @@ def trainer(program: Compiled) -> Callable[[Cohort], Outcome]:
             whole &= np.isfinite(block.get(name)).all(1)
         batches = cohort.inputs.shape[1] // cohort.minibatch
         steps = cast(Descent, cohort.routine).passes(batches) * batches
-        return Outcome(np.where(whole, nmse, np.nan), np.where(whole, train_nmse, np.nan), ~whole, steps=steps)
+        kept = [np.where(whole, each, np.nan) for each in (nmse, train_nmse, _accuracy(block, cohort))]
+        return Outcome(kept[0], kept[1], ~whole, kept[2], steps=steps)
 
     return train
 
@@ -174,14 +175,14 @@ def write(network: nn.Module, routine: Descent, inputs: Tensor, outputs: Tensor,
         NoRule: if an operation of the graph has no rule.
     """
     try:
-        traced, error = trace(copy.deepcopy(network), inputs, outputs, loss), scored(loss)
+        traced, errors = trace(copy.deepcopy(network), inputs, outputs, loss), scored(loss, outputs)
         probe = _numbers(routine, 1)
         dtype = next(iter(network.parameters())).dtype
         norm = routine.clip_norm is not None
         graph = elementwise(routine.update, dtype, routine.moments, probe.shape[1] - norm)
     except (RuntimeError, TypeError, ValueError, AttributeError) as reason:
         raise Untraceable(explain(reason)) from reason
-    return generate(traced, Update(graph, routine.moments, probe.shape[1], norm), error, inputs, outputs)
+    return generate(traced, Update(graph, routine.moments, probe.shape[1], norm), errors, inputs, outputs)
 
 
 class _Numbers:
@@ -212,13 +213,27 @@ def _numbers(routine: Descent, steps: int) -> Tensor:
 def _errors(block: Block, cohort: Cohort, inputs: Tensor, outputs: Tensor) -> np.ndarray:
     """The error of every student, relative to the best constant's."""
     targets = torch.arange(block.students) // cohort.restarts
+    total = _scored(block, targets, inputs, outputs, 0)
+    constant = cohort.loss.constant(outputs, 1)[targets]
+    return (total / outputs[0, 0].numel() / outputs.shape[1] / constant).numpy()
+
+
+def _accuracy(block: Block, cohort: Cohort) -> np.ndarray:
+    """The share of every student's held-out outputs that are right, NaN where the loss is of no classes."""
+    targets, asked = torch.arange(block.students) // cohort.restarts, getattr(cohort.loss, "asked", None)
+    if asked is None:
+        return np.full(block.students, np.nan)
+    hits = _scored(block, targets, cohort.heldout_inputs, cohort.heldout_outputs, 1)
+    return (hits / asked(cohort.heldout_outputs, 1)[targets]).numpy()
+
+
+def _scored(block: Block, targets: Tensor, inputs: Tensor, outputs: Tensor, which: int) -> Tensor:
+    """The sum of errors (0) or hits (1) of every student."""
     dtype = block.program.source.dtype
-    samples = inputs.shape[1]
     given = (inputs.to(dtype) if inputs.is_floating_point() else inputs).contiguous()
     total = torch.zeros(block.blocks * block.lanes, dtype=torch.float64)
-    block.call("score", targets, given, outputs.to(dtype).contiguous(), samples, total)
-    constant = cohort.loss.constant(outputs, 1)[targets]
-    return (total[: block.students] / outputs[0].numel() / constant).numpy()
+    block.call("score", targets, given, outputs.to(dtype).contiguous(), inputs.shape[1], which, total)
+    return total[: block.students]
 
 
 def _window(memory: np.ndarray, slot: Slot, lanes: int) -> np.ndarray:

@@ -7,12 +7,13 @@ from typing import Any
 import torch
 from numpy.random import SeedSequence
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
 from archab.engine import compiled, loop
 from archab.engine import vmap as batched
 from archab.engine.cohort import Cohort
 from archab.engine.compiled import Block, Compiled
-from archab.engine.loss import Loss, SquaredError
+from archab.engine.loss import Loss, SquaredError, kind, plausible
 from archab.errors import ArchabError, explain
 from archab.networks import population
 from archab.networks.batching import batching
@@ -97,7 +98,7 @@ class Sample:
         draws, samples = generator(self._stream), steps * self.minibatch
         with forked(self._stream):
             x = self.inputs((students, samples, *self.space.input_shape), draws)
-        y = torch.randn(students, samples, *self.output, generator=draws)
+        y = plausible(self.loss, (students, samples, *self.output), draws)
         return Cohort(
             students=lambda: population.of(self.networks).take(torch.arange(students) % CONSTRUCTIONS),
             noise=[11, 12, 2**40 + 13, *range(14, 11 + students)][:students],
@@ -142,6 +143,10 @@ def _extreme(sample: Sample, cohort: Cohort) -> Tensor:
     """Outputs of which one student knows its own, and one has those that are a hundred times larger."""
     known = _answers(sample.networks[1:2], cohort.inputs[1:2])[0]
     noise = cohort.outputs
+    if kind(sample.loss) == "classes":
+        return torch.stack([noise[0], one_hot(known.argmax(-1), known.shape[-1]).to(noise.dtype), noise[2]])
+    if kind(sample.loss) == "odds":
+        return torch.stack([noise[0], (known > 0).to(noise.dtype), noise[2]])
     return torch.stack([noise[0], known.to(noise.dtype) + 0.01 * noise[1], 100 * noise[2]])
 
 

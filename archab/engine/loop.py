@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from archab.engine.cohort import Batches, Cohort, Outcome, watched
-from archab.engine.loss import Objective, relative_error
+from archab.engine.loss import Objective, scores
 from archab.errors import ArchabError, explain
 from archab.networks.noise import Counter, unfused
 from archab.networks.probe import fitting, learnt
@@ -24,8 +24,8 @@ def train(cohort: Cohort, by_torch: bool = False) -> Outcome:
         outcomes.append(_score(cohort, student // cohort.restarts, network, loss))
         calls += loss.calls
         cohort.advance(1.0)
-    nmse, train_nmse, diverged = np.array(outcomes, dtype=float).reshape(-1, 3).T
-    return Outcome(nmse, train_nmse, diverged.astype(bool), steps=calls / len(outcomes) if calls else np.nan)
+    nmse, train_nmse, right, diverged = np.array(outcomes, dtype=float).reshape(-1, 4).T
+    return Outcome(nmse, train_nmse, diverged.astype(bool), right, steps=calls / len(outcomes) if calls else np.nan)
 
 
 def fit(
@@ -68,16 +68,16 @@ def fit(
     return loss
 
 
-def _score(cohort: Cohort, target: int, network: nn.Module, loss: Objective) -> tuple[float, float, bool]:
+def _score(cohort: Cohort, target: int, network: nn.Module, loss: Objective) -> tuple[float, float, float, bool]:
     network.eval()
 
-    def error(inputs: Tensor, outputs: Tensor) -> float:
+    def found(inputs: Tensor, outputs: Tensor) -> list[float]:
         moved = fitting(network, inputs[target]).to(cohort.device), outputs[target].to(cohort.device)
-        return float(relative_error(cohort.loss, network, *moved, axis=0))
+        return scores(cohort.loss, network, *moved, axis=0).tolist()
 
     with unfused():
-        nmse = error(cohort.heldout_inputs, cohort.heldout_outputs)
-        train_nmse = error(cohort.inputs, cohort.outputs)
+        nmse, right = found(cohort.heldout_inputs, cohort.heldout_outputs)
+        train_nmse, _ = found(cohort.inputs, cohort.outputs)
     finite = bool(loss.finite()) and all(bool(p.isfinite().all()) for p in network.parameters())
     diverged = not (finite and np.isfinite(nmse) and np.isfinite(train_nmse))
-    return (np.nan, np.nan, True) if diverged else (nmse, train_nmse, False)
+    return (np.nan, np.nan, np.nan, True) if diverged else (nmse, train_nmse, right, False)

@@ -1,7 +1,7 @@
 """What students minimise and are scored by: an error of each number, and that of the best constant predictor."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -17,6 +17,10 @@ SECTIONS = 40  # to 4e-9 of the range, and so, where the error is smooth, to 1e-
 
 class Loss(Protocol):
     """An error that is learnt and scored by: of each number alone, convex in the prediction and 0 where it is right.
+
+    One that has `of = "classes"` is of shares that lie on the last axis: its predictions are logits, its outputs are 1
+    for the class that is right, 0 for others, and 0 for all where a position does not count. One of `odds` has a logit
+    for each output of 0 or 1.
 
     Example:
         >>> SquaredError().each(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 1.0]))
@@ -131,6 +135,86 @@ class Own:
         return best_constant(self.each, outputs, axis)
 
 
+@dataclass(frozen=True)
+class CrossEntropy:
+    """Minus the logarithm of the share that the softmax of the last axis gives to the right class, in nats.
+
+    The constant predictor gives each class its own share: its error is the entropy of the classes at each position.
+
+    Example:
+        >>> classes = torch.eye(2)[torch.tensor([[0, 0, 1, 1]])]
+        >>> CrossEntropy().constant(classes) * 2 == torch.tensor(2.0, dtype=torch.float64).log()  # of 2 numbers each
+        tensor([True])
+    """
+
+    name: ClassVar[str] = "cross-entropy"
+    of: ClassVar[str] = "classes"
+
+    def each(self, predictions: Tensor, outputs: Tensor) -> Tensor:
+        """See `Loss`; of the numbers of a position, the one of the right class holds its error."""
+        return -outputs * predictions.log_softmax(-1)
+
+    def hits(self, predictions: Tensor, outputs: Tensor) -> Tensor:
+        """1 at the right class where its logit is the largest; where several are, their share. Their sum is counted."""
+        top = (predictions >= predictions.amax(-1, keepdim=True)).to(predictions.dtype)
+        return outputs * top / top.sum(-1, keepdim=True)
+
+    def asked(self, outputs: Tensor, axis: int = 1) -> Tensor:
+        """How many positions count, one a target."""
+        return outputs.double().flatten(axis).sum(-1)
+
+    def constant(self, outputs: Tensor, axis: int = 1) -> Tensor:
+        """See `Loss`."""
+        counts = outputs.double().sum(axis)
+        of_all = counts.sum(-1, keepdim=True).clamp(min=1)
+        entropy = -torch.special.xlogy(counts, counts / of_all).flatten(axis).sum(-1)
+        return entropy / (outputs.shape[axis] * counts[(0,) * axis].numel())
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropy:
+    """Minus the logarithm of the probability that the logistic function of a prediction gives to an output of 0 or 1.
+
+    Example:
+        >>> BinaryCrossEntropy().each(torch.zeros(2), torch.tensor([0.0, 1.0])) == torch.tensor(2.0).log()
+        tensor([True, True])
+    """
+
+    name: ClassVar[str] = "binary cross-entropy"
+    of: ClassVar[str] = "odds"
+
+    def each(self, predictions: Tensor, outputs: Tensor) -> Tensor:
+        """See `Loss`."""
+        return predictions.clamp(min=0) - predictions * outputs + (-predictions.abs()).exp().log1p()
+
+    def hits(self, predictions: Tensor, outputs: Tensor) -> Tensor:
+        """1 where the likelier of 0 and 1 is right."""
+        return ((predictions > 0) == (outputs > 0.5)).to(predictions.dtype)
+
+    def asked(self, outputs: Tensor, axis: int = 1) -> Tensor:
+        """How many outputs there are, one a target."""
+        return torch.full(outputs.shape[:axis], outputs[(0,) * axis].numel(), dtype=torch.float64)
+
+    def constant(self, outputs: Tensor, axis: int = 1) -> Tensor:
+        """See `Loss`."""
+        shares = _coordinates(outputs, axis).mean(axis)
+        return -(torch.special.xlogy(shares, shares) + torch.special.xlogy(1 - shares, 1 - shares)).mean(-1)
+
+
+def kind(loss: Loss) -> str:
+    """What a loss is of: `numbers`, `classes` or `odds`."""
+    return getattr(loss, "of", "numbers")
+
+
+def plausible(loss: Loss, shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    """Outputs of this shape that such a loss is of."""
+    if kind(loss) == "classes":
+        return torch.eye(shape[-1])[torch.randint(shape[-1], tuple(shape[:-1]), generator=generator)]
+    if kind(loss) == "odds":
+        return torch.randint(2, tuple(shape), generator=generator).float()
+    return torch.randn(*shape, generator=generator)
+
+
 def best_constant(each: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, axis: int) -> Tensor:
     """The mean error of the best constant of each coordinate, found by golden sections (Kiefer 1953); see `Loss`."""
     numbers = _coordinates(outputs, axis)
@@ -152,7 +236,7 @@ def best_constant(each: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, axi
 
 
 def named(loss: Any) -> Any:
-    """A loss by its name (mse, mae, huber), of a function of predictions and outputs, or as it is."""
+    """A loss by its name (mse, mae, huber, cross_entropy, binary_cross_entropy), of a function of predictions and outputs, or as it is."""
     if isinstance(loss, str) and loss in NAMED:
         return NAMED[loss]
     return loss if hasattr(loss, "each") or not callable(loss) else Own(loss)
@@ -161,7 +245,8 @@ def named(loss: Any) -> Any:
 def check(loss: object) -> None:
     """Raise an ArchabError where something is no loss: see `Loss`.
 
-    Asked are errors from a thousandth to a thousand, of which each must be the same alone and among the others.
+    Asked are errors from a thousandth to a thousand, of which each must be the same alone and among the others. Of
+    classes and odds each sample must.
     """
     if not (hasattr(loss, "each") and hasattr(loss, "constant")):
         raise ArchabError(
@@ -169,6 +254,9 @@ def check(loss: object) -> None:
             "predictions and outputs is needed"
         )
     name = getattr(loss, "name", type(loss).__name__)
+    if (of := getattr(loss, "of", "numbers")) != "numbers":
+        _check_logits(name, of, loss)
+        return
     scales = torch.tensor([1e-3, 0.03, 0.3, 1.5, 40.0, 1e3], dtype=torch.float64)
     off = torch.cat([scales, -scales]).view(2, 3, 2)
     outputs = torch.linspace(-2, 2, 12, dtype=torch.float64).view(2, 3, 2)
@@ -199,6 +287,24 @@ def check(loss: object) -> None:
         raise ArchabError(f"loss: the constant of {name} is {constant.tolist()} of 2 targets, not 2 positive numbers")
 
 
+def _check_logits(name: str, of: str, loss: Any) -> None:
+    if of not in ("classes", "odds"):
+        raise ArchabError(f"loss: {name} is of={of!r}; numbers, classes or odds is needed")
+    predictions = torch.linspace(-3, 3, 12, dtype=torch.float64).view(2, 2, 3).requires_grad_()
+    outputs = plausible(loss, (2, 2, 3), torch.Generator().manual_seed(0)).double()
+    found = _asked(name, loss.each, predictions, outputs)
+    if found.shape != outputs.shape:
+        raise ArchabError(f"loss: {name} gave {tuple(found.shape)} for logits of shape (2, 2, 3), not one for each")
+    if not found.isfinite().all() or (found.sum(-1) < 0).any() or not found.requires_grad:
+        raise ArchabError(f"loss: {name} must be finite and at least 0, with a gradient")
+    alone = torch.stack([loss.each(p[None], y[None])[0] for p, y in zip(predictions, outputs, strict=True)])
+    if not torch.allclose(found, alone, rtol=1e-9, atol=1e-12):
+        raise ArchabError(f"loss: {name} mixes samples: the error of one hangs on others, which may be other students'")
+    constant = _asked(name, loss.constant, torch.stack([outputs[0], outputs[1].roll(1, -1)])[:, [0, 1]])
+    if constant.shape != (2,) or not (constant >= 0).all():
+        raise ArchabError(f"loss: the constant of {name} is {constant.tolist()} of 2 targets, not 2 positive numbers")
+
+
 def _asked(name: str, function: Callable[..., Any], *numbers: Tensor) -> Tensor:
     try:
         found = function(*numbers)
@@ -210,7 +316,13 @@ def _asked(name: str, function: Callable[..., Any], *numbers: Tensor) -> Tensor:
     return found
 
 
-NAMED: dict[str, Loss] = {"mse": SquaredError(), "mae": AbsoluteError(), "huber": Huber()}
+NAMED: dict[str, Loss] = {
+    "mse": SquaredError(),
+    "mae": AbsoluteError(),
+    "huber": Huber(),
+    "cross_entropy": CrossEntropy(),
+    "binary_cross_entropy": BinaryCrossEntropy(),
+}
 
 
 def _coordinates(outputs: Tensor, axis: int) -> Tensor:
@@ -247,16 +359,34 @@ class Objective:
 def relative_error(
     loss: Loss, predict: Callable[[Tensor], Tensor], inputs: Tensor, outputs: Tensor, axis: int
 ) -> Tensor:
-    """The mean error over that of the best constant predictor, in float64, one entry a replicate.
+    """The mean error over that of the best constant predictor, in float64, one entry a replicate; see `scores`."""
+    return scores(loss, predict, inputs, outputs, axis)[0]
 
-    `inputs` and `outputs` have their samples on `axis`, as in `Objective`.
+
+def scores(loss: Loss, predict: Callable[[Tensor], Tensor], inputs: Tensor, outputs: Tensor, axis: int) -> Tensor:
+    """The mean error over that of the best constant predictor, and the accuracy, NaN where the loss knows none.
+
+    In float64, shape (2,) or (2, replicates). `inputs` and `outputs` have their samples on `axis`, as in `Objective`.
     """
-    total = torch.zeros((), dtype=torch.float64, device=outputs.device)
+    total, hits = (torch.zeros((), dtype=torch.float64, device=outputs.device) for _ in range(2))
+    counts = getattr(loss, "hits", None)
     with torch.no_grad():
         for start in range(0, inputs.shape[axis], EVALUATION_SAMPLES):
             length = min(EVALUATION_SAMPLES, inputs.shape[axis] - start)
-            wanted = outputs.narrow(axis, start, length)
-            error = loss.each(predict(inputs.narrow(axis, start, length)).double(), wanted.double())
-            total = total + error.flatten(axis).sum(axis)
-        constant = loss.constant(outputs, axis)
-    return total / outputs[0].numel() / constant if axis else total / outputs.numel() / constant
+            wanted = outputs.narrow(axis, start, length).double()
+            predicted = predict(inputs.narrow(axis, start, length)).double()
+            total = total + loss.each(predicted, wanted).flatten(axis).sum(axis)
+            if counts is not None:
+                hits = hits + counts(predicted, wanted).flatten(axis).sum(axis)
+        return torch.stack([relative(loss, total, outputs, axis), accuracy(loss, hits, outputs, axis).expand(total.shape)])
+
+
+def relative(loss: Loss, total: Tensor, outputs: Tensor, axis: int) -> Tensor:
+    """What a sum of errors over all outputs is beside the best constant's."""
+    return total / outputs[(0,) * axis].numel() / loss.constant(outputs, axis)
+
+
+def accuracy(loss: Loss, hits: Tensor, outputs: Tensor, axis: int) -> Tensor:
+    """The share of outputs that are right, NaN where the loss knows none."""
+    asked = getattr(loss, "asked", None)
+    return torch.tensor(math.nan, dtype=torch.float64, device=outputs.device) if asked is None else hits / asked(outputs, axis)

@@ -12,7 +12,7 @@ from torch.func import functional_call, vmap
 
 from archab.engine import loop
 from archab.engine.cohort import Batches, Cohort, Outcome, watched
-from archab.engine.loss import Objective, relative_error
+from archab.engine.loss import Objective, scores
 from archab.errors import ArchabError, explain
 from archab.networks.batching import batching
 from archab.networks.noise import Counter
@@ -131,19 +131,18 @@ def _score(cohort: Cohort, stack: Stack, loss: Objective, evaluated: int) -> Out
         some = slice(first, min(first + evaluated, students))
         target = torch.arange(some.start, some.stop) // cohort.restarts
 
-        def error(inputs: Tensor, outputs: Tensor, some: slice = some, target: Tensor = target) -> Tensor:
+        def found(inputs: Tensor, outputs: Tensor, some: slice = some, target: Tensor = target) -> Tensor:
             moved = fitting(stack, inputs[target]).to(cohort.device), outputs[target].to(cohort.device)
-            return relative_error(cohort.loss, lambda x: stack(x, some), *moved, axis=1)
+            return scores(cohort.loss, lambda x: stack(x, some), *moved, axis=1)
 
-        parts.append(
-            torch.stack([error(cohort.heldout_inputs, cohort.heldout_outputs), error(cohort.inputs, cohort.outputs)])
-        )
-    errors = torch.cat(parts, 1)
-    whole = errors.isfinite().all(0) & loss.finite()
+        heldout = found(cohort.heldout_inputs, cohort.heldout_outputs)
+        parts.append(torch.cat([heldout, found(cohort.inputs, cohort.outputs)[:1]]))
+    nmse, right, train_nmse = torch.cat(parts, 1)
+    whole = nmse.isfinite() & train_nmse.isfinite() & loss.finite()
     for parameter in stack.learnable:
         whole &= parameter.detach().reshape(students, -1).isfinite().all(1)
-    nmse, train_nmse = torch.where(whole, errors, torch.nan).cpu().numpy()
-    return Outcome(nmse, train_nmse, ~whole.cpu().numpy(), steps=loss.calls or np.nan)
+    kept = [torch.where(whole, each, torch.nan).cpu().numpy() for each in (nmse, train_nmse, right)]
+    return Outcome(kept[0], kept[1], ~whole.cpu().numpy(), kept[2], steps=loss.calls or np.nan)
 
 
 def evaluated_at_once(memory: int, step_bytes: int, output_bytes: int, minibatch: int) -> int:

@@ -29,7 +29,7 @@ static inline void take(char* w, const Given* inputs, const Wanted* outputs, Row
 }
 
 extern "C" int score(char* state, char* w, const long* targets, const Given* inputs, const Wanted* outputs, long samples,
-                     double* sums, long first, long last) {
+                     long which, double* sums, long first, long last) {
   Flushed flushed;
   int outside = 0;
   for (long block = first; block < last; block++) {
@@ -39,7 +39,12 @@ extern "C" int score(char* state, char* w, const long* targets, const Given* inp
       long here = samples - start < BATCH ? samples - start : BATCH;
       take(w, inputs, outputs, [&](long b, int l) { return target[l] * samples + start + (b < here ? b : here - 1); });
       predict(w, state + block * STATE, nullptr, 0, &outside);
-      errors(w, state + block * STATE, nullptr, 0, &outside);
+#if HITS
+      if (which)
+        hits(w, state + block * STATE, nullptr, 0, &outside);
+      else
+#endif
+        errors(w, state + block * STATE, nullptr, 0, &outside);
       for (long i = 0; i < here * OUT; i++) total += ((Vec<double>*)(w + E_AT))[i];
     }
     for (int l = 0; l < LANES; l++) sums[block * LANES + l] = total[l];

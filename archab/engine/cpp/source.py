@@ -67,13 +67,15 @@ class Update:
     norm: bool
 
 
-def generate(traced: Traced, update: Update, error: fx.GraphModule, inputs: Tensor, outputs: Tensor) -> Source:
+def generate(
+    traced: Traced, update: Update, errors: Sequence[fx.GraphModule], inputs: Tensor, outputs: Tensor
+) -> Source:
     """The program of one family.
 
     Args:
         traced: its graphs.
         update: how it learns.
-        error: prediction and output to the error of one number, in float64.
+        errors: of prediction and output the error, and of some losses the hits, as `archab.engine.cpp.trace.scored`.
         inputs, outputs: one mini-batch, for its shapes and types.
 
     Raises:
@@ -103,22 +105,22 @@ def generate(traced: Traced, update: Update, error: fx.GraphModule, inputs: Tens
     slopes = _step(stepping, state, traced, update, held, x, y, gradient)
     [prediction] = predicting.run(traced.predict, [*(held[n] for n in names), x])
     predicting.write(predicting.settled(prediction, None), answers)
-    erring = Program(single=True)
-    flat = [erring.value(View(v.buffer, each.shape, each.strides), torch.float64) for v in (answers, y)]
-    erring.write(erring.value(erring.run(error, flat)[0], torch.float64), each)
     step, step_work = _functions("step", stepping, base, lanes)
     predict, predict_work = _functions("predict", predicting, base, lanes)
-    errors, errors_work = _functions("errors", erring, base, lanes)
+    scoring = [_scoring(graph, answers, y, each) for graph in errors]
+    named = [_functions(name, one, base, lanes) for name, one in zip(("errors", "hits"), scoring, strict=False)]
+    scored, works = [text for text, _ in named], [size for _, size in named]
     sizes = {"BATCH": len(inputs), "IN": inputs[0].numel(), "OUT": outputs[0].numel(), "STATE": state.bytes}
     types = {"Number": dtype, "Given": inputs.dtype, "Wanted": outputs.dtype}
     constants = {**sizes, **places, "NUMBERS": update.numbers}
     heads = [f"constexpr long {name} = {value};" for name, value in constants.items()]
+    heads.append(f"#define HITS {len(errors) - 1}")
     heads += [f"typedef {C[kind]} {name};" for name, kind in types.items()]
     text = "\n".join(
-        [f"constexpr int LANES = {lanes};", _FILES["lanes.h"], *heads, step, predict, errors, _FILES["drive.h"]]
+        [f"constexpr int LANES = {lanes};", _FILES["lanes.h"], *heads, step, predict, *scored, _FILES["drive.h"]]
     )
     slopes = {name: replace(slot, start=slot.start + places["G_AT"]) for name, slot in slopes.items()}
-    work = max(step_work, predict_work, errors_work)
+    work = max(step_work, predict_work, *works)
     return Source(text, state.slots, state.bytes, work, traced.learnable, slopes, dtype, lanes)
 
 
@@ -178,6 +180,18 @@ def _step(
     program.kernels += single.kernels
     width = BYTES[C[dtype]] * LANES[dtype]
     return {n: Slot(p.offset * width, dtype, p.shape) for n, p in zip(traced.learnable, places, strict=True)}
+
+
+def _scoring(graph: fx.GraphModule, answers: View, outputs: View, each: View) -> Program:
+    """What is said of every number that was predicted: in one loop, or over a whole mini-batch, as the graph is."""
+    shape = tuple(_placeholders(graph)[0].shape)
+    program = Program(single=not shape)
+    at = View(each.buffer, shape, contiguous(shape)) if shape else each
+    flat = [program.value(View(v.buffer, at.shape, at.strides), torch.float64) for v in (answers, outputs)]
+    [found] = program.run(graph, flat)
+    value = program.value(found, torch.float64)
+    program.write(program.settled(value, None) if shape else value, at)
+    return program
 
 
 def _window(tensor: Tensor, at: str) -> View:

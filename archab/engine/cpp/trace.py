@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from archab.engine.cpp.rules import RULES
-from archab.engine.loss import Loss
+from archab.engine.loss import Loss, kind
 from archab.errors import explain
 from archab.networks.noise import Counter, Drawn
 
@@ -121,10 +121,15 @@ def elementwise(update: Any, dtype: torch.dtype, moments: int, numbers: int) -> 
     return _flat(of_four, p, g, rest[:moments], rest[moments:])
 
 
-def scored(loss: Loss) -> fx.GraphModule:
-    """The graph of the error of one number, in float64: prediction and output to it."""
-    prediction, output = (torch.zeros((), dtype=torch.float64) for _ in range(2))
-    return _flat(loss.each, prediction, output)
+def scored(loss: Loss, outputs: Tensor) -> list[fx.GraphModule]:
+    """The graphs of the error, and of the hits of a loss that counts them, in float64: prediction and output to them.
+
+    Of one number; of a mini-batch like `outputs` where the error of a number hangs on others of its sample.
+    """
+    shape = outputs.shape if kind(loss) == "classes" else ()
+    prediction, output = (torch.zeros(shape, dtype=torch.float64) for _ in range(2))
+    each = [loss.each, *([loss.hits] if hasattr(loss, "hits") else [])]
+    return [_flat(one, prediction, output) for one in each]
 
 
 def _flat(function: Any, *arguments: Any) -> fx.GraphModule:
