@@ -48,6 +48,10 @@ def check(comparison: Any) -> None:
     if not callable(comparison.inputs):
         raise ArchabError(f"inputs={comparison.inputs!r}: an object is needed, such as archab.space.inputs.Normal()")
     loss.check(comparison.loss)
+    if not isinstance(comparison.noise, int | float) or not 0 <= comparison.noise < math.inf:
+        raise ArchabError(f"noise={comparison.noise!r}: a number of at least 0 is needed")
+    if comparison.noise >= 1 and loss.kind(comparison.loss) != "numbers":
+        raise ArchabError(f"noise={comparison.noise}: of labels a share below 1 is wrong")
     if not 0 <= comparison.size_tolerance < 1:
         raise ArchabError(f"size_tolerance={comparison.size_tolerance}: a share from 0 to below 1 is needed")
     _check_protocol(comparison)
@@ -70,12 +74,39 @@ def check(comparison: Any) -> None:
 def _check_protocol(comparison: Any) -> None:
     if comparison.protocol is not None and comparison.protocol not in PROTOCOLS:
         raise ArchabError(f"protocol={comparison.protocol}: one of {', '.join(PROTOCOLS)}, or null")
-    if comparison.protocol == "reference" and comparison.reference is None:
-        raise ArchabError("protocol=reference: this space has no third network; give one, or protocol=crossed")
+    if comparison.target:
+        _check_target(comparison)
+    elif comparison.protocol == "reference" and comparison.reference is None:
+        raise ArchabError(
+            "protocol=reference: this space has no third network; give one, a target, or protocol=crossed"
+        )
+    elif loss.kind(comparison.loss) != "numbers":
+        raise ArchabError(
+            f"loss: {comparison.loss.name} is of labels, and networks draw numbers; give a target with labels, such as "
+            "+target=digits"
+        )
     if comparison.rules.divided and comparison.targets % 2:
         raise ArchabError(
             f"targets={comparison.targets}: protocol={comparison.protocol_name} draws them in pairs, one from either "
             f"side; give an even number, such as targets={comparison.targets + 1}"
+        )
+
+
+def _check_target(comparison: Any) -> None:
+    names = ", ".join(task.name for task in comparison.target)
+    if comparison.reference is not None:
+        raise ArchabError(
+            f"target={names}: the reference {comparison.reference.name} would draw the targets, too; one of them is null"
+        )
+    if comparison.protocol not in (None, "reference", "aa"):
+        raise ArchabError(
+            f"protocol={comparison.protocol}: the target {names} takes the place of both sides' own; reference or aa is "
+            "needed, or null"
+        )
+    if len(comparison.target) not in (1, len(comparison.a)):
+        raise ArchabError(
+            f"target: there are {len(comparison.target)} of them and {len(comparison.a)} members of "
+            f"{comparison.a.name}; one is needed, or one a member"
         )
 
 

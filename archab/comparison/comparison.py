@@ -41,17 +41,20 @@ from archab.results import CONTROLS, Row, Side, curve_frame, frame, spent_frame
 from archab.runs.identity import in_force
 from archab.space.inputs import Inputs, Normal
 from archab.space.routine import Routine, epochs_of, kind, settings
-from archab.space.space import ArchitecturalSpace
+from archab.space.space import ArchitecturalSpace, repeated
 from archab.targets import linear
-from archab.targets.base import Targets
+from archab.targets.base import Targets, TargetSource
+from archab.targets.function import tasks
 from archab.targets.network import NetworkSource
+from archab.targets.noise import Noisy
+from archab.targets.task import Task, TaskInputs, TaskSource
 
 CONTROL_STUDENTS = 8  # a member at least
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two architectural spaces, optionally a third, compared on targets drawn from a prior.
+    """Two architectural spaces compared on targets: of a third, of either, or of a task that is no network.
 
     Iterating gives one `Row` per trained student, chunk by chunk; `table()` gives all as a DataFrame, and `study()` all
     that must be known to judge them.
@@ -77,8 +80,12 @@ class Comparison:
         budget: `auto` doubles the epochs of all sides until neither's error on tuning targets falls by more than 5%;
             None for the length that the routines say.
         budget_limit: the most times as long that this may become.
-        loss: what students minimise and are scored by, relative to the best constant (`archab.engine.loss`): mse, mae
-            or huber, an object, or a function of predictions and outputs.
+        loss: what students minimise and are scored by, relative to the best constant (`archab.engine.loss`): mse, mae,
+            huber, cross_entropy or binary_cross_entropy, an object, or a function of predictions and outputs.
+        target: what is learnt in the place of a reference's networks: a function of the inputs, or a task
+            (`archab.targets`); a list holds one a member, and sides of one network then learn each of them.
+        noise: the standard deviation of noise on training outputs, whose own is 1; of labels the share that is wrong.
+            Scores are on clean outputs.
         trials: of a comparison that is such a trial (see `attempts`): by what each restart trains.
         tuning: what such trials gave, by which the routines were chosen.
 
@@ -118,14 +125,20 @@ class Comparison:
     budget: str | None = None
     budget_limit: int = 16
     loss: Loss = SquaredError()
+    target: Any = None
+    noise: float = 0.0
     trials: tuple[Trial, ...] = ()
     tuning: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "loss", named(self.loss))
+        object.__setattr__(self, "target", tasks(self.target))
+        if len(self.target) > 1:
+            for side in _STUDENTS:
+                object.__setattr__(self, side, repeated(getattr(self, side), len(self.target)))
         if not self.trials:
             check(self)
-        for side, space in matched({"a": self.a, "b": self.b, "reference": self.reference}, self.inputs).items():
+        for side, space in matched({"a": self.a, "b": self.b, "reference": self.reference}, self.given).items():
             object.__setattr__(self, side, space)
 
     @property
@@ -136,15 +149,25 @@ class Comparison:
     @property
     def protocol_name(self) -> str:
         """The protocol that was asked for, else the one that fits."""
-        return in_force(self.protocol, self.reference is not None)
+        return in_force(self.protocol, self.reference is not None or bool(self.target))
 
     @property
     def spaces(self) -> dict[str, ArchitecturalSpace]:
         """The spaces by side; against itself, A is on both sides and, where there is no third, draws the targets."""
         b, third = self.b, self.reference
         if self.rules.twins:
-            b, third = replace(self.a, name=f"{self.a.name} again"), third if third is not None else self.a
+            b, third = replace(self.a, name=f"{self.a.name} again"), third if third is not None or self.target else self.a
         return {"a": self.a, "b": b, **({} if third is None else {"reference": third})}
+
+    @cached_property
+    def given(self) -> Inputs:
+        """What inputs are like, also where no target is drawn: those of the task, if it has its own."""
+        return TaskInputs(self.target[0], self.inputs, tuple(self.a.input_shape)) if self.target else self.inputs
+
+    def task(self, member: int) -> Task:
+        """The task that a member learns, where targets come from no space."""
+        found: Task = self.target[member if len(self.target) > 1 else 0]
+        return found
 
     @property
     def students(self) -> int:
@@ -170,12 +193,16 @@ class Comparison:
         """
         asked = self.samples, self.samples_per_measure, self.size_tolerance
         with threads(1):
-            return survey(self.spaces, self.rules, self.inputs, *asked)
+            known = survey(self.spaces, self.rules, self.given, *asked, self.target, self.heldout_samples)
+            if self.target and not self.trials:
+                for member in range(len(self.a)):
+                    self._task_source(known, member, 1).check()
+        return known
 
     @cached_property
     def contrast(self) -> tuple[Contrast, ...]:
         """How far the sides' functions are apart before training, a member each; none where a side meets itself."""
-        return () if self.rules.twins else contrast.contrasts(self.spaces, self.inputs)
+        return () if self.rules.twins else contrast.contrasts(self.spaces, self.given)
 
     @cached_property
     def plan(self) -> Plan:
@@ -188,7 +215,7 @@ class Comparison:
         slower = [method.note for method in self._methods.values() if method.note]
         known = self.survey
         apart = [known.apart] if known.apart else []
-        unequal = (*apart, *known.unequal, *products.unequal(self.spaces, self.inputs))
+        unequal = (*apart, *known.unequal, *products.unequal(self.spaces, self.given))
         notes = (*known.notes, *unequal, *_loops(self.spaces, self._methods), *slower)
         return Plan(
             protocol=self.protocol_name,
@@ -417,7 +444,7 @@ class Comparison:
     @cached_property
     def controlled(self) -> list[int]:
         """The members that a control tells something about."""
-        if not self.rules.reference or self.rules.twins:
+        if not self.rules.reference or self.rules.twins or self.target:
             return []
         return [m for m in range(len(self.a)) if self._control_tells(m)]
 
@@ -433,7 +460,7 @@ class Comparison:
     def tile(self, member: int, source: str) -> int:
         """How many targets of one member and source are drawn from one stream."""
         known = self.survey
-        networks = known.shapes[source][index_of(self.spaces[source], member)].network_bytes
+        networks = 0 if self.target else known.shapes[source][index_of(self.spaces[source], member)].network_bytes
         networks += sum(known.shapes[side][member].network_bytes for side in known.learners[member, source])
         return tile_size(self._bytes_of_samples(member, source) + networks)
 
@@ -565,35 +592,52 @@ class Comparison:
         space, known = self._standardised(side, index), self.survey
         routine, cut, shape = space.routine_of(index), minibatch(space, index), known.shapes[side][index]
         whole = known.draws[side][index].whole
-        sample = Sample(space, index, cut, self.inputs, shape.output, device_named(self.device), whole, self.loss)
+        sample = Sample(space, index, cut, self.given, shape.output, device_named(self.device), whole, self.loss)
         samples = [n for (member, _), n in known.samples.items() if index_of(space, member) == index]
         batches = max(samples) // cut
         steps = batches * (epochs_of(routine, batches) or 1)
         return Candidate(sample, shape, len(samples) * self._draws * self.restarts, steps)
 
     def _lesson(self, member: int, source: str) -> Lesson:
-        known, space, methods = self.survey, self.spaces[source], self._methods
-        index = index_of(space, member)
-        samples, sides = known.samples[member, source], known.learners[member, source]
+        known, methods = self.survey, self._methods
+        sides = known.learners[member, source]
         data = self._bytes_of_samples(member, source)
-        tile = self.tile(member, source)
         fitting = self._memory * 2**20 // (2 * data)  # beside its samples, what is made of them
         chunk = max(1, min(fitting, min(methods[side, member].chunk for side in sides) // self.restarts))
         edges = range(0, self._draws, chunk)
         parts = tuple(Part(member, source, first, min(first + chunk, self._draws)) for first in edges)
-        answer = methods[source, index].answer
+        tile = self.tile(member, source)
+        where: TargetSource = (
+            self._task_source(known, member, tile) if self.target else self._network_source(member, source, tile)
+        )
+        if self.noise:
+            where = Noisy(where, self.noise, self.loss, member, source, self.seed)
+        return Lesson(where, {side: methods[side, member] for side in sides}, parts)
+
+    def _network_source(self, member: int, source: str, tile: int) -> NetworkSource:
+        known, space = self.survey, self.spaces[source]
+        index = index_of(space, member)
+        answer = self._methods[source, index].answer
         if answer is not None and source == "reference":
             answer = control.as_targets(answer)
         drawn = replace(known.draws[source][index], answer=answer)
-        where = NetworkSource(
+        samples = known.samples[member, source]
+        return NetworkSource(
             space, index, member, source, self.inputs, samples, self.heldout_samples, tile, self.seed, drawn
         )
-        return Lesson(where, {side: methods[side, member] for side in sides}, parts)
+
+    def _task_source(self, known: Survey, member: int, tile: int) -> TaskSource:
+        shape, output = tuple(self.a.input_shape), known.shapes["a"][member].output
+        samples, task = known.samples[member, "reference"], self.task(member)
+        return TaskSource(
+            task, member, self.inputs, shape, output, self.loss, samples, self.heldout_samples, tile, self.seed
+        )
 
     def _bytes_of_samples(self, member: int, source: str) -> int:
         """The inputs and outputs of one target."""
-        space, known = self.spaces[source], self.survey
-        output = known.shapes[source][index_of(space, member)].output
+        side = "a" if self.target else source
+        space, known = self.spaces[side], self.survey
+        output = known.shapes[side][index_of(space, member)].output
         values = math.prod(space.input_shape) + math.prod(output)
         return (known.samples[member, source] + self.heldout_samples) * values * 4
 

@@ -1,7 +1,7 @@
 """What building every network once tells: sizes, shapes and samples, and whether the sides can be compared at all."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,6 +18,7 @@ from archab.space.routine import Descent, epochs_of, settings
 from archab.space.seeding import unseeded
 from archab.space.space import ArchitecturalSpace
 from archab.targets.base import sampled
+from archab.targets.task import Task
 
 FEWEST_SAMPLES = 256
 WORTH_SAYING = 0.05  # relative difference of sizes
@@ -57,8 +58,18 @@ def survey(
     samples: int | None,
     samples_per_measure: float | None,
     size_tolerance: float,
+    target: Sequence[Task] = (),
+    heldout: int = 0,
 ) -> Survey:
     """Build and run every member of the spaces that the protocol uses.
+
+    Args:
+        spaces: by side.
+        protocol: who learns what.
+        inputs: of all of them.
+        samples, samples_per_measure, size_tolerance: see `archab.comparison.comparison.Comparison`.
+        target: the tasks that are learnt in the place of a space's networks.
+        heldout: held-out samples, which a data set must have beside.
 
     Raises:
         ArchabError: if sizes or shapes do not match, a network cannot be built, run or counted, or a routine is to
@@ -75,10 +86,17 @@ def survey(
     learners = {(member, source): sides for member in members for source, sides in protocol.lessons}
     counts = {}
     for (member, source), sides in learners.items():
-        index = index_of(spaces[source], member)
-        size, shape = sizes[source][index], shapes[source][index]
         cuts = [minibatch(spaces[side], member) for side in sides]
-        counts[member, source] = _whole(_asked(samples, samples_per_measure, size, shape), cuts)
+        of = sides if target else (source,)  # of tasks, the larger side says how many samples
+        size, parameters = (
+            max(found[index_of(spaces[side], member)] for side, found in each.items() if side in of)
+            for each in (sizes, {side: [shape.parameters for shape in own] for side, own in shapes.items()})
+        )
+        task = target[member if len(target) > 1 else 0] if target else None
+        if task and task.rows is not None and samples is None and samples_per_measure is None:
+            counts[member, source] = _all(task, heldout, cuts)
+        else:
+            counts[member, source] = _whole(_asked(samples, samples_per_measure, size, parameters), cuts)
         for side, cut in zip(sides, cuts, strict=True):
             _check_steps(spaces[side], member, counts[member, source] // cut)
     notes += [*_passed_over(spaces, sizes), *_underflowing(spaces, sizes)]
@@ -213,18 +231,29 @@ def _compare_routines(
     return tuple(notes)
 
 
-def _asked(samples: int | None, per_measure: float | None, size: float, shape: Shape) -> int:
+def _asked(samples: int | None, per_measure: float | None, size: float, parameters: float) -> int:
     if samples is not None:
         return samples
     if per_measure is not None:
         return math.ceil(per_measure * size)
-    return max(FEWEST_SAMPLES, shape.parameters)
+    return max(FEWEST_SAMPLES, int(parameters))
 
 
 def _whole(samples: int, minibatches: list[int]) -> int:
     """The next larger number of samples that is a whole number of every side's mini-batches."""
     whole = math.lcm(*minibatches)
     return -(-samples // whole) * whole
+
+
+def _all(task: Task, heldout: int, minibatches: list[int]) -> int:
+    """What a data set has beside the held-out rows, in whole mini-batches."""
+    whole, rows = math.lcm(*minibatches), task.rows or 0
+    if rows - heldout < whole:
+        raise ArchabError(
+            f"heldout_samples={heldout}: {task.name} has {rows:,} rows, and at least {whole} more are needed to learn; "
+            f"such as heldout_samples={rows // 5}"
+        )
+    return (rows - heldout) // whole * whole
 
 
 def _listed(sizes: list[float]) -> str:

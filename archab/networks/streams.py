@@ -28,6 +28,7 @@ class Stage(IntEnum):
     NOISE = 4
     CHECK = 5
     INITIAL = 6
+    DISTURBANCE = 7
 
 
 SIDES = ("a", "b", "reference")

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -231,6 +231,15 @@ class ArchitecturalSpace:
                     "it counts matrix products, convolutions and attention. measure=parameter counts parameters"
                 )
         raise ArchabError(f"{self.name}: measure=flops: member {member} could not be run on {list(shape)}: {why}")
+
+
+def repeated(space: ArchitecturalSpace, members: int) -> ArchitecturalSpace:
+    """A space of one member with so many of it; any other as it is."""
+    if len(space) != 1:
+        return space
+    measure = space.measure if isinstance(space.measure, str) else list(space.measure) * members
+    routine = routines.of_member(space.routine, 0, 1)
+    return replace(space, members=space.arguments * members, measure=measure, routine=routine)
 
 
 def _is_size(value: object) -> bool:

@@ -1,14 +1,19 @@
 """What a source of targets gives, whatever they are: runs of targets with samples, and one order of these for all."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.random import SeedSequence
 from torch import Tensor
 
 from archab.errors import ArchabError, explain
+from archab.networks.streams import tiles
 from archab.space.inputs import Inputs
+
+SMALLEST_SCALE = 1e-6  # of outputs that vary
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,23 @@ def joined(parts: list[Targets], order: Tensor | None = None) -> Targets:
 
 
 _TENSORS = ("inputs", "outputs", "heldout_inputs", "heldout_outputs", "location", "scale")
+
+
+def orders(draws: Callable[[int], SeedSequence], first: int, last: int, tile: int, samples: int) -> Tensor:
+    """An order of the samples for each of the targets first … last − 1, shape (last − first, samples).
+
+    Args:
+        draws: the stream of a tile.
+        first, last: which targets.
+        tile: how many are drawn from one stream.
+        samples: how many there are to be ordered.
+    """
+    drawn = [
+        # Row after row, so that those of more targets extend these.
+        np.random.default_rng(draws(k)).permuted(np.tile(np.arange(samples), (stop, 1)), axis=1)[start:]
+        for k, start, stop in tiles(first, last, tile)
+    ]
+    return torch.from_numpy(np.concatenate(drawn))
 
 
 def sampled(inputs: Inputs, shape: Sequence[int], generator: torch.Generator) -> Tensor:

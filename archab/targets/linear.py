@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from archab.engine.loss import Loss
+from archab.engine.loss import Loss, kind
 from archab.targets.base import Targets
 
 MOST_FEATURES = 256  # 10,000 targets of so many would take longer than their students' training
@@ -20,10 +20,13 @@ def errors(targets: Targets, loss: Loss) -> np.ndarray:
     tokens or classes, whether each place holds each value between the least and the largest of the training samples.
 
     Returns:
-        NaN where there are more than 256 features, or a sample is not finite: the map is then not known.
+        NaN where there are more than 256 features, or a sample is not finite: the map is then not known; and where the
+        loss is of classes or odds, for which no least squares give a map.
     """
     widths = _widths(targets.inputs)
     found = np.full(len(widths), np.nan)
+    if kind(loss) != "numbers":
+        return found
     known = (widths <= MOST_FEATURES).nonzero().flatten()
     samples = targets.inputs.shape[1] + targets.heldout_inputs.shape[1]
     at_once = max(1, AT_ONCE // (samples * MOST_FEATURES))

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-import numpy as np
 import torch
 from numpy.random import SeedSequence
 from torch import Tensor
@@ -16,10 +15,9 @@ from archab.networks.probe import learnt
 from archab.networks.streams import Stage, forked, generator, stream, tiles
 from archab.space.inputs import Inputs
 from archab.space.space import ArchitecturalSpace
-from archab.targets.base import Targets, joined, sampled
+from archab.targets.base import SMALLEST_SCALE, Targets, joined, orders, sampled
 
 ATTEMPTS = 20
-SMALLEST_SCALE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -62,14 +60,9 @@ class NetworkSource:
 
     def order(self, first: int, last: int, epoch: int) -> Tensor:
         """The order in which students meet the training samples of these targets, shape (last − first, samples)."""
-        drawn = [
-            # Row after row, so that those of more targets extend these.
-            np.random.default_rng(self._stream(Stage.ORDER, tile, epoch)).permuted(
-                np.tile(np.arange(self.samples), (stop, 1)), axis=1
-            )[start:]
-            for tile, start, stop in tiles(first, last, self.tile)
-        ]
-        return torch.from_numpy(np.concatenate(drawn))
+        return orders(
+            lambda tile: self._stream(Stage.ORDER, tile, epoch), first, last, self.tile, self.samples
+        )
 
     def _tile(self, tile: int, start: int, stop: int) -> Targets:
         """The positions start … stop − 1 of a tile; those that fail are taken from the tile's next attempt."""
