@@ -36,6 +36,7 @@ class Spaces:
     """What a file of the group `space` defines, with the question that it asks."""
 
     question: str = ""
+    target: Any = None
     a: Side = MISSING
     b: Side = MISSING
     reference: Side | None = None
@@ -84,7 +85,10 @@ class Run:
     measure: Any = "information"
     input_shape: Any = MISSING
     inputs: Any = MISSING
+    output_shape: Any = None
     loss: Any = MISSING
+    target: Any = None
+    noise: float = 0.0
     prior: Any = MISSING
     routine: Any = MISSING
     engine: Any = MISSING
@@ -145,6 +149,8 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
     _refuse_unknown("space.", config["space"], Spaces)
     for name, side in named.items():
         _refuse_unknown(f"{name}.", side, Side)
+    if config["target"] or config["space"]["target"]:
+        named.pop("space.reference", None)
     config |= {
         "tune": _tune(
             config.pop("tune"), {name.removeprefix("space."): side.pop("tune") for name, side in named.items()}
@@ -154,6 +160,7 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
         config.pop("tune")
     if config["budget"] is None:
         config.pop("budget"), config.pop("budget_limit")
+    _set_target(config)
     if config["loss"] == {"_target_": "archab.engine.loss.SquaredError"}:
         config.pop("loss")  # as if there were no such key, so that fingerprints stay what they were
     sides = list(named.values())
@@ -165,6 +172,17 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
         if side["dtype"] is None:  # as if there were no such key, so that fingerprints stay what they were
             side.pop("dtype")
     return config
+
+
+def _set_target(config: dict[str, Any]) -> None:
+    """The target of the command line, else of the space's file, in the place of the reference; no key where none is."""
+    of_space, given = config["space"].pop("target"), config.pop("target")
+    if target := given or of_space:
+        config["target"] = target
+        config["space"]["reference"] = None
+    for key, nothing in (("noise", 0), ("output_shape", None)):  # so that fingerprints stay what they were
+        if config[key] == nothing:
+            config.pop(key)
 
 
 def asks_for_match(config: dict[str, Any]) -> bool:

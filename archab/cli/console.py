@@ -60,6 +60,8 @@ class Terminal(Watch):
         out.print()
         facts = Table.grid(padding=(0, 2))
         facts.add_row("  protocol", f"{comparison.protocol_name}: {comparison.rules.says}")
+        for name in dict.fromkeys(task.name for task in comparison.target):
+            facts.add_row("  target", Text(text(name)))
         facts.add_row("  targets", Text(_targets(comparison)))
         for side in ("a", "b"):
             facts.add_row(f"  training {LETTERS[side]}", Text(text(_training(comparison, survey, side))))

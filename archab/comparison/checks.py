@@ -96,12 +96,12 @@ def _check_target(comparison: Any) -> None:
     names = ", ".join(task.name for task in comparison.target)
     if comparison.reference is not None:
         raise ArchabError(
-            f"target={names}: the reference {comparison.reference.name} would draw the targets, too; one of them is null"
+            f"target={names}: the reference {comparison.reference.name} would draw targets, too; one of them is null"
         )
     if comparison.protocol not in (None, "reference", "aa"):
         raise ArchabError(
-            f"protocol={comparison.protocol}: the target {names} takes the place of both sides' own; reference or aa is "
-            "needed, or null"
+            f"protocol={comparison.protocol}: the target {names} takes the place of the sides' own; reference or aa "
+            "is needed, or null"
         )
     if len(comparison.target) not in (1, len(comparison.a)):
         raise ArchabError(

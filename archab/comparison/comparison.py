@@ -29,6 +29,7 @@ from archab.engine.equivalence import Sample
 from archab.engine.loss import Loss, SquaredError, named
 from archab.engine.plan import Auto, Candidate, Engine, Method, Recorded, device_named, side_by_side, threads
 from archab.errors import ArchabError
+from archab.evidence import words
 from archab.evidence.budget import in_words, ladder, length, settled
 from archab.evidence.contrast import Contrast
 from archab.evidence.study import Study
@@ -36,7 +37,8 @@ from archab.evidence.tuning import TRIAL_COLUMNS, Trial, choose, text_of
 from archab.networks import population
 from archab.networks.population import Population, interleaved, joined
 from archab.networks.signature import signature
-from archab.networks.streams import Stage, forked, stream, tile_size, tiles, words
+from archab.networks.streams import Stage, forked, stream, tile_size, tiles
+from archab.networks.streams import words as numbered
 from archab.results import CONTROLS, Row, Side, curve_frame, frame, spent_frame
 from archab.runs.identity import in_force
 from archab.space.inputs import Inputs, Normal
@@ -47,7 +49,7 @@ from archab.targets.base import Targets, TargetSource
 from archab.targets.function import tasks
 from archab.targets.network import NetworkSource
 from archab.targets.noise import Noisy
-from archab.targets.task import Task, TaskInputs, TaskSource
+from archab.targets.task import Task, TaskInputs, TaskSource, place
 
 CONTROL_STUDENTS = 8  # a member at least
 
@@ -156,7 +158,10 @@ class Comparison:
         """The spaces by side; against itself, A is on both sides and, where there is no third, draws the targets."""
         b, third = self.b, self.reference
         if self.rules.twins:
-            b, third = replace(self.a, name=f"{self.a.name} again"), third if third is not None or self.target else self.a
+            b, third = (
+                replace(self.a, name=f"{self.a.name} again"),
+                third if third is not None or self.target else self.a,
+            )
         return {"a": self.a, "b": b, **({} if third is None else {"reference": third})}
 
     @cached_property
@@ -168,6 +173,19 @@ class Comparison:
         """The task that a member learns, where targets come from no space."""
         found: Task = self.target[member if len(self.target) > 1 else 0]
         return found
+
+    @property
+    def scope(self) -> str:
+        """Where a verdict holds, if on no distribution of functions."""
+        places = list(dict.fromkeys(filter(None, map(place, self.target))))
+        return words.listed(places) if places else ""
+
+    @property
+    def overlap(self) -> float:
+        """Held-out over training rows, where targets are splits of one data set; else 0."""
+        if not any(task.rows is not None for task in self.target):
+            return 0.0
+        return self.heldout_samples / min(self.survey.samples.values())
 
     @property
     def students(self) -> int:
@@ -538,7 +556,7 @@ class Comparison:
 
         scale = (targets.location, targets.scale) if side == "reference" else ()
         noise = [
-            [word for tile, start, stop in here for word in words(draws(Stage.NOISE, tile, restart), stop)[start:]]
+            [word for tile, start, stop in here for word in numbered(draws(Stage.NOISE, tile, restart), stop)[start:]]
             for restart in range(restarts)
         ]
         return Cohort(

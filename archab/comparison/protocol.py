@@ -32,7 +32,7 @@ class Protocol:
 PROTOCOLS = {
     "reference": Protocol(
         lessons=(("reference", ("a", "b")),),
-        says="both sides learn each target of the reference, the same samples in the same order",
+        says="both sides learn each target, the same samples in the same order",
     ),
     "crossed": Protocol(
         lessons=(("a", ("a", "b")), ("b", ("a", "b"))),

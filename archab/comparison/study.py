@@ -17,6 +17,7 @@ from archab.evidence.notes import Note
 from archab.evidence.study import Study
 from archab.space.routine import STEPS, Descent, Routine, settings
 from archab.space.space import ArchitecturalSpace
+from archab.targets.task import Task, said, told_apart
 
 
 class Compared(Protocol):
@@ -42,9 +43,19 @@ class Compared(Protocol):
     def budget_limit(self) -> int: ...
     @property
     def loss(self) -> Loss: ...
+    @property
+    def noise(self) -> float: ...
+    @property
+    def target(self) -> tuple[Task, ...]: ...
+    @property
+    def heldout_samples(self) -> int: ...
+    @property
+    def scope(self) -> str: ...
+    @property
+    def overlap(self) -> float: ...
 
 
-_OWN_TARGETS = "Each member learns targets of a network of its own: errors of different sizes are on other targets."
+_OWN_TARGETS = "Each member learns targets of its own: errors of different members are on other targets."
 
 
 def notes_of(comparison: Compared) -> list[Note]:
@@ -64,13 +75,26 @@ def notes_of(comparison: Compared) -> list[Note]:
         tuned.append(Note("not tuned", by_hand))
     loss = comparison.loss
     by = f"Trained and scored by the {loss.name}, relative to that of the best constant."
+    noisy = f"Students learnt outputs with noise ({comparison.noise:g}), and are scored by those without."
     return [
+        *targets_of(comparison),
+        *([Note("targets", noisy)] if comparison.noise else []),
         *([] if isinstance(loss, SquaredError) else [Note("loss", by)]),
         *tuned,
-        *([Note("own targets", _OWN_TARGETS)] if len(spaces.get("reference", ())) > 1 else []),
+        *([Note("own targets", _OWN_TARGETS)] if len(comparison.target or spaces.get("reference", ())) > 1 else []),
         *(Note("sizes", _sentence(note)) for note in comparison.survey.notes),
         *(Note("unequal training", _sentence(note)) for note in comparison.survey.unequal),
     ]
+
+
+def targets_of(comparison: Compared) -> list[Note]:
+    """What a target is, where it comes from no space."""
+    samples = comparison.survey.samples
+    texts = [
+        said(task, samples[member, "reference"], comparison.heldout_samples)
+        for member, task in enumerate(comparison.target)
+    ]
+    return [Note("targets", text) for text in dict.fromkeys(texts)]
 
 
 _NOT_TRIED = (
@@ -90,10 +114,14 @@ def _sentence(note: str) -> str:
 
 def member_names(comparison: Compared) -> list[str]:
     """What a member is called: side A's own arguments, such as "rank 2"."""
+    if len(comparison.target) > 1:
+        return told_apart(comparison.target)
     plain = [
         ", ".join(f"{key} {value}" for key, value in member.items() if isinstance(value, int | float | str))
         for member in comparison.a.arguments
     ]
+    if plain == [""] and comparison.target:
+        return [comparison.target[0].name]
     return [name or f"member {i}" for i, name in enumerate(plain)]
 
 
@@ -164,4 +192,6 @@ def study_of(
         notes=notes_of(comparison),
         contrast=comparison.contrast,
         command=command,
+        scope=comparison.scope,
+        overlap=comparison.overlap,
     )

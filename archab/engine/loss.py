@@ -378,7 +378,9 @@ def scores(loss: Loss, predict: Callable[[Tensor], Tensor], inputs: Tensor, outp
             total = total + loss.each(predicted, wanted).flatten(axis).sum(axis)
             if counts is not None:
                 hits = hits + counts(predicted, wanted).flatten(axis).sum(axis)
-        return torch.stack([relative(loss, total, outputs, axis), accuracy(loss, hits, outputs, axis).expand(total.shape)])
+        return torch.stack(
+            [relative(loss, total, outputs, axis), accuracy(loss, hits, outputs, axis).expand(total.shape)]
+        )
 
 
 def relative(loss: Loss, total: Tensor, outputs: Tensor, axis: int) -> Tensor:
@@ -389,4 +391,8 @@ def relative(loss: Loss, total: Tensor, outputs: Tensor, axis: int) -> Tensor:
 def accuracy(loss: Loss, hits: Tensor, outputs: Tensor, axis: int) -> Tensor:
     """The share of outputs that are right, NaN where the loss knows none."""
     asked = getattr(loss, "asked", None)
-    return torch.tensor(math.nan, dtype=torch.float64, device=outputs.device) if asked is None else hits / asked(outputs, axis)
+    return (
+        torch.tensor(math.nan, dtype=torch.float64, device=outputs.device)
+        if asked is None
+        else hits / asked(outputs, axis)
+    )

@@ -53,7 +53,9 @@ class Figures:
         return math.exp(self.estimate.theta)
 
 
-def fixed(values: Array, is_a: np.ndarray | None, alpha: float = 0.05, margin: float = 1.10) -> Figures:
+def fixed(
+    values: Array, is_a: np.ndarray | None, alpha: float = 0.05, margin: float = 1.10, overlap: float = 0.0
+) -> Figures:
     """Estimate, tests and robustness line.
 
     Args:
@@ -61,6 +63,7 @@ def fixed(values: Array, is_a: np.ndarray | None, alpha: float = 0.05, margin: f
         is_a: None for differences; for scores, shape (blocks,): whether the block is one of side a.
         alpha: 1 − alpha is the level of the intervals.
         margin: ratio of typical errors, above 1.
+        overlap: held-out over training rows of blocks that are splits of one data set, else 0.
 
     Raises:
         ArchabError: if an unpaired target is shared by some of the members that share another.
@@ -68,7 +71,8 @@ def fixed(values: Array, is_a: np.ndarray | None, alpha: float = 0.05, margin: f
     held, lower = ~np.isnan(values), None
     if is_a is None:
         contributions, strata = _contributions(values)
-        estimate, p, counts = st.paired_estimate(contributions, strata), st.paired_p(contributions, strata), held.sum(0)
+        estimate, counts = estimate_of(values, None, overlap), held.sum(0)
+        p = st.t_p(estimate) if overlap else st.paired_p(contributions, strata)
         d = np.nanmean(values, axis=1)
         share, lower = st.share_lower(d, alpha), int(np.count_nonzero(d < 0))
         robust = st.wilcoxon_p(d), NAN
@@ -96,11 +100,12 @@ def fixed(values: Array, is_a: np.ndarray | None, alpha: float = 0.05, margin: f
     )
 
 
-def estimate_of(values: Array, is_a: np.ndarray | None = None) -> Estimate:
-    """The stratified estimate of differences or scores, shapes as in `fixed`."""
-    return (
-        st.paired_estimate(*_contributions(values)) if is_a is None else st.unpaired_estimate(groups_of(values, is_a))
-    )
+def estimate_of(values: Array, is_a: np.ndarray | None = None, overlap: float = 0.0) -> Estimate:
+    """The stratified estimate of differences or scores, shapes and `overlap` as in `fixed`."""
+    if is_a is not None:
+        return st.unpaired_estimate(groups_of(values, is_a))
+    found = st.paired_estimate(*_contributions(values))
+    return st.resampled(found, len(values), overlap) if overlap else found
 
 
 def member_column(values: Array, is_a: np.ndarray | None, column: int) -> tuple[Array, np.ndarray | None]:

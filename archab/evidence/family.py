@@ -15,7 +15,7 @@ from archab.evidence.verdict import assess, decide
 def judge_family(
     configurations: Sequence[Study],
     *,
-    rule: RuleName = "anytime",
+    rule: RuleName | None = None,
     alpha: float = 0.05,
     margin: float = 1.10,
     planned: int | None = None,
@@ -31,11 +31,10 @@ def judge_family(
     Raises:
         ArchabError: if a configuration's rows are refused (its label comes first) or a setting makes no sense.
     """
-    settings = Rule(rule, alpha, margin, planned, floor)
     assessed = []
     for c in configurations:
         try:
-            assessed.append(assess(c, settings))
+            assessed.append(assess(c, Rule(rule, alpha, margin, planned, floor, c.overlap)))
         except ArchabError as error:
             raise ArchabError(f"{c.label}: {error}") from error
     adjusted = holm([v.p_rule for v in assessed])

@@ -174,6 +174,7 @@ class Verdict:
         equal_error: how many times the size of A does B need for the same error.
         students, diverged, capped: how many there are a side, how many diverged, how many scored at NMSE 1.
         label: what tells it from others that are judged with it.
+        scope: where it holds, if on no distribution of functions: "splits of digits".
         next_step: what to do, with the command; empty where nothing is to be done.
     """
 
@@ -195,6 +196,7 @@ class Verdict:
     names: tuple[str, str] = ("A", "B")
     member_names: tuple[str, ...] = ()
     label: str = ""
+    scope: str = ""
     notes: tuple[Note, ...] = ()
     verdict: Decision = "undecided"
     status: Status = ""
@@ -319,7 +321,7 @@ JSON = """
     sentence names verdict status rule design blocks theta gmr interval_low interval_high ci_low ci_high anytime_low
     anytime_high p_value p_adjusted p_wilcoxon p_brunnermunzel p_equivalence p_anytime log_e stop_at prob_a_better
     diverged capped size_ratio members home_advantage more_targets equal_error notes caveats students alpha margin
-    planned floor next_step
+    planned floor scope next_step
 """
 MEMBER_JSON = """
     member blocks theta gmr ci_low ci_high p_value p_holm p_equivalence prob_a_better lower typical_a typical_b iqm_a

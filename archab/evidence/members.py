@@ -42,7 +42,7 @@ def describe(
 ) -> tuple[Member, ...]:
     """One `Member` each, p_holm = max(gate, Holm over members), with the pooled p as the gate."""
     columns = [member_column(design.values, design.is_a, j) for j in range(len(design.members))]
-    figures = [fixed(*column, rule.alpha, rule.margin) for column in columns]
+    figures = [fixed(*column, rule.alpha, rule.margin, rule.overlap) for column in columns]
     adjusted = np.maximum(gate, st.holm([f.p_value for f in figures])).tolist()
     reached = _controls(design, control, rule.alpha)
     enough = sum(found.targets for found in reached.values()) >= CONTROLS

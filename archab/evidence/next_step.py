@@ -11,8 +11,10 @@ from archab.evidence.fields import MoreTargets, Verdict
 from archab.evidence.power import more_blocks
 
 
-def more_targets(design: Design, whole: Figures, alpha: float) -> MoreTargets:
+def more_targets(design: Design, whole: Figures, alpha: float, overlap: float = 0.0) -> MoreTargets:
     """Further targets a member with which a fixed test finds the observed effect, at 80 and 90% power."""
+    if overlap:  # further splits do not stand for further data
+        return MoreTargets(None, None)
     needed = [more_blocks(whole.estimate, whole.per_member, power, alpha) for power in (0.8, 0.9)]
     return MoreTargets(*(None if n is None else n * targets_a_block(design) for n in needed))
 
@@ -39,6 +41,8 @@ def next_step(verdict: Verdict, ahead: Forecast, have_need: tuple[int, int], com
         if len(design.rounds) >= planned:
             return f"The planned {planned} rounds are used up: further seeds do not count under this plan."
         rounds, why = planned - len(design.rounds), f"to the planned {planned} rounds"
+    elif verdict.settings.overlap:
+        return "Further splits of the same rows add little; more rows would tell more."
     elif verdict.rule == "anytime":
         rounds, why = ahead.point80, "if the future is like the past (80% of resampled futures; indicative)"
     elif verdict.more_targets.power80 is not None:

@@ -22,6 +22,7 @@ Kind = Literal[
     "faded",
     "floor",
     "unmatched",
+    "targets",  # what they are, where no space draws them
     "design",  # order, gaps and holes of the rows
     "sizes",
     "contrast",  # what the sides are before training

@@ -15,17 +15,30 @@ FEWEST_BLOCKS = 6
 class Rule:
     """When a verdict is given: rule, error rate, ratio that matters, the hybrid's planned N, the floor; see `judge`.
 
+    Attributes:
+        name: where left out, `anytime`, and of overlapping splits `fixed`, which alone is valid there.
+        overlap: held-out over training rows of targets that are splits of one data set; 0 where targets are independent.
+
     Raises:
         ArchabError: naming the setting that makes no sense.
     """
 
-    name: RuleName = "anytime"
+    name: RuleName | None = None
     alpha: float = 0.05
     margin: float = 1.10
     planned: int | None = None
     floor: float = FLOOR
+    overlap: float = 0.0
 
     def __post_init__(self) -> None:
+        if self.name is None:
+            object.__setattr__(self, "name", "fixed" if self.overlap else "anytime")
+        elif self.overlap and self.name != "fixed":
+            raise ArchabError(
+                f"rule={self.name}: targets are splits of one data set, which overlap; no number of them is as good as "
+                "further data, so that looking again and again would find a difference in the end. rule=fixed corrects "
+                "for it (Nadeau and Bengio 2003)"
+            )
         if self.name not in ("anytime", "fixed", "hybrid"):
             raise ArchabError(f"rule={self.name}: no such rule. There are: anytime, fixed, hybrid")
         if not 1e-9 <= self.alpha < 0.5:

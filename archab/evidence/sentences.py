@@ -43,14 +43,15 @@ def better(verdict: "Verdict") -> Better | None:
 def sentence(verdict: "Verdict") -> str:
     """The verdict in one line."""
     a, b = verdict.names
+    on = f"On {verdict.scope}: " if verdict.scope else ""
     if found := better(verdict):
         unequally = any(note.kind == "tuned unequally" for note in verdict.notes)
-        return f"Tuned unequally: {_won(verdict, found)}" if unequally else _won(verdict, found)
+        return f"{on}{'Tuned unequally: ' if unequally else ''}{_won(verdict, found)}"
     if verdict.verdict == "undecided":
         return verdict.reason or f"No winner yet between {a} and {b}."
     bound = f"any difference is within {words.margin(verdict.margin)}"
     if verdict.design == "paired":
-        return f"{a} and {b} learn equally well: {bound}."
+        return f"{on}{a} and {b} learn equally well: {bound}."
     mine, theirs = _targets(verdict, a, b)
     return f"{a}'s students on {mine} targets err as {b}'s on {theirs}: {bound}; {CONFOUNDED}."
 
@@ -71,7 +72,8 @@ def title(verdict: "Verdict") -> str:
         return (
             f"{found.name}'s students err {lower} less on their targets than {found.other}'s on theirs{opposite}{faded}"
         )
-    return f"{found.name}'s typical error is {lower} lower than {found.other}'s{opposite}{faded}"
+    on = f", on {verdict.scope}" if verdict.scope else ""
+    return f"{found.name}'s typical error is {lower} lower than {found.other}'s{opposite}{faded}{on}"
 
 
 def word(verdict: "Verdict") -> str:
@@ -164,6 +166,8 @@ def of_range(verdict: "Verdict") -> str:
 def validity(verdict: "Verdict") -> str:
     """How often one may have looked for the rule's interval to hold."""
     valid = {"anytime": "valid however often one looked", "fixed": "of a single look"}
+    if verdict.settings.overlap:
+        return "of a single look, corrected for overlapping splits"
     return valid.get(verdict.rule, "of the two planned looks")
 
 

@@ -4,8 +4,9 @@ Scores are logs of NMSE, so every effect is a log ratio. A random test owns its 
 order: neither the order of the rows nor the names of the sides change a p-value.
 """
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -70,6 +71,20 @@ def unpaired_estimate(groups: Sequence[Group]) -> Estimate:
     # Both sides of a stratum are added before anything else: a + b is b + a to the last bit.
     terms = [[(g.weight**2 * _variance(x) / x.size, x.size - 1) for x in (g.a, g.b)] for g in groups]
     return _satterthwaite(theta, *terms)
+
+
+def resampled(estimate: Estimate, splits: int, overlap: float) -> Estimate:
+    """An estimate over random splits of one data set, with the standard error that it has over data sets.
+
+    Nadeau and Bengio 2003, "Inference for the Generalization Error", Machine Learning 52, section 5: the variance
+    s²/J of a mean over J splits is (1/J + overlap) s² where training sets overlap.
+
+    Args:
+        estimate: as of independent blocks.
+        splits: J.
+        overlap: held-out over training rows.
+    """
+    return replace(estimate, se=estimate.se * math.sqrt(1 + splits * overlap))
 
 
 def t_interval(estimate: Estimate, alpha: float = 0.05) -> tuple[float, float]:

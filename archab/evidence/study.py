@@ -39,6 +39,8 @@ class Study:
         contrast: what the networks of each member told before training; empty where that is not known.
         command: what the further seeds are appended to in the next command; empty where there is none.
         label: what tells it from others that are judged with it.
+        scope: where a verdict holds that holds for no distribution of functions, such as "this one function, ripple".
+        overlap: held-out over training rows of targets that are splits of one data set; 0 where targets are independent.
         costs: what a student costs, a row a member and side, see `archab.evidence.costs.Cost`; None where not known.
 
     Example:
@@ -65,11 +67,13 @@ class Study:
     contrast: Sequence[Contrast] = ()
     command: str = ""
     label: str = ""
+    scope: str = ""
+    overlap: float = 0.0
     costs: pd.DataFrame | None = None
 
     def table(self) -> pd.DataFrame:
         """The rows, with the rest as text among their `attrs`, which pandas keeps through selections and in Parquet."""
-        rest = {name: getattr(self, name) for name in ("names", "member_names", "order", "holes", *_TEXTS)}
+        rest = {name: getattr(self, name) for name in ("names", "member_names", "order", "holes", "overlap", *_TEXTS)}
         rest = {name: list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
                 for name, value in rest.items()}  # fmt: skip
         notes = [[note.kind, note.text, note.command] for note in noted(self.notes)]
@@ -112,7 +116,7 @@ def joined(studies: Sequence[Study]) -> Study:
     return replace(studies[0], rows=rows, order=order, control=control, curves=curves, costs=costs)
 
 
-_TEXTS = ("control_name", "longer", "command", "label")
+_TEXTS = ("control_name", "longer", "command", "label", "scope")
 
 
 def _plain(table: pd.DataFrame | None, columns: Sequence[str]) -> dict[str, list[Any]] | None:

@@ -16,7 +16,7 @@ from archab.evidence.curves import training_notes
 from archab.evidence.design import Design, arrange
 from archab.evidence.equal_error import at_equal_error
 from archab.evidence.estimate import estimate_of, fixed, member_column, ratio_interval
-from archab.evidence.fields import Counts, Decision, Evidence, Ratio, Status, Verdict
+from archab.evidence.fields import Counts, Decision, EqualError, Evidence, Ratio, Status, Verdict
 from archab.evidence.members import below_linear, describe, limited, unbeaten
 from archab.evidence.next_step import more_targets, next_step, train_longer
 from archab.evidence.notes import Note, noted
@@ -30,7 +30,7 @@ MOST_CLIPPED = 0.2
 def judge(
     rows: Study | pd.DataFrame,
     *,
-    rule: RuleName = "anytime",
+    rule: RuleName | None = None,
     alpha: float = 0.05,
     margin: float = 1.10,
     planned: int | None = None,
@@ -51,7 +51,8 @@ def judge(
     Args:
         rows: a study, the table of a `Comparison`, which holds all of its study, or any table with one trained student
             a row; see `archab.evidence.table.students` for the columns.
-        rule: `anytime` (valid however often one looks), `fixed` (one look), `hybrid` (early stop, else at `planned`).
+        rule: `anytime` (valid however often one looks), `fixed` (one look), `hybrid` (early stop, else at `planned`);
+            by default anytime, and fixed where targets are splits of one data set, of which it alone knows.
         alpha: error rate of the rule.
         margin: ratio of typical errors from which a difference matters, above 1.
         planned: the hybrid's maximum number of rounds, fixed before the data.
@@ -82,7 +83,6 @@ def judge(
             f"judge({rows!r}): a table of students (a pandas DataFrame) or a Study is needed; a file is read by "
             "pandas.read_csv or read_parquet, or judged by archab-compare --table FILE"
         )
-    settings = Rule(rule, alpha, margin, planned, floor)
     study = (rows if isinstance(rows, Study) else Study.of(rows)).with_(
         notes,
         names=names,
@@ -95,6 +95,7 @@ def judge(
         costs=costs,
         command=command,
     )
+    settings = Rule(rule, alpha, margin, planned, floor, study.overlap)
     return decide(assess(study, settings), command=study.command)
 
 
@@ -104,7 +105,7 @@ def assess(study: Study, settings: Rule) -> Verdict:
     if names[0] == names[1]:
         names = (f"{names[0]} (A)", f"{names[1]} (B)")
     alpha, students = settings.alpha, design.students
-    whole = fixed(design.values, design.is_a, alpha, settings.margin)
+    whole = fixed(design.values, design.is_a, alpha, settings.margin, settings.overlap)
     members = describe(design, whole.p_value, settings, study.control, known_costs(study.costs))
     log_e = sequential.log_e_path(design.rounds)
     evidence = Evidence(
@@ -135,8 +136,11 @@ def assess(study: Study, settings: Rule) -> Verdict:
         diverged=_counts(students, students["diverged"]),
         capped=_counts(students, students["clipped"]),
         home_advantage=_home_advantage(design, alpha),
-        more_targets=more_targets(design, whole, alpha),
-        equal_error=at_equal_error(design, sizes, names, alpha, one_prior),
+        more_targets=more_targets(design, whole, alpha, settings.overlap),
+        equal_error=EqualError(reason=_OVERLAP)
+        if settings.overlap
+        else at_equal_error(design, sizes, names, alpha, one_prior),
+        scope=study.scope,
         names=names,
         member_names=tuple(study.member_names),
         notes=(
@@ -150,6 +154,9 @@ def assess(study: Study, settings: Rule) -> Verdict:
         ),
     )
     return replace(verdict, notes=(*verdict.notes, *_disagreement_note(verdict)))
+
+
+_OVERLAP = "Splits of one data set overlap, and no interval of sizes is known for them."
 
 
 def _said(study: Study, names: tuple[str, str], margin: float) -> list[Note]:
@@ -240,8 +247,9 @@ def _within_margin(verdict: Verdict, family: int) -> equivalence.Within:
         if len(planned) < settings.rounds:
             return equivalence.Within(False, tuple(False for _ in verdict.members))
         return equivalence.of_rounds(planned, settings.margin, alpha)
-    members = [estimate_of(*member_column(design.values, design.is_a, j)) for j in range(len(design.members))]
-    return equivalence.one_look(estimate_of(design.values, design.is_a), members, settings.margin, alpha)
+    overlap = settings.overlap
+    members = [estimate_of(*member_column(design.values, design.is_a, j), overlap) for j in range(len(design.members))]
+    return equivalence.one_look(estimate_of(design.values, design.is_a, overlap), members, settings.margin, alpha)
 
 
 def _refusal(verdict: Verdict) -> tuple[Status, str]:

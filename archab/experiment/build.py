@@ -19,6 +19,7 @@ _COMPARISON = (
     "heldout_samples",
     "protocol",
     "size_tolerance",
+    "noise",
     "device",
     "budget",
     "budget_limit",
@@ -40,9 +41,25 @@ def comparison(config: dict[str, Any]) -> Comparison:
         inputs=made("inputs", config["inputs"]),
         engine=made("engine", config["engine"]),
         loss=made("loss", config["loss"]) if "loss" in config else SquaredError(),
+        target=target(config["target"]) if "target" in config else None,
         tune=Tune(**config["tune"]) if config.get("tune") else None,
         **{key: config[key] for key in _COMPARISON if key in config},
     )
+
+
+def target(node: dict[str, Any]) -> list[Any]:
+    """The tasks that a node names: one, or one for each of its `members`, mappings that go over the rest of the node.
+
+    Raises:
+        ArchabError: as `made` does, or if members are no such list.
+    """
+    if not isinstance(node, dict):
+        raise ArchabError(f"target={node!r}: a configuration with _target_, the import path of a class or function")
+    members = node.get("members", [{}])
+    if not isinstance(members, list) or not members or not all(isinstance(member, dict) for member in members):
+        raise ArchabError(f"target.members={members!r}: a list of mappings is needed, one a member")
+    shared = {key: value for key, value in node.items() if key != "members"}
+    return [made("target", shared | member) for member in members]
 
 
 def space(side: str, node: dict[str, Any]) -> ArchitecturalSpace:

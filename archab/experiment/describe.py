@@ -36,6 +36,8 @@ def tags_of(comparison: Comparison, job: Job, notes: Sequence[Note]) -> dict[str
         "archab.notes": json.dumps([note.text for note in notes]),
         "archab.note_kinds": json.dumps(kept(notes)),
         "archab.contrast": json.dumps([astuple(one) for one in comparison.contrast]),
+        "archab.scope": comparison.scope,
+        "archab.overlap": f"{comparison.overlap:.6g}",
         "archab.again": job.again,
         "archab.longer": longer(comparison, job.own),
         "mlflow.source.git.commit": _commit(job.folder),

@@ -22,12 +22,14 @@ def fingerprint(config: dict[str, Any]) -> str:
         config: the resolved configuration; what its keys `OUTSIDE` hold does not count, and a protocol that is left
             out is the one in force.
     """
-    protocol = in_force(config.get("protocol"), config.get("space", {}).get("reference") is not None)
+    protocol = in_force(
+        config.get("protocol"), config.get("space", {}).get("reference") is not None or "target" in config
+    )
     inside = {key: value for key, value in config.items() if key not in OUTSIDE} | {"protocol": protocol}
     inside["space"] = {name: _as_before(side) for name, side in inside.get("space", {}).items()}
     digest = hashlib.blake2b(digest_size=8)
     digest.update(json.dumps([RESULT_VERSION, inside], sort_keys=True, default=str).encode())
-    for file in sources(set(_targets(inside))):
+    for file in (*sources(set(_targets(inside))), *_files(inside.get("target"))):
         digest.update(file.read_bytes())
     return digest.hexdigest()
 
@@ -69,6 +71,15 @@ def _targets(value: object) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _targets(item)
+
+
+def _files(target: object) -> Iterator[Path]:
+    """The files that a target names, such as a data set."""
+    values = target.values() if isinstance(target, dict) else target if isinstance(target, list) else ()
+    for value in values:
+        if isinstance(value, str) and Path(value).is_file():
+            yield Path(value)
+        yield from _files(value)
 
 
 def _prefixes(name: str) -> list[str]:

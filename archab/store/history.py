@@ -111,6 +111,8 @@ def studied(
         notes=restored(json.loads(tags["archab.notes"]), json.loads(tags.get("archab.note_kinds", "[]"))),
         contrast=[Contrast(*one) for one in json.loads(tags.get("archab.contrast", "[]"))],
         command=again(tags),
+        scope=tags.get("archab.scope", ""),
+        overlap=float(tags.get("archab.overlap", 0)),
     )
 
 

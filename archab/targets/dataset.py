@@ -56,7 +56,9 @@ class DataSet:
         if len(x) < 4:
             raise ArchabError(f"target.data: {self.name} has {len(x)} rows; at least 4 are needed to split")
         if bool((y == y[:1]).all()):
-            raise ArchabError(f"target.data: all outputs of {self.name} are {y.flatten()[0].item():g}; nothing to learn")
+            raise ArchabError(
+                f"target.data: all outputs of {self.name} are {y.flatten()[0].item():g}; nothing to learn"
+            )
 
     @property
     def drawn(self) -> bool:
@@ -109,7 +111,9 @@ class DataSet:
                 pairs = [data[i] for i in range(len(data))]
                 return tuple(np.stack([np.asarray(pair[k]) for pair in pairs]) for k in range(2))  # type: ignore[return-value]
             except Exception as error:
-                raise ArchabError(f"target.data: items of {self.name} are no pairs of arrays ({explain(error)})") from error
+                raise ArchabError(
+                    f"target.data: items of {self.name} are no pairs of arrays ({explain(error)})"
+                ) from error
         raise ArchabError(
             f"target.data: a {type(data).__name__} is no data set; a file (.csv, .parquet, .npz), a pair of arrays, a "
             "mapping of them or a torch Dataset is needed"
@@ -172,7 +176,9 @@ class DataSet:
 def _tensor(values: Any, name: str, what: str) -> Tensor:
     array = values.numpy() if isinstance(values, Tensor) else np.asarray(values)
     if array.dtype.kind not in "fiub":
-        raise ArchabError(f"target.{what}: {name} holds {array.dtype}; numbers are needed, of classes their index 0, 1, …")
+        raise ArchabError(
+            f"target.{what}: {name} holds {array.dtype}; numbers are needed, of classes their index 0, 1, …"
+        )
     if array.dtype.kind == "f" and (wrong := int((~np.isfinite(array)).sum())):
         raise ArchabError(f"target.{what}: {name} lacks {wrong:,} of {array.size:,} values (NaN or infinite)")
     return torch.from_numpy(np.ascontiguousarray(array.astype(np.float32 if array.dtype.kind == "f" else np.int64)))

@@ -60,9 +60,7 @@ class NetworkSource:
 
     def order(self, first: int, last: int, epoch: int) -> Tensor:
         """The order in which students meet the training samples of these targets, shape (last − first, samples)."""
-        return orders(
-            lambda tile: self._stream(Stage.ORDER, tile, epoch), first, last, self.tile, self.samples
-        )
+        return orders(lambda tile: self._stream(Stage.ORDER, tile, epoch), first, last, self.tile, self.samples)
 
     def _tile(self, tile: int, start: int, stop: int) -> Targets:
         """The positions start … stop − 1 of a tile; those that fail are taken from the tile's next attempt."""

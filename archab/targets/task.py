@@ -14,6 +14,7 @@ from archab.engine.loss import Loss, kind
 from archab.errors import ArchabError, explain
 from archab.networks.streams import Stage, forked, generator, stream
 from archab.space.inputs import Inputs
+from archab.space.routine import settings
 from archab.targets.base import SMALLEST_SCALE, Targets, joined, orders, sampled
 
 ATTEMPTS = 20
@@ -75,15 +76,28 @@ def said(task: Task, training: int, heldout: int) -> str:
         return f"A target is drawn from {task.name}, with samples of its own."
     return (
         f"A target is {task.name}, the same each time, with samples of its own: rounds differ in samples and "
-        "initialisations, and the verdict is on this one function."
+        f"initialisations, and the verdict is on this one {_kind_of(task)}."
     )
 
 
-def scope(task: Task) -> str:
+def place(task: Task) -> str:
     """Where a verdict holds that holds on no distribution of functions; empty where it is on one."""
     if task.rows is not None:
         return f"splits of {task.name}"
-    return "" if task.drawn else f"this one function, {task.name}"
+    return "" if task.drawn else f"this one {_kind_of(task)}, {task.name}"
+
+
+def _kind_of(task: Task) -> str:
+    return "function" if hasattr(task, "function") else "task"
+
+
+def told_apart(tasks: Sequence[Task]) -> list[str]:
+    """What each of these is called among the others: by its settings, as "pairs 4", where these differ."""
+    known = [settings(getattr(task, "function", task)) for task in tasks]
+    keys = [key for key in known[0] if len({repr(one.get(key)) for one in known}) > 1]
+    named = [", ".join(f"{key} {one.get(key)}" for key in keys) for one in known]
+    same_kind = len({task.name for task in tasks}) == 1
+    return named if keys and same_kind else [task.name for task in tasks]
 
 
 @dataclass(frozen=True)

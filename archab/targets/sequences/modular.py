@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from archab.errors import ArchabError
+
 MOST = 2**22  # sums of which a list is made, so that none is both learnt and scored
 
 
