@@ -136,8 +136,8 @@ class Comparison:
         object.__setattr__(self, "loss", named(self.loss))
         object.__setattr__(self, "target", tasks(self.target))
         if len(self.target) > 1:
-            for side in _STUDENTS:
-                object.__setattr__(self, side, repeated(getattr(self, side), len(self.target)))
+            for name in _STUDENTS:
+                object.__setattr__(self, name, repeated(getattr(self, name), len(self.target)))
         if not self.trials:
             check(self)
         for side, space in matched({"a": self.a, "b": self.b, "reference": self.reference}, self.given).items():

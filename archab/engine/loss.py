@@ -236,7 +236,7 @@ def best_constant(each: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, axi
 
 
 def named(loss: Any) -> Any:
-    """A loss by its name (mse, mae, huber, cross_entropy, binary_cross_entropy), of a function of predictions and outputs, or as it is."""
+    """A loss by its name in `NAMED`, of a function of predictions and outputs, or as it is."""
     if isinstance(loss, str) and loss in NAMED:
         return NAMED[loss]
     return loss if hasattr(loss, "each") or not callable(loss) else Own(loss)
@@ -378,21 +378,6 @@ def scores(loss: Loss, predict: Callable[[Tensor], Tensor], inputs: Tensor, outp
             total = total + loss.each(predicted, wanted).flatten(axis).sum(axis)
             if counts is not None:
                 hits = hits + counts(predicted, wanted).flatten(axis).sum(axis)
-        return torch.stack(
-            [relative(loss, total, outputs, axis), accuracy(loss, hits, outputs, axis).expand(total.shape)]
-        )
-
-
-def relative(loss: Loss, total: Tensor, outputs: Tensor, axis: int) -> Tensor:
-    """What a sum of errors over all outputs is beside the best constant's."""
-    return total / outputs[(0,) * axis].numel() / loss.constant(outputs, axis)
-
-
-def accuracy(loss: Loss, hits: Tensor, outputs: Tensor, axis: int) -> Tensor:
-    """The share of outputs that are right, NaN where the loss knows none."""
-    asked = getattr(loss, "asked", None)
-    return (
-        torch.tensor(math.nan, dtype=torch.float64, device=outputs.device)
-        if asked is None
-        else hits / asked(outputs, axis)
-    )
+        asked = getattr(loss, "asked", None)
+        right = hits / asked(outputs, axis) if asked else torch.full_like(total, math.nan)
+        return torch.stack([total / outputs[(0,) * axis].numel() / loss.constant(outputs, axis), right])

@@ -17,7 +17,7 @@ class Rule:
 
     Attributes:
         name: where left out, `anytime`, and of overlapping splits `fixed`, which alone is valid there.
-        overlap: held-out over training rows of targets that are splits of one data set; 0 where targets are independent.
+        overlap: held-out over training rows of targets that are splits of one data set; 0 where they are independent.
 
     Raises:
         ArchabError: naming the setting that makes no sense.

@@ -40,7 +40,7 @@ class Study:
         command: what the further seeds are appended to in the next command; empty where there is none.
         label: what tells it from others that are judged with it.
         scope: where a verdict holds that holds for no distribution of functions, such as "this one function, ripple".
-        overlap: held-out over training rows of targets that are splits of one data set; 0 where targets are independent.
+        overlap: held-out over training rows of targets that are splits of one data set; 0 where they are independent.
         costs: what a student costs, a row a member and side, see `archab.evidence.costs.Cost`; None where not known.
 
     Example:

@@ -14,9 +14,9 @@ from archab.evidence import words as words
 from archab.evidence.costs import checked as known_costs
 from archab.evidence.curves import training_notes
 from archab.evidence.design import Design, arrange
-from archab.evidence.equal_error import at_equal_error
+from archab.evidence.equal_error import EqualError, at_equal_error
 from archab.evidence.estimate import estimate_of, fixed, member_column, ratio_interval
-from archab.evidence.fields import Counts, Decision, EqualError, Evidence, Ratio, Status, Verdict
+from archab.evidence.fields import Counts, Decision, Evidence, Ratio, Status, Verdict
 from archab.evidence.members import below_linear, describe, limited, unbeaten
 from archab.evidence.next_step import more_targets, next_step, train_longer
 from archab.evidence.notes import Note, noted

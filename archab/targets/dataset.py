@@ -139,7 +139,7 @@ class DataSet:
             )
         wanted = [self.outputs] if isinstance(self.outputs, str) else list(self.outputs)
         given = [self.inputs] if isinstance(self.inputs, str) else self.inputs
-        given = [c for c in table if c not in wanted] if given is None else list(given)
+        given = [str(c) for c in table if c not in wanted] if given is None else list(given)
         for key, columns in (("outputs", wanted), ("inputs", given)):
             for column in columns:
                 if column not in table:
@@ -149,8 +149,8 @@ class DataSet:
                 values = table[column]
                 if missing := int(values.isna().sum()):
                     raise ArchabError(
-                        f"target.{key}: column {column} of {self.name} lacks {missing:,} of {len(values):,} values; drop "
-                        "or fill those rows first"
+                        f"target.{key}: column {column} of {self.name} lacks {missing:,} of {len(values):,} values; "
+                        "drop or fill those rows first"
                     )
                 if not pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
                     raise ArchabError(
@@ -168,7 +168,7 @@ class DataSet:
             if x in data and y in data:
                 return data[x], data[y]
         raise ArchabError(
-            f"target.inputs, target.outputs: {self.name} has no arrays {' or '.join(f'{x} and {y}' for x, y in pairs)}. "
+            f"target.inputs, target.outputs: {self.name} has no {' or '.join(f'{x} and {y}' for x, y in pairs)}. "
             f"There are {', '.join(map(str, data))}"
         )
 
@@ -176,9 +176,7 @@ class DataSet:
 def _tensor(values: Any, name: str, what: str) -> Tensor:
     array = values.numpy() if isinstance(values, Tensor) else np.asarray(values)
     if array.dtype.kind not in "fiub":
-        raise ArchabError(
-            f"target.{what}: {name} holds {array.dtype}; numbers are needed, of classes their index 0, 1, …"
-        )
+        raise ArchabError(f"target.{what}: {name} holds {array.dtype}; numbers are needed, of classes the index")
     if array.dtype.kind == "f" and (wrong := int((~np.isfinite(array)).sum())):
         raise ArchabError(f"target.{what}: {name} lacks {wrong:,} of {array.size:,} values (NaN or infinite)")
     return torch.from_numpy(np.ascontiguousarray(array.astype(np.float32 if array.dtype.kind == "f" else np.int64)))

@@ -90,7 +90,7 @@ def task(target: Any) -> Task:
         ArchabError: if it is neither.
     """
     if all(hasattr(target, name) for name in ("draw", "name", "drawn", "rows")):
-        return target  # type: ignore[no-any-return]
+        return target
     if not callable(target):
         raise ArchabError(
             f"target={target!r}: a function of the inputs, or a task such as archab.targets.dataset.DataSet, is needed"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
+from numpy.random import SeedSequence
 from torch import Generator, Tensor
 from torch.nn.functional import one_hot
 
@@ -68,9 +69,9 @@ def said(task: Task, training: int, heldout: int) -> str:
     """What a target of this task is, in a sentence or two."""
     if task.rows is not None:
         return (
-            f"A target is a split of {task.name}: {training:,} rows to learn and {heldout:,} to score, of {task.rows:,}. "
-            "Splits overlap, so that they are no independent data: the interval and the p-value are Nadeau and "
-            "Bengio's, who correct for it, and speak of data sets like this one."
+            f"A target is a split of {task.name}: {training:,} rows to learn and {heldout:,} to score, of "
+            f"{task.rows:,}. Splits overlap, so that they are no independent data: the interval and the p-value are "
+            "Nadeau and Bengio's, who correct for it, and speak of data sets like this one."
         )
     if task.drawn:
         return f"A target is drawn from {task.name}, with samples of its own."
@@ -141,8 +142,11 @@ class TaskSource:
 
     def order(self, first: int, last: int, epoch: int) -> Tensor:
         """See `TargetSource`."""
-        here = [Stage.ORDER, "reference", "reference", self.member]
-        return orders(lambda tile: stream(self.seed, *here, tile, epoch), first, last, self.tile, self.samples)  # type: ignore[arg-type]
+
+        def draws(tile: int) -> SeedSequence:
+            return stream(self.seed, Stage.ORDER, "reference", "reference", self.member, tile, epoch)
+
+        return orders(draws, first, last, self.tile, self.samples)
 
     def check(self) -> None:
         """Raise an ArchabError where the task cannot be drawn, or not twice alike."""
@@ -171,12 +175,12 @@ class TaskSource:
             f"{self.heldout:,} held-out ones"
         )
 
-    def _samples(self, draws: Generator, here: object) -> tuple[Tensor, Tensor]:
+    def _samples(self, draws: Generator, here: SeedSequence) -> tuple[Tensor, Tensor]:
         """Inputs and outputs as the task gives them, with their shapes and types checked."""
         count, name = self.samples + self.heldout, self.task.name
 
         def inputs(number: int) -> Tensor:
-            with forked(here):  # type: ignore[arg-type]
+            with forked(here):
                 return sampled(self.inputs, (1, number, *self.shape), draws)[0]
 
         try:
@@ -199,7 +203,7 @@ class TaskSource:
         return (x.float() if x.is_floating_point() else x), y
 
     def _standardised(self, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Outputs as students are to give them, (y − location) / scale, with the two; of classes and odds as they are."""
+        """Outputs as students are to give them, (y − location) / scale, with the two; classes and odds as they are."""
         plain = torch.zeros(self.output), torch.ones(())
         if self._classes(y):
             return self._shares(y), *plain

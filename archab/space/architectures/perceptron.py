@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -43,6 +44,6 @@ def perceptron(
     given, wanted = ([size] if isinstance(size, int) else list(size) for size in (inputs, outputs))
     widths = [math.prod(given), *[hidden] * depth]
     layers: list[nn.Module] = [nn.Flatten()] if len(given) != 1 else []
-    layers += [Hidden(n, m, named(activation), gated) for n, m in zip(widths, widths[1:], strict=False)]
+    layers += [Hidden(n, m, named(activation), gated) for n, m in pairwise(widths)]
     layers.append(nn.Linear(hidden, math.prod(wanted)))
     return nn.Sequential(*layers, *([nn.Unflatten(1, wanted)] if len(wanted) != 1 else []))

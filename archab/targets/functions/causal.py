@@ -41,8 +41,8 @@ class CausalModel:
     def __post_init__(self) -> None:
         if self.outputs < 1 or self.causes < 1 or self.variables < self.outputs:
             raise ArchabError(
-                f"target.variables={self.variables}, causes={self.causes}, outputs={self.outputs}: at least 1 cause, and "
-                "as many variables as outputs, are needed"
+                f"target.variables={self.variables}, causes={self.causes}, outputs={self.outputs}: at least 1 cause, "
+                "and as many variables as outputs, are needed"
             )
 
     def __call__(self, x: Tensor, draw: Generator) -> Tensor:

@@ -1,4 +1,4 @@
-"""Compression: all of a sequence is to be given again, by a student with a bottleneck (Poli et al. 2024, arXiv:2403.17844)."""
+"""Compression: a student with a bottleneck is to give all of a sequence again (Poli et al. 2024, arXiv:2403.17844)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

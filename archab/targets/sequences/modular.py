@@ -50,8 +50,8 @@ class ModularAddition:
         count, sums = training + heldout, self.modulus**self.terms
         if count > sums:
             raise ArchabError(
-                f"samples={training}, heldout_samples={heldout}: there are {sums:,} sums of {self.terms} numbers modulo "
-                f"{self.modulus}, and none may be both"
+                f"samples={training}, heldout_samples={heldout}: there are {sums:,} sums of {self.terms} numbers "
+                f"modulo {self.modulus}, and none may be both"
             )
         few = sums <= MOST
         which = torch.randperm(sums, generator=generator)[:count] if few else torch.zeros(count, dtype=torch.int64)
