@@ -104,6 +104,8 @@ def sampled(inputs: Inputs, shape: Sequence[int], generator: torch.Generator) ->
     """
     try:
         drawn = inputs(shape, generator)
+    except ArchabError:
+        raise
     except Exception as error:
         raise ArchabError(f"inputs: the distribution failed on shape {tuple(shape)}: {explain(error)}") from error
     if not isinstance(drawn, Tensor) or tuple(drawn.shape) != tuple(shape):

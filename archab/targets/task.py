@@ -183,12 +183,7 @@ class TaskSource:
             with forked(here):
                 return sampled(self.inputs, (1, number, *self.shape), draws)[0]
 
-        try:
-            x, y = self.task.draw(self.samples, self.heldout, inputs, draws)
-        except ArchabError:
-            raise
-        except Exception as error:
-            raise ArchabError(f"target: {name} failed on {count:,} samples: {explain(error)}") from error
+        x, y = _drawn(self.task, self.samples, self.heldout, inputs, draws)
         if not isinstance(x, Tensor) or tuple(x.shape) != (count, *self.shape):
             got = list(x.shape[1:]) if isinstance(x, Tensor) and len(x) == count else _kind(x)
             raise ArchabError(f"target: inputs of {name} have shape {got}, and the sides take {list(self.shape)}")
@@ -248,7 +243,7 @@ class TaskSource:
         counted = y != UNCOUNTED
         if (wrong := counted & ((y < 0) | (y >= classes))).any():
             raise ArchabError(
-                f"target: {_range(self.task, y[wrong | counted])}, and outputs of the sides have {classes} classes: "
+                f"target: {_range(self.task, y[counted])}, and outputs of the sides have {classes} classes: "
                 f"0 to {classes - 1}"
             )
         return (one_hot(y.long().where(counted, 0), classes) * counted.unsqueeze(-1)).float()
@@ -273,16 +268,30 @@ class TaskInputs:
         lead = tuple(shape[: len(shape) - len(self.shape)])
         count = math.prod(lead)
         pool = min(count, POOL, self.task.rows or POOL)
-        x, _ = self.task.draw(
-            max(pool - 1, 1), 1, lambda n: sampled(self.inputs, (1, n, *self.shape), generator)[0], generator
-        )
-        if tuple(x.shape[1:]) != tuple(self.shape):
+
+        def inputs(number: int) -> Tensor:
+            return sampled(self.inputs, (1, number, *self.shape), generator)[0]
+
+        x, _ = _drawn(self.task, max(pool - 1, 1), 1, inputs, generator)
+        if not isinstance(x, Tensor) or tuple(x.shape[1:]) != tuple(self.shape):
+            got = list(x.shape[1:]) if isinstance(x, Tensor) else _kind(x)
             raise ArchabError(
-                f"input_shape: an input of the target {self.task.name} has {list(x.shape[1:])}, and the sides take "
-                f"{list(self.shape)}"
+                f"input_shape: an input of the target {self.task.name} has {got}, and the sides take {list(self.shape)}"
             )
         x = x.float() if x.is_floating_point() else x
         return x[torch.randint(len(x), (count,), generator=generator)].reshape(*lead, *self.shape)
+
+
+def _drawn(
+    task: Task, training: int, heldout: int, inputs: Callable[[int], Tensor], generator: Generator
+) -> tuple[Tensor, Tensor]:
+    try:
+        x, y = task.draw(training, heldout, inputs, generator)
+    except ArchabError:
+        raise
+    except Exception as error:
+        raise ArchabError(f"target: {task.name} failed on {training + heldout:,} samples: {explain(error)}") from error
+    return x, y
 
 
 def _varies(outputs: Tensor) -> bool:
