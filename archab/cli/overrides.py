@@ -19,6 +19,7 @@ _ASKS_HYDRA = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "-
 _LAUNCHERS = {"joblib": "joblib", "submitit_local": "submitit", "submitit_slurm": "submitit", "ray": "ray"}  # by extra
 _OPTIMISERS = re.compile(r"optuna|nevergrad|smac|orion|hyper|\bax\b|_ax_")
 _PACKAGE = re.compile(r"(\s*#.*\n)*\s*#\s*@package\s+_global_")
+_TARGET = re.compile(r"\+?target=[\w,/]+")
 MOST_SHARDS = 10_000
 
 
@@ -56,7 +57,32 @@ def read(arguments: list[str]) -> list[str]:
         if name not in spaces and "(" not in name and not any("searchpath" in a for a in arguments):
             raise ArchabError(f"+space={name}: no such space. {_elsewhere(name)}There are: {', '.join(spaces)}")
     _check_files(folders[1:], arguments, chosen[-1])
-    return arguments
+    return with_target(arguments, folders)
+
+
+def with_target(arguments: Sequence[str], folders: Sequence[Path]) -> list[str]:
+    """The choice of a target behind that of the space, over which it goes; added where the space's file chooses none.
+
+    Args:
+        arguments: overrides.
+        folders: of configuration files, archab's own among them.
+
+    Raises:
+        ArchabError: if there is no such target.
+    """
+    targets = [a for a in arguments if _TARGET.fullmatch(a)]
+    if not targets:
+        return list(arguments)
+    known = sorted({file.stem for folder in folders for file in (folder / "target").glob("*.yaml")})
+    for name in targets[-1].partition("=")[2].split(","):
+        if name not in (*known, "null") and not any("searchpath" in a for a in arguments):
+            raise ArchabError(f"+target={name}: no such target. There are: {', '.join(known)}")
+    spaces = [a.split("=", 1)[1] for a in arguments if a.startswith("+space=")]
+    files = [file for folder in folders for name in spaces if (file := folder / "space" / f"{name}.yaml").is_file()]
+    chosen = any(re.search(r"^\s*-\s*/?target:", f.read_text(), re.M) for f in files)
+    added = "" if chosen or targets[-1].endswith("=null") else "+"
+    rest = [a for a in arguments if a not in targets]
+    return [*rest, *(f"{added}{target.lstrip('+')}" for target in targets[-1:])]
 
 
 def _elsewhere(name: str) -> str:
@@ -114,7 +140,7 @@ def configured(arguments: Sequence[str]) -> dict[str, Any]:
     """
     folders, typed = without_folders(arguments)
     searched = [f"hydra.searchpath=[{','.join(f'file://{folder.resolve()}' for folder in folders)}]"] if folders else []
-    return resolved(composed([*searched, *typed]))
+    return resolved(composed([*searched, *with_target(typed, [home(), *folders])]))
 
 
 def without_folders(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:

@@ -38,6 +38,11 @@ def main() -> None:
 
             sizes.show([argument for argument in sys.argv[1:] if argument != "sizes"])
             return
+        if sys.argv[1:2] == ["new"]:
+            from archab.cli import new
+
+            new.make(sys.argv[2:])
+            return
         sys.argv[1:] = arguments.read(sys.argv[1:])
         _launched(any(a in ("-m", "--multirun", "hydra.mode=MULTIRUN") for a in sys.argv[1:]))
     except ArchabError as error:

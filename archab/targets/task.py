@@ -241,7 +241,7 @@ class TaskSource:
                 f"{list(self.output)}; a logit for each class on one axis more is needed"
             )
         counted = y != UNCOUNTED
-        if (wrong := counted & ((y < 0) | (y >= classes))).any():
+        if (counted & ((y < 0) | (y >= classes))).any():
             raise ArchabError(
                 f"target: {_range(self.task, y[counted])}, and outputs of the sides have {classes} classes: "
                 f"0 to {classes - 1}"
