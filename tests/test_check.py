@@ -87,3 +87,19 @@ def test_a_mistake_is_one_line_and_no_argument_is_help(capsys):
     assert "n_diagonal" in line
     assert main([]) == 0
     assert "python -m archab.check" in capsys.readouterr().out
+
+
+def test_a_network_is_checked_alone_by_its_import_path(capsys):
+    layer = ["torch.nn.GRU", "input_size=3", "hidden_size=4", "batch_first=true", "input_shape=[5,3]"]
+    assert main([*layer, "output=0"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("GRU  ") == 1
+    assert "GRU, not vmap:" in out
+    assert main(layer) == 2
+    assert "output: 0 takes one" in capsys.readouterr().err
+    assert main(layer[:-1]) == 2
+    assert "input_shape=[…] is needed" in capsys.readouterr().err
+    assert main([*layer, "size"]) == 2
+    assert "size: key=value is needed" in capsys.readouterr().err
+    tokens = ["torch.nn.Embedding", "num_embeddings=8", "embedding_dim=3", "input_shape=[5]", "tokens=8"]
+    assert main(tokens) == 0

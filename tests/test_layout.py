@@ -45,7 +45,7 @@ MAY = {
     "scipy": {"evidence", "review", "calibration"},
     "matplotlib": {"review"},
     "jinja2": {"review"},
-    "yaml": {"experiment", "cli"},
+    "yaml": {"experiment", "cli", "check"},
     "rich": {"cli", "review", "benchmark", "experiment", "check"},
 }
 # Files with imports for types alone: the command line describes a run without torch and scipy, which these types need.

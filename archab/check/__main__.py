@@ -1,6 +1,7 @@
 """Does archab train these networks, how fast, and alike by every engine?
 
     python -m archab.check +space=NAME [key=value ...]     # and --config-dir=FOLDER, as a run takes it
+    python -m archab.check mine.layers.Gate width=4 input_shape=[4]     # one network, by what it is built with
 
 Every member of every side is built, counted and run; then a few students of each train by the loop, by vmap and by a
 program of their own, and their rows are compared. Under the table stands why an engine is left out: what keeps a
@@ -14,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+import yaml
 from rich.table import Table
 from rich.text import Text
 
@@ -22,9 +24,11 @@ from archab.cli.overrides import configured
 from archab.comparison.comparison import Comparison
 from archab.engine.equivalence import why_not_batched
 from archab.engine.plan import Candidate, Compiled, Loop, Vmap, programs, threads
-from archab.errors import ArchabError
+from archab.errors import ArchabError, first_line
 from archab.experiment.build import comparison
+from archab.experiment.instantiate import bound
 from archab.results import frame
+from archab.space.inputs import Normal, Tokens
 from archab.space.routine import Descent
 from archab.space.space import ArchitecturalSpace
 
@@ -82,6 +86,35 @@ def check(asked: Comparison) -> list[Checked]:
     return found
 
 
+def alone(target: str, *arguments: str) -> Comparison:
+    """A network against itself, on targets of its own.
+
+    Args:
+        target: the import path of a class or function that returns it.
+        arguments: `key=value` of what it is built with, and of a space: input_shape, call, output, dtype; tokens=N
+            where its inputs are whole numbers below N.
+
+    Raises:
+        ArchabError: if an argument cannot be read, or the network cannot be built.
+    """
+    given: dict[str, Any] = {}
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        try:
+            given[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ArchabError(f"{argument}: cannot be read ({first_line(error)})") from error
+        if not equals:
+            raise ArchabError(f"{argument}: key=value is needed")
+    if "input_shape" not in given:
+        raise ArchabError(f"{target}: input_shape=[…] is needed, the shape of one input")
+    of_space = {key: given.pop(key) for key in ("input_shape", "call", "output", "dtype") if key in given}
+    inputs = Tokens(given.pop("tokens")) if "tokens" in given else Normal()
+    network = bound("check", {"_target_": target, **given})
+    space = ArchitecturalSpace(network, {}, measure="parameter", **of_space)
+    return Comparison(space, space, space, inputs=inputs)
+
+
 def _why(candidate: Candidate) -> dict[str, str]:
     [made] = programs([candidate])
     with threads(1):
@@ -119,6 +152,8 @@ def _printed(asked: Comparison, found: Sequence[Checked]) -> None:
     reasons: dict[str, list[str]] = {}
     for one in found:
         space = asked.spaces[one.side]
+        if one.side != "a" and space is asked.a:  # a network that was named alone
+            continue
         named = ", ".join(f"{key} {value}" for key, value in space.arguments[one.member].items())
         cells = [_cell(one, name) for name in ("compiled", "vmap")]
         size = f"{space.size(one.member):,g}"
@@ -145,7 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(__doc__)
         return 0
     try:
-        asked = comparison(configured(typed))
+        asked = comparison(configured(typed)) if "=" in typed[0] or typed[0].startswith("-") else alone(*typed)
         found = check(asked)
     except ArchabError as error:
         print(f"archab: {error}", file=sys.stderr)

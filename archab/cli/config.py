@@ -28,6 +28,8 @@ class Side:
     routine: Any = None
     name: str = ""
     dtype: Any = None
+    call: Any = None
+    output: Any = None
     tune: Any = None
 
 
@@ -169,8 +171,9 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
         for side in sides:
             side[key] = shared if side[key] is None else side[key]
     for side in sides:
-        if side["dtype"] is None:  # as if there were no such key, so that fingerprints stay what they were
-            side.pop("dtype")
+        for key in ("dtype", "call", "output"):  # as if there were no such key: fingerprints stay what they were
+            if side[key] is None:
+                side.pop(key)
     return config
 
 

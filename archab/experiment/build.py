@@ -68,8 +68,8 @@ def space(side: str, node: dict[str, Any]) -> ArchitecturalSpace:
     architecture = bound(f"{key}.architecture", node["architecture"], anew=holds_nodes(node["members"]))
     prior, routine = (made(f"{key}.{name}", node[name]) for name in ("prior", "routine"))
     given = {name: node[name] for name in ("members", "input_shape", "measure")}
-    name, dtype = node["name"] or "", node.get("dtype")
-    return ArchitecturalSpace(architecture, prior=prior, routine=routine, name=name, dtype=dtype, **given)
+    given |= {name: node[name] for name in ("dtype", "call", "output") if name in node}
+    return ArchitecturalSpace(architecture, prior=prior, routine=routine, name=node["name"] or "", **given)
 
 
 SIDES = ("a", "b", "reference")

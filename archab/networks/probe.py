@@ -1,7 +1,7 @@
 """What one run of a member tells before anything is trained: shapes, memory, and what is wrong."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -175,7 +175,10 @@ def learnt(network: nn.Module, outputs: Tensor) -> Tensor:
 
 def _check_output(where: str, output: object, samples: int) -> None:
     if not isinstance(output, Tensor):
-        raise ArchabError(f"{where}: its forward gives a {type(output).__name__}; one tensor of outputs is needed")
+        which = "output: 0" if isinstance(output, Sequence) else "output: NAME"
+        raise ArchabError(
+            f"{where}: its forward gives a {type(output).__name__}; one tensor of outputs is needed ({which} takes one)"
+        )
     if output.dim() == 0 or len(output) != samples or output.numel() == 0:
         raise ArchabError(
             f"{where}: {samples} samples give outputs of shape {tuple(output.shape)}; the first axis must be theirs"

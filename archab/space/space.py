@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from archab.errors import ArchabError, explain
+from archab.space import calling
 from archab.space import measure as sizes
 from archab.space import routine as routines
 from archab.space.precision import PRECISIONS, converted
@@ -34,6 +35,8 @@ class ArchitecturalSpace:
         name: what reports call it; the architecture's own name by default.
         dtype: the precision that the networks live and train in, a torch.dtype or its name: `float64`, `float32`,
             `bfloat16` or `float16`. They are drawn as they are built, then rounded. None leaves them as they are built.
+        call: the arguments of a network that takes more than one input, see `archab.space.calling.Given`.
+        output: which output is taken of several: its place in a tuple, its key, or its name.
 
     Raises:
         ArchabError: if there is no member, the measure or the dtype is unknown, or a list has another length than
@@ -58,6 +61,8 @@ class ArchitecturalSpace:
     routine: Routine = AdamW()
     name: str = ""
     dtype: torch.dtype | str | None = None
+    call: Sequence[Any] | Mapping[str, Any] | None = None
+    output: int | str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.name or _name(self.architecture))
@@ -65,6 +70,7 @@ class ArchitecturalSpace:
         object.__setattr__(self, "input_shape", self._checked_shape())
         self._check_measure()
         object.__setattr__(self, "dtype", self._checked_dtype())
+        calling.check(self.name, self.call, self.output)
         for key in ("architecture", "prior", "routine"):
             if not callable(value := getattr(self, key)):
                 raise ArchabError(f"{self.name}: {key}={value!r}: something to call is needed")
@@ -147,6 +153,7 @@ class ArchitecturalSpace:
             ) from error
         if not isinstance(network, nn.Module):
             raise ArchabError(f"{self.name}: {_name(self.architecture)} gave a {type(network).__name__}, no nn.Module")
+        calling.adapt(network, self.call, self.output)
         try:
             given = self.prior(network, member) if isinstance(self.prior, Matched) else self.prior(network)
         except ArchabError:
