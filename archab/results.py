@@ -97,13 +97,14 @@ def join(files: Sequence[Path], path: Path) -> None:
     Raises:
         ArchabError: if one of them cannot be read, or the whole cannot be written.
     """
-    schema = parquet.read_schema(files[0])
+    schema = pa.unify_schemas([parquet.read_schema(file) for file in files])  # of parts that two versions made
     with whole(path) as unfinished, parquet.ParquetWriter(unfinished, schema) as writer:
         waiting: list[pa.Table] = []
         for file in files:
             waiting.append(parquet.read_table(file))
             if sum(map(len, waiting)) >= JOINED_ROWS or file == files[-1]:
-                writer.write_table(pa.concat_tables(waiting).cast(schema))
+                together = pa.concat_tables([schema.empty_table(), *waiting], promote_options="default")
+                writer.write_table(together.select(schema.names).cast(schema))
                 waiting = []
 
 

@@ -144,7 +144,7 @@ def test_what_is_shared_and_what_a_side_has_of_its_own(command, tmp_path):
 
 
 REFUSED = {
-    "no space": ((), "n_diagonal, n_diagonal_original, split_transformer"),
+    "no space": ((), "n_diagonal, n_diagonal_original, recall, split_transformer"),
     "no space in a sweep": (("-m", "seed=1,2"), "no space is chosen"),
     "an unknown space": (
         ("+space=n_diagonl",),

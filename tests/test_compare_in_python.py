@@ -93,7 +93,7 @@ def test_a_result_shows_itself_is_kept_and_read_again(tmp_path):
         ({"rule": "nope"}, "rule=nope: no such rule"),
         ({"rule": "hybrid"}, "rule=hybrid: the planned number of rounds is needed"),
         ({"bogus": 1}, "bogus=1: no such argument. There are protocol, targets"),
-        ({"loss": "mea"}, "loss='mea': mse, mae, huber, an object"),
+        ({"loss": "mea"}, "loss='mea': mse, mae, huber, cross_entropy, binary_cross_entropy, an object"),
     ],
 )
 def test_a_mistake_is_one_line_before_any_training(given, said):

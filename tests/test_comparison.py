@@ -355,7 +355,7 @@ def test_a_reference_that_grows_with_the_members_is_said_and_no_size_at_equal_er
     sides = space(members=members), space(members=members, routine=AdamW(lr=0.02))
     for reference, said in ((space(), False), (space(members=members), True)):
         verdict = judge(Comparison(*sides, reference, targets=8, samples=32, heldout_samples=32).table())
-        assert any("targets of a network of its own" in note.text for note in verdict.notes) == said
+        assert any("learns targets of its own" in note.text for note in verdict.notes) == said
         assert ("prior of its own" in verdict.equal_error.reason) == said
 
 

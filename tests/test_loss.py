@@ -109,7 +109,7 @@ class Crooked(SquaredError):
 @pytest.mark.parametrize(
     ("loss", "said"),
     [
-        ("mea", "loss='mea': mse, mae, huber, an object"),
+        ("mea", "loss='mea': mse, mae, huber, cross_entropy, binary_cross_entropy, an object"),
         (Averaged(), r"squared error gave \(\) for numbers of shape \(2, 3, 2\); an error of each number is needed"),
         (Mixed(), "mixes numbers"),
         (Signed(), "at least 0, and 0 where the prediction is right"),

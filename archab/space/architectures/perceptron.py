@@ -24,6 +24,20 @@ class Hidden(nn.Module):
         return found if self.gate is None else found * self.gate(x)
 
 
+class Residual(nn.Module):
+    """x + f(x), or x + f(LayerNorm(x)) (He et al. 2016, arXiv:1512.03385, equation 1)."""
+
+    def __init__(self, branch: nn.Module, width: int, norm: bool) -> None:
+        super().__init__()
+        self.branch = branch
+        self.norm = nn.LayerNorm(width) if norm else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shape (n, width) to the same."""
+        branch: Tensor = self.branch(x if self.norm is None else self.norm(x))
+        return x + branch
+
+
 def perceptron(
     inputs: int | Sequence[int],
     outputs: int | Sequence[int],
@@ -31,6 +45,8 @@ def perceptron(
     depth: int = 1,
     activation: str = "relu",
     gated: bool = False,
+    residual: bool = False,
+    norm: bool = False,
 ) -> nn.Sequential:
     """A multi-layer perceptron.
 
@@ -40,10 +56,19 @@ def perceptron(
         depth: how many hidden layers.
         activation: a name in torch or torch.nn.functional, such as relu, gelu or silu.
         gated: whether each hidden layer is multiplied by a linear one; SwiGLU is silu, gated.
+        residual: whether hidden layers behind the first are added to what they take.
+        norm: whether they take it behind a LayerNorm; of residual layers.
+
+    Raises:
+        ValueError: if `norm` is asked for without `residual`.
     """
+    if norm and not residual:
+        raise ValueError("norm=true: goes with residual=true")
     given, wanted = ([size] if isinstance(size, int) else list(size) for size in (inputs, outputs))
     widths = [math.prod(given), *[hidden] * depth]
     layers: list[nn.Module] = [nn.Flatten()] if len(given) != 1 else []
-    layers += [Hidden(n, m, named(activation), gated) for n, m in pairwise(widths)]
+    hidden_layers = [Hidden(n, m, named(activation), gated) for n, m in pairwise(widths)]
+    layers.append(hidden_layers[0])
+    layers += [Residual(layer, hidden, norm) if residual else layer for layer in hidden_layers[1:]]
     layers.append(nn.Linear(hidden, math.prod(wanted)))
     return nn.Sequential(*layers, *([nn.Unflatten(1, wanted)] if len(wanted) != 1 else []))

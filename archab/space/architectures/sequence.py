@@ -1,4 +1,4 @@
-"""Causal sequence models that differ in how positions are mixed: attention, linear attention or a recurrent layer."""
+"""Sequence models that differ in how positions are mixed: attention, linear attention or a recurrent layer."""
 
 import math
 from collections.abc import Sequence
@@ -10,29 +10,31 @@ from torch.nn import functional as F
 RECURRENT = {"gru": nn.GRU, "rnn": nn.RNN, "lstm": nn.LSTM}
 
 
-class CausalAttention(nn.Module):
-    """Multi-head attention to a position's own past.
+class Attention(nn.Module):
+    """Multi-head attention to all positions, or to a position's own past.
 
     Softmax (Vaswani et al. 2017, arXiv:1706.03762, equation 1), or linear: the kernel φ(q)·φ(k) with φ = elu + 1 in its
     place (Katharopoulos et al. 2020, arXiv:2006.16236, equations 4 and 7).
     """
 
-    def __init__(self, d_model: int, heads: int, linear: bool) -> None:
+    def __init__(self, d_model: int, heads: int, linear: bool, causal: bool) -> None:
         super().__init__()
         if d_model % heads:
             raise ValueError(f"d_model={d_model} cannot be split into heads={heads} of equal width")
-        self.heads, self.linear = heads, linear
+        self.heads, self.linear, self.causal = heads, linear, causal
         self.query, self.key, self.value, self.out = (nn.Linear(d_model, d_model) for _ in range(4))
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape (n, length, d_model) to the same."""
         q, k, v = (f(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for f in (self.query, self.key, self.value))
-        past = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).tril()
+        future = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).triu(1)
         if self.linear:
-            weight = ((F.elu(q) + 1) @ (F.elu(k) + 1).transpose(-1, -2)).masked_fill(~past, 0.0)
+            weight = (F.elu(q) + 1) @ (F.elu(k) + 1).transpose(-1, -2)
+            weight = weight.masked_fill(future, 0.0) if self.causal else weight
             weight = weight / weight.sum(-1, keepdim=True)
         else:
-            weight = (q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])).masked_fill(~past, -math.inf).softmax(-1)
+            weight = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+            weight = (weight.masked_fill(future, -math.inf) if self.causal else weight).softmax(-1)
         return self.out((weight @ v).transpose(1, 2).flatten(2))
 
 
@@ -75,6 +77,8 @@ class SequenceModel(nn.Module):
         heads: of attention.
         d_ff: width of the perceptrons.
         vocabulary: how many tokens there are, at most.
+        causal: whether attention sees a position's own past alone.
+        positions: whether what is learnt of each position is added; without it, and not causal, attention maps sets.
     """
 
     def __init__(
@@ -87,6 +91,8 @@ class SequenceModel(nn.Module):
         heads: int = 2,
         d_ff: int = 32,
         vocabulary: int = 64,
+        causal: bool = True,
+        positions: bool = True,
     ) -> None:
         super().__init__()
         known = ("attention", "linear_attention", *RECURRENT)
@@ -94,9 +100,9 @@ class SequenceModel(nn.Module):
             raise ValueError(f"mixer={mixer}: one of {', '.join(known)}")
         tokens = len(inputs) == 1
         self.embedding = nn.Embedding(vocabulary, d_model) if tokens else nn.Linear(inputs[1], d_model)
-        self.position = nn.Parameter(torch.randn(inputs[0], d_model) / math.sqrt(d_model))
+        self.position = nn.Parameter(torch.randn(inputs[0], d_model) / math.sqrt(d_model)) if positions else None
         mixers = (
-            Recurrent(d_model, mixer) if mixer in RECURRENT else CausalAttention(d_model, heads, mixer != "attention")
+            Recurrent(d_model, mixer) if mixer in RECURRENT else Attention(d_model, heads, mixer != "attention", causal)
             for _ in range(layers)
         )
         self.layers = nn.Sequential(*(Layer(each, d_model, d_ff) for each in mixers))
@@ -105,5 +111,6 @@ class SequenceModel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape (n, *inputs) to (n, *outputs)."""
-        x = self.layers(self.embedding(x) + self.position)
+        x = self.embedding(x)
+        x = self.layers(x if self.position is None else x + self.position)
         return self.head(self.norm(x[:, -1] if self.last else x))
