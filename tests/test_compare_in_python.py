@@ -6,6 +6,7 @@ from functools import partial
 
 import pandas as pd
 import pytest
+from logged import artifacts, client
 
 import archab
 from archab import ArchitecturalSpace, compare, judge
@@ -111,3 +112,20 @@ def test_a_warning_points_at_the_users_own_line():
 
 def test_the_package_lists_its_public_names():
     assert {"ArchitecturalSpace", "Comparison", "compare", "judge"} <= set(dir(archab))
+
+
+def test_a_result_is_logged_to_mlflow(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    result = compare(*sides(), **{**SMALL, "targets": 12})
+    run = result.to_mlflow("mine")
+    again = result.to_mlflow("mine")
+    there = client(tmp_path).get_run(again)
+    assert client(tmp_path).get_run(run).info.lifecycle_stage in ("active", "deleted")
+    assert there.info.status == "FINISHED"
+    assert there.data.tags["archab.verdict"] == result.verdict.verdict
+    assert there.data.metrics["blocks"] == 12
+    assert there.data.metrics["gmr"] == pytest.approx(result.verdict.gmr)
+    assert artifacts(tmp_path, again) == {"rows.parquet", "report.html"}
+    with pytest.raises(ArchabError, match="no folder"):
+        result.to_mlflow("mine", uri="sqlite:////nowhere/mlflow.db")

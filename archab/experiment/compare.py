@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from archab.review import report as page
 from archab.review.context import Context
 from archab.review.figures import differences
 from archab.space.space import ArchitecturalSpace
+from archab.store.uri import Address
 
 Advance = Callable[[float], None]
 
@@ -86,6 +88,25 @@ class Result:
             results.write(self.table(), Path(file))
         except OSError as error:
             raise ArchabError(f"{file}: cannot be written ({error.strerror})") from error
+
+    def to_mlflow(self, experiment: str, uri: str | None = None) -> str:
+        """Log the verdict, the evidence by round, the rows and the page; the same sides, asked again, replace it.
+
+        Args:
+            experiment: the MLflow experiment.
+            uri: of the store; by default MLFLOW_TRACKING_URI, else mlflow.db in the current folder.
+
+        Returns:
+            The ID of the run.
+
+        Raises:
+            ArchabError: if the store cannot be reached or written.
+        """
+        address = Address.named(uri, Path.cwd())
+        address.check()
+        kept = import_module("archab.experiment.summary").of_result  # with MLflow, which nothing else here waits for
+        run: str = kept(address, experiment, self.verdict, {"rows.parquet": self.save, "report.html": self.report})
+        return run
 
     @classmethod
     def load(cls, file: str | Path, rule: Rule = Rule()) -> "Result":

@@ -1,7 +1,9 @@
 """The summary run of an experiment: the verdict over all its seeds, in MLflow beside the runs that it rests on."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from archab.evidence.fields import Verdict
 from archab.evidence.series import by_round
@@ -9,6 +11,7 @@ from archab.review.markdown import described
 from archab.runs.labels import cut
 from archab.runs.log import Record
 from archab.store.mlflow import Store, Tracker
+from archab.store.uri import Address
 
 BY_ROUND = ("log_e", "gmr")
 
@@ -37,6 +40,28 @@ def write(store: Store, experiment: str, verdicts: Sequence[Verdict], asked: str
     tracker.points(record.points)
     tracker.end()
     return tracker
+
+
+def of_result(address: Address, experiment: str, verdict: Verdict, files: Mapping[str, Callable[[Path], None]]) -> str:
+    """A summary run of one verdict that no runs in the store stand behind, with files that are written for it.
+
+    Args:
+        address: of the store.
+        experiment: of the run.
+        verdict: what was found.
+        files: by name, what writes each.
+
+    Returns:
+        The ID of the run.
+    """
+    store = Store(address.uri, address.artifacts)
+    store.made(experiment)
+    tracker = write(store, experiment, [verdict], " against ".join(verdict.names))
+    with TemporaryDirectory(prefix="archab-") as folder:
+        for name, made in files.items():
+            made(file := Path(folder) / name)
+            tracker.keep(file, Path(folder))
+    return tracker.run_id
 
 
 def _series(verdict: Verdict) -> dict[str, list[tuple[int, float]]]:

@@ -138,11 +138,11 @@ class Store(Address):
     def begin(self, record: Record) -> "Tracker":
         """A new run of this record, without its metrics, marked as running."""
         kind = {"mlflow.user": getpass.getuser(), "mlflow.source.type": "LOCAL", "mlflow.source.name": "archab"}
-        identity = self._made(record.experiment)
+        identity = self.made(record.experiment)
         run = self.client().create_run(identity, record.start, _in_parts(record.tags | kind), record.name)
         return Tracker(self.client(), run.info.run_id, identity)
 
-    def _made(self, experiment: str) -> str:
+    def made(self, experiment: str) -> str:
         """The identity of an experiment, which is made if need be, and opens in archab's view."""
         client = self.client()
         location = None if self.uri.startswith("http") else self.artifacts.as_uri()
