@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 UNDECIDED = 3
 WATCH_EVERY = 2.0
-DEFAULTS = {"family": "all", "rule": "anytime", "alpha": 0.05, "margin": 1.10, "planned": None, "floor": 1e-12}
+DEFAULTS = {"family": "all", "rule": None, "alpha": 0.05, "margin": 1.10, "planned": None, "floor": 1e-12}
 
 
 @dataclass(frozen=True)

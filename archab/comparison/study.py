@@ -94,6 +94,8 @@ def targets_of(comparison: Compared) -> list[Note]:
         said(task, samples[member, "reference"], comparison.heldout_samples)
         for member, task in enumerate(comparison.target)
     ]
+    if comparison.overlap and comparison.tuning is not None:
+        texts.append("Hyperparameters were chosen on other splits of the same rows, on both sides alike.")
     return [Note("targets", text) for text in dict.fromkeys(texts)]
 
 

@@ -41,8 +41,6 @@ def next_step(verdict: Verdict, ahead: Forecast, have_need: tuple[int, int], com
         if len(design.rounds) >= planned:
             return f"The planned {planned} rounds are used up: further seeds do not count under this plan."
         rounds, why = planned - len(design.rounds), f"to the planned {planned} rounds"
-    elif verdict.settings.overlap:
-        return "Further splits of the same rows add little; more rows would tell more."
     elif verdict.rule == "anytime":
         rounds, why = ahead.point80, "if the future is like the past (80% of resampled futures; indicative)"
     elif verdict.more_targets.power80 is not None:

@@ -107,13 +107,7 @@ def assess(study: Study, settings: Rule) -> Verdict:
     alpha, students = settings.alpha, design.students
     whole = fixed(design.values, design.is_a, alpha, settings.margin, settings.overlap)
     members = describe(design, whole.p_value, settings, study.control, known_costs(study.costs))
-    log_e = sequential.log_e_path(design.rounds)
-    evidence = Evidence(
-        tuple(log_e.tolist()),
-        sequential.anytime_p(log_e),
-        sequential.crossing(log_e, alpha),
-        *ratio_interval(*sequential.anytime_interval(design.rounds, alpha)),
-    )
+    evidence = Evidence((), math.nan, None, math.nan, math.nan) if settings.overlap else _evidence(design, alpha)
     p, interval = evidence.p_anytime, (evidence.low, evidence.high)
     if settings.name == "fixed":
         p, interval = whole.p_value, (whole.ci_low, whole.ci_high)
@@ -156,7 +150,19 @@ def assess(study: Study, settings: Rule) -> Verdict:
     return replace(verdict, notes=(*verdict.notes, *_disagreement_note(verdict)))
 
 
+_MORE_ROWS = "Further splits of the same rows add little; more rows would tell more."
 _OVERLAP = "Splits of one data set overlap, and no interval of sizes is known for them."
+
+
+def _evidence(design: Design, alpha: float) -> Evidence:
+    """What rounds say that are independent of each other, which splits of one data set are not."""
+    log_e = sequential.log_e_path(design.rounds)
+    return Evidence(
+        tuple(log_e.tolist()),
+        sequential.anytime_p(log_e),
+        sequential.crossing(log_e, alpha),
+        *ratio_interval(*sequential.anytime_interval(design.rounds, alpha)),
+    )
 
 
 def _said(study: Study, names: tuple[str, str], margin: float) -> list[Note]:
@@ -185,6 +191,8 @@ def decide(verdict: Verdict, *, p_adjusted: float | None = None, family: int = 1
     decided = replace(decided, notes=(*decided.notes, *_faded_note(decided)))
     if decision != "undecided" or status == "below_linear":
         return replace(decided, next_step=train_longer(decided, command))
+    if verdict.settings.overlap:
+        return replace(decided, next_step=train_longer(decided, command) or _MORE_ROWS)
     ahead = sequential.forecast(verdict.data.rounds, verdict.alpha / family)
     # Students that would go on learning make another configuration: further targets of this one would not answer it.
     step = train_longer(decided, command) or next_step(verdict, ahead, fewest(verdict), command)

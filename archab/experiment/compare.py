@@ -133,7 +133,7 @@ def compare(
     *,
     seeds: int | Sequence[int] = 1,
     tune: Tune | dict[str, Sequence[Any]] | None = None,
-    rule: RuleName = "anytime",
+    rule: RuleName | None = None,
     margin: float = 1.10,
     planned: int | None = None,
     progress: bool = True,

@@ -72,7 +72,7 @@ def of_configuration(
         heading=heading,
         question=str(spaces.get("question") or ""),
         protocol=protocol,
-        reference=str((spaces.get("reference") or {}).get("name") or ""),
+        reference=str((spaces.get("reference") or {}).get("name") or _task(config.get("target"))),
         heldout=config.get("heldout_samples"),
         unit=UNITS.get(str((spaces.get("a") or {}).get("measure")), ""),
         curves=curves,
@@ -102,6 +102,11 @@ def _trials(run: Logged, store: Store) -> pd.DataFrame | None:
     with tempfile.TemporaryDirectory(prefix="archab-") as folder:
         file = store.fetch(run, TUNING, Path(folder))
         return None if file is None else trials(file)
+
+
+def _task(target: Any) -> str:
+    """What a configuration calls the task that gave the targets; empty where none did."""
+    return str(target.get("name") or target["_target_"].rpartition(".")[2]) if isinstance(target, dict) else ""
 
 
 def _typed(arguments: Sequence[str]) -> str:

@@ -70,12 +70,12 @@ def portray(comparison: Comparison, typical: Typical) -> Functions | None:
 
     Returns:
         Along a line and in an output coordinate on which the errors of both sides are about what they are over all
-        inputs; None where inputs are no numbers that a line could join.
+        inputs; None where inputs are no numbers that a line could join, and of tasks, which have samples alone.
 
     Raises:
         ArchabError: if the networks cannot be built or trained.
     """
-    points = _lines(comparison)
+    points = None if comparison.target else _lines(comparison)
     if points is None:
         return None
     answers: dict[str, list[Tensor]] = {"a": [], "b": []}

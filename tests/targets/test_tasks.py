@@ -333,6 +333,9 @@ def test_the_corrected_t_is_that_of_nadeau_and_bengio():
     low, high = stats.t.interval(0.95, 14, d.mean(), se)
     assert (found.interval_low, found.interval_high) == pytest.approx((np.exp(low), np.exp(high)))
     assert found.members[0].p_value == pytest.approx(found.p_value)
+    assert found.log_e == ()
+    assert np.isnan(found.p_anytime)  # no evidence by round, which overlapping splits do not give
+    assert found.next_step == "Further splits of the same rows add little; more rows would tell more."
     for rule in ("anytime", "hybrid"):
         with pytest.raises(ArchabError, match=f"rule={rule}: targets are splits of one data set"):
             judge(Study(rows, overlap=0.25), rule=rule, planned=15)

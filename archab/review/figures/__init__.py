@@ -34,7 +34,7 @@ def pictures(
     by_cost = cost.picture(verdict)
     first = [by_size, by_cost, by_target] if sentences.of_size(verdict) else [by_target, by_size, by_cost]
     evidence = (
-        rounds.picture(verdict) if verdict.log_e else Absent("evidence", "Evidence by round", "No round is whole.")
+        rounds.picture(verdict) if verdict.log_e else Absent("evidence", "Evidence by round", _no_rounds(verdict))
     )
     own = [crossed.picture(verdict, verdict.home_advantage)] if verdict.home_advantage is not None else []
     trained = training.picture(verdict, training_curves.checked(curves))
@@ -74,3 +74,7 @@ def save(
                 write(figure, file, PIXELS, picture.title)
                 files.append(file)
     return files
+
+
+def _no_rounds(verdict: Verdict) -> str:
+    return "Splits of one data set overlap: no rounds." if verdict.settings.overlap else "No round is whole."

@@ -232,7 +232,7 @@ def _verdict(sheet: Sheet, verdict: Verdict, place: _Place) -> None:
     after, n = f"after {len(verdict.log_e):,} rounds", len(verdict.log_e)
     if verdict.decided_at is not None and not verdict.in_family:
         after = f"after round {verdict.decided_at:,} of {n:,}{', faded since' if verdict.faded else ''}"
-    _foot(sheet, place, "verdict", after)
+    _foot(sheet, place, "verdict", "corrected for overlap" if verdict.settings.overlap else after)
 
 
 def _evidence(sheet: Sheet, verdict: Verdict, left: float) -> None:

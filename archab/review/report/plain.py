@@ -52,6 +52,11 @@ def _looking(verdict: Verdict) -> Point:
         planned = f"{verdict.planned:,} rounds, a number fixed before the data"
         text = f"Early at E of {1 / (EARLY * verdict.alpha):,.6g}, else once after {planned}: a false winner in"
         return Point("Two looks were planned.", f"{text} at most {per_cent} of experiments.")
+    if verdict.settings.overlap:
+        text = (
+            f"Corrected for splits that overlap, one look errs in about {per_cent} of data sets without a difference."
+        )
+        return Point("One look was allowed.", text)
     text = f"One look at all the targets errs in {per_cent} of experiments; looking again and again errs more often."
     return Point("One look was allowed.", text)
 
@@ -154,7 +159,7 @@ def design(verdict: Verdict, context: Context) -> list[str]:
         f"Null hypothesis: the errors of A and B are exchangeable{given}.",
         f"Rule: {_rule(verdict)}. Error rate {s.alpha:g}; {words.margin(verdict.margin)} was said to matter.",
         f"At a single look: {_single(verdict)}",
-        *(note.text for note in verdict.notes if note.kind in ("loss", "contrast")),
+        *(note.text for note in verdict.notes if note.kind in ("targets", "loss", "contrast")),
     ]
     if sides := _sides(context):
         lines.insert(1, sides)
@@ -163,7 +168,7 @@ def design(verdict: Verdict, context: Context) -> list[str]:
 
 def _sides(context: Context) -> str:
     said = {
-        "reference": "both sides learn each target of a third space",
+        "reference": "both sides learn each target",
         "crossed": "both sides learn each target, half drawn from A's prior and half from B's",
         "direct": "each side learns targets drawn from the other",
         "aa": "A against itself: no difference is there to be found",
@@ -178,7 +183,7 @@ def _rule(verdict: Verdict) -> str:
     if s.name == "hybrid":
         early = f"{1 / (EARLY * s.alpha):,.6g}"
         return f"hybrid, early at E = {early}, else a sign-flip test at {FINAL * s.alpha:g} after {s.planned:,} rounds"
-    return "fixed, one look at all targets"
+    return f"fixed, one look at all targets{', corrected for splits that overlap' if s.overlap else ''}"
 
 
 def _single(verdict: Verdict) -> str:
