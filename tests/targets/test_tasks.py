@@ -320,7 +320,7 @@ def test_splits_are_of_the_same_rows_for_all_members_and_none_is_both_learnt_and
 
 def test_the_corrected_t_is_that_of_nadeau_and_bengio():
     rng = np.random.default_rng(0)
-    d = rng.normal(0.3, 0.2, 15)
+    d = rng.normal(0.05, 0.2, 15)
     rows = pd.DataFrame(
         [(0, 0, t, s, 0, 0.1 * np.exp(d[t]) if s == "a" else 0.1) for t in range(15) for s in "ab"],
         columns=["seed", "member", "target", "side", "restart", "nmse"],
