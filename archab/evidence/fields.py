@@ -65,6 +65,7 @@ class Side:
         size: the measure of its networks; NaN where the rows have none.
         diverged: how many lost their loss or parameters to NaN or infinity.
         cost: what one of them costs; None where nothing of that is known.
+        accuracy: mean share of the held-out outputs that are right; NaN where these are no labels.
     """
 
     typical: float
@@ -73,6 +74,7 @@ class Side:
     size: float
     diverged: int
     cost: Cost | None = None
+    accuracy: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,8 @@ class Member:
     diverged_b = property(attrgetter("b.diverged"))
     cost_a = property(attrgetter("a.cost"))
     cost_b = property(attrgetter("b.cost"))
+    accuracy_a = property(attrgetter("a.accuracy"))
+    accuracy_b = property(attrgetter("b.accuracy"))
     linear = property(attrgetter("fit.error"))
 
     @property
@@ -326,7 +330,7 @@ JSON = """
 MEMBER_JSON = """
     member blocks theta gmr ci_low ci_high p_value p_holm p_equivalence prob_a_better lower typical_a typical_b iqm_a
     iqm_b best_of_a best_of_b size_a size_b size_ratio diverged_a diverged_b control limited_by_training linear
-    below_linear cost_a cost_b
+    below_linear cost_a cost_b accuracy_a accuracy_b
 """
 
 

@@ -65,6 +65,7 @@ def _side(students: pd.DataFrame, member: int, side: str, size: float, cost: Cos
         size=size,
         diverged=int(own["diverged"].sum()),
         cost=cost,
+        accuracy=float(own["accuracy"].mean()) if "accuracy" in own else NAN,
     )
 
 

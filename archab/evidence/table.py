@@ -18,7 +18,8 @@ def students(rows: pd.DataFrame, floor: float = FLOOR) -> pd.DataFrame:
 
     Args:
         rows: one trained student a row, in any order. Columns seed, member, target, side (in either case), restart and
-            nmse are needed; draw, source, status, measure, linear, order and fingerprint are used where they are there.
+            nmse are needed; draw, source, status, measure, linear, accuracy, order and fingerprint are used where they
+            are there.
         floor: smaller errors count as this one.
 
     Returns:
@@ -45,7 +46,7 @@ def students(rows: pd.DataFrame, floor: float = FLOOR) -> pd.DataFrame:
         if name in rows:
             table[name] = _words(rows[name], words)
     table["target"] = _names(rows["target"])
-    for name in ("measure", "order"):
+    for name in ("measure", "order", "accuracy"):
         if name in rows:
             table[name] = _numbers(rows[name])
     if "measure" in table and ((table["measure"] <= 0) | np.isinf(table["measure"])).any():

@@ -34,7 +34,7 @@ class Result:
 
     Attributes:
         study: the rows of all seeds, with all that must be known to judge them.
-        rule: by which they are judged.
+        rule: by which they are judged; None for the default, see `archab.evidence.verdict.judge`.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -53,11 +53,13 @@ class Result:
     """
 
     study: Study
-    rule: Rule = Rule()
+    rule: Rule | None = None
 
     @cached_property
     def verdict(self) -> Verdict:
         """Which side learns better, and whether the difference is real."""
+        if self.rule is None:
+            return judge(self.study)
         return judge(self.study, rule=self.rule.name, margin=self.rule.margin, planned=self.rule.planned)
 
     def table(self) -> pd.DataFrame:
@@ -109,7 +111,7 @@ class Result:
         return run
 
     @classmethod
-    def load(cls, file: str | Path, rule: Rule = Rule()) -> "Result":
+    def load(cls, file: str | Path, rule: Rule | None = None) -> "Result":
         """What `save` kept.
 
         Raises:
@@ -147,7 +149,8 @@ def compare(
         a, b, reference: see `Comparison`.
         seeds: how many, from 0 on, or which; all are tuned alike, once.
         tune: what is tried on both sides before, such as {"lr": [3e-3, 1e-2, 3e-2]}.
-        rule, margin, planned: by which the verdict is reached, see `archab.evidence.verdict.judge`.
+        rule, margin, planned: by which the verdict is reached, by default `anytime`, and `fixed` of splits of a data
+            set; see `archab.evidence.verdict.judge`.
         progress: whether a bar shows how far training is, in a terminal and in a notebook.
         given: what else `Comparison` takes, such as targets=40.
 
@@ -165,7 +168,7 @@ def compare(
         >>> result.verdict.blocks, sorted(result.table()["seed"].unique().tolist())
         (8, [0, 1])
     """
-    judged = Rule(rule, margin=margin, planned=planned)
+    Rule(rule, margin=margin, planned=planned)  # which refuses what makes no sense before anything is built
     chosen: Any = list(range(seeds)) if type(seeds) is int else seeds
     if not isinstance(chosen, Sequence) or isinstance(chosen, str) or not chosen or len(set(chosen)) < len(chosen):
         raise ArchabError(f"seeds={seeds!r}: a number of at least 1 is needed, or a list of different seeds")
@@ -178,6 +181,7 @@ def compare(
         raise ArchabError(f"{unknown[0]}={given[unknown[0]]!r}: no such argument. There are {', '.join(known[3:-2])}")
     tried = Tune(tune) if isinstance(tune, dict) else tune
     asked = Comparison(a, b, reference, seed=chosen[0], tune=tried, **given)
+    judged = Rule(rule, margin=margin, planned=planned, overlap=asked.overlap)
     with _bar(asked.students * len(chosen)) if progress else nullcontext(lambda students: None) as advance:
         ready = asked.ready
         return Result(joined([replace(ready, seed=seed).study(advance) for seed in chosen]), judged)

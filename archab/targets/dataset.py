@@ -26,7 +26,8 @@ class DataSet:
             a torch Dataset of such pairs.
         outputs: in a table the column, or columns, to predict; in an .npz or a mapping the name of the array.
         inputs: the same of the inputs; in a table all other columns by default.
-        standardise: whether each coordinate of the inputs has mean 0 and variance 1 over the training rows.
+        standardise: whether each coordinate of the inputs has mean 0 and variance 1 over the training rows; else whole
+            numbers stay so, for networks that begin with an embedding.
         name: what a verdict calls it.
 
     Raises:
@@ -86,7 +87,7 @@ class DataSet:
             )
         at = torch.randperm(self.rows, generator=generator)[: training + heldout]
         x, y = (t[at] for t in self._tensors)
-        if self.standardise and x.is_floating_point():
+        if self.standardise:
             std, mean = torch.std_mean(x[:training].double(), 0, correction=0)
             x = ((x - mean) / std.where(std > 1e-12, 1.0)).float()
         return x, y

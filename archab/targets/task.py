@@ -151,6 +151,8 @@ class TaskSource:
     def check(self) -> None:
         """Raise an ArchabError where the task cannot be drawn, or not twice alike."""
         once, again = self.draw(0, 1), self.draw(0, 1)
+        if self.task.rows is not None:  # one of which may be in no split but a later one
+            replace(self, samples=self.task.rows - self.heldout).draw(0, 1)
         if once.names != again.names:
             raise ArchabError(
                 f"target: {self.task.name} is drawn from a source that no seed sets; draw from the generator that it "

@@ -1,5 +1,6 @@
 """Functions, data sets and tasks as targets: drawn, checked, standardised, learnt alike by every engine, and said."""
 
+import io
 import warnings
 from dataclasses import replace
 from functools import partial
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from rich.console import Console
 from torch import nn
 
 from archab import ArchitecturalSpace, Comparison, compare
@@ -465,6 +467,45 @@ def test_fewer_rows_than_a_split_needs_are_refused_with_what_would_do():
         _ = Comparison(side(outputs=3), side(outputs=3), target=DataSet(ROWS), loss="cross_entropy").plan
     with pytest.raises(ArchabError, match="samples=80, heldout_samples=30: the data set has 90 rows"):
         _ = asked(DataSet(ROWS), 3, loss="cross_entropy", samples=80, heldout_samples=30).plan
+
+
+def test_a_label_out_of_range_is_found_in_whichever_row_it_is():
+    y = ROWS[1].copy()
+    for row in range(0, 90, 7):
+        odd = y.copy()
+        odd[row] = 7
+        with pytest.raises(ArchabError, match="go from 0 to 7, and outputs of the sides have 3 classes"):
+            _ = asked(DataSet((ROWS[0], odd)), 3, loss="cross_entropy", samples=16, heldout_samples=16).plan
+
+
+def test_columns_of_whole_numbers_are_measured_unless_they_are_to_be_tokens():
+    whole = np.arange(360).reshape(90, 4)
+    x, _ = DataSet((whole, ROWS[1])).draw(60, 30, None, torch.Generator().manual_seed(0))
+    assert x.dtype == torch.float32
+    assert torch.allclose(x[:60].std(0, correction=0), torch.ones(4), atol=1e-5)
+    x, _ = DataSet((whole, ROWS[1]), standardise=False).draw(60, 30, None, torch.Generator().manual_seed(0))
+    assert x.dtype == torch.int64
+
+
+def test_the_accuracy_stands_beside_the_error(capsys):
+    result = compare(
+        side("tanh", outputs=3),
+        side("relu", outputs=3),
+        target=DataSet(ROWS),
+        loss="cross_entropy",
+        progress=False,
+        **SMALL,
+    )
+    table, [member] = result.table(), result.verdict.members
+    assert member.accuracy_a == pytest.approx(table[table["side"] == "a"]["accuracy"].mean())
+    shown = Console(width=200, file=io.StringIO())
+    shown.print(result.verdict.to_rich(200))
+    assert f"{member.accuracy_a:.1%}/{member.accuracy_b:.1%}" in shown.file.getvalue()
+    assert result.verdict.to_dict()["members"][0]["accuracy_b"] == member.accuracy_b
+    with pytest.raises(ArchabError, match="rule=anytime: targets are splits of one data set"):
+        compare(side(outputs=3), side(outputs=3), target=DataSet(ROWS), loss="cross_entropy", rule="anytime", **SMALL)
+    plain = compare(side("tanh"), side("relu"), target=product, progress=False, **SMALL)
+    assert plain.verdict.to_dict()["members"][0]["accuracy_a"] is None
 
 
 def test_no_warning_points_into_archab():

@@ -136,6 +136,8 @@ def _columns(verdict: Verdict, drawn: Glyphs) -> list[_Column]:
     alpha = verdict.alpha
     sized = all(math.isfinite(m.size_ratio) for m in ms)
     linear = [words.error(m.linear) if math.isfinite(m.linear) else "–" for m in ms]
+    known = [math.isfinite(m.accuracy_a) and math.isfinite(m.accuracy_b) for m in ms]
+    right = [f"{m.accuracy_a:.1%}/{m.accuracy_b:.1%}" if k else "" for m, k in zip(ms, known, strict=True)]
     lower = [f"{m.lower}/{m.blocks}" if m.lower is not None else words.percent(m.prob_a_better) for m in ms]
     lost = [*(f"{m.diverged_a},{m.diverged_b}" for m in ms), f"{verdict.diverged.a},{verdict.diverged.b}"]
     columns = [
@@ -144,6 +146,7 @@ def _columns(verdict: Verdict, drawn: Glyphs) -> list[_Column]:
         _Column("error A", [*(words.error(m.typical_a) for m in ms), ""], 5),
         _Column("B", [*(words.error(m.typical_b) for m in ms), ""], 5),
         _Column("linear fit", [*linear, ""] if fitted(verdict) else none, 1),
+        _Column("right A/B", [*right, ""] if any(right) else none, 2),
         _Column("lower error", [effect(e.gmr) for e in (*own, top)] if shown else none, 8, sided=True),
         _Column(words.level(verdict.alpha), [between(e.low, e.high) for e in (*own, top)] if shown else none, 7),
         _Column("A lower", [*lower, words.percent(verdict.prob_a_better)], 2),
