@@ -13,6 +13,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from archab.errors import ArchabError
+
 
 @dataclass
 class UntilDecidedConfig:
@@ -85,7 +87,10 @@ class UntilDecided(Sweeper):
         """Say what the evidence is over all seeds of this configuration in the store."""
         from archab.cli.compare import verdict_of
 
-        verdict = verdict_of(job["store"], job["experiment"], job["fingerprint"], self.rule)
+        try:
+            verdict = verdict_of(job["store"], job["experiment"], job["fingerprint"], self.rule)
+        except ArchabError as error:
+            raise CompactHydraException(f"hydra/sweeper=until_decided: {error}") from error
         decided = verdict.verdict != "undecided"
         print(f"\narchab: after {used} of {self.most} seeds of this sweep: {verdict.sentence()}")
         if decided:

@@ -118,6 +118,7 @@ def test_a_result_is_logged_to_mlflow(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     result = compare(*sides(), **{**SMALL, "targets": 12})
+    assert judge(result, rule="fixed").rule == "fixed"
     run = result.to_mlflow("mine")
     again = result.to_mlflow("mine")
     there = client(tmp_path).get_run(again)

@@ -26,7 +26,7 @@ from archab.engine.equivalence import why_not_batched
 from archab.engine.plan import Candidate, Compiled, Loop, Vmap, programs, threads
 from archab.errors import ArchabError, first_line
 from archab.experiment.build import comparison
-from archab.experiment.instantiate import bound
+from archab.experiment.instantiate import bound, imported
 from archab.results import frame
 from archab.space.inputs import Normal, Tokens
 from archab.space.routine import Descent
@@ -97,6 +97,7 @@ def alone(target: str, *arguments: str) -> Comparison:
     Raises:
         ArchabError: if an argument cannot be read, or the network cannot be built.
     """
+    imported("check", {"_target_": target})
     given: dict[str, Any] = {}
     for argument in arguments:
         key, equals, value = argument.partition("=")

@@ -17,6 +17,7 @@ FILES = {
     "target.yaml": "configs/target/ripple.yaml",
     "test.py": "test_{name}.py",
 }
+USAGE = "new NAME: a layer, a space at matched sizes, a routine, a target and a test, in ./NAME"
 SOURCES = Path(__file__).parent / "project"
 
 
@@ -26,9 +27,11 @@ def make(arguments: Sequence[str]) -> None:
     Raises:
         ArchabError: if the name is none of a module, is taken, or the folder is there or cannot be written.
     """
-    if len(arguments) != 1 or arguments[0] in ("-h", "--help"):
-        print("python -m archab new NAME: a layer, a space at matched sizes, a routine, a target and a test, in ./NAME")
+    if {"-h", "--help"} & set(arguments):
+        print(f"python -m archab {USAGE}")
         return
+    if len(arguments) != 1:
+        raise ArchabError(USAGE)
     [name] = arguments
     if not re.fullmatch(r"[a-z_][a-z0-9_]*", name) or keyword.iskeyword(name):
         raise ArchabError(f"new {name}: the name of a Python module is needed: a-z, 0-9 and _, such as my_layer")

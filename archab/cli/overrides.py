@@ -19,6 +19,7 @@ _ASKS_HYDRA = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "-
 _LAUNCHERS = {"joblib": "joblib", "submitit_local": "submitit", "submitit_slurm": "submitit", "ray": "ray"}  # by extra
 _OPTIMISERS = re.compile(r"optuna|nevergrad|smac|orion|hyper|\bax\b|_ax_")
 _PACKAGE = re.compile(r"(\s*#.*\n)*\s*#\s*@package\s+_global_")
+_GROUP = re.compile(r"\+?(architecture|engine|inputs|loss|prior|routine|target)(?:@[\w.]+)?=([\w.+-]+)")
 _TARGET = re.compile(r"\+?target=[\w,/]+")
 MOST_SHARDS = 10_000
 
@@ -38,6 +39,7 @@ def read(arguments: list[str]) -> list[str]:
         arguments = ["-m", *(a for a in arguments if a not in ("-m", "--multirun"))]
     if any(a in _ASKS_HYDRA or a.split("=")[0] in ("--config-name", "-cn") for a in arguments):
         return arguments
+    arguments = _folders_first(arguments)
     _parse(arguments)
     for argument in arguments:
         check_sweeper(argument)
@@ -53,6 +55,11 @@ def read(arguments: list[str]) -> list[str]:
             "  python -m archab +space=n_diagonal\n"
             "  python -m archab -m +space=split_transformer 'seed=range(0,2)' targets=4 samples_per_measure=0.02"
         )
+    for argument in arguments:
+        if (named := _GROUP.fullmatch(argument)) and isinstance(read_as := _value(argument), int | float):
+            raise ArchabError(
+                f"{argument}: Hydra reads {named[2]} as {read_as}, which names no file; give that another name"
+            )
     for name in (name.strip("'\"[] ") for name in chosen[-1].split(",")):
         if name not in spaces and "(" not in name and not any("searchpath" in a for a in arguments):
             raise ArchabError(f"+space={name}: no such space. {_elsewhere(name)}There are: {', '.join(spaces)}")
@@ -70,9 +77,13 @@ def with_target(arguments: Sequence[str], folders: Sequence[Path]) -> list[str]:
     Raises:
         ArchabError: if there is no such target.
     """
+    if listed := [a for a in arguments if re.match(r"\+?target=\[", a)]:
+        raise ArchabError(f"{listed[0]}: one target is needed; several in turn are -m target=sines,polynomial")
     targets = [a for a in arguments if _TARGET.fullmatch(a)]
     if not targets:
         return list(arguments)
+    if len(targets) > 1:
+        raise ArchabError(f"{' '.join(targets)}: one of them is needed; several in turn are -m target=sines,polynomial")
     known = sorted({file.stem for folder in folders for file in (folder / "target").glob("*.yaml")})
     for name in targets[-1].partition("=")[2].split(","):
         if name not in (*known, "null") and not any("searchpath" in a for a in arguments):
@@ -80,9 +91,23 @@ def with_target(arguments: Sequence[str], folders: Sequence[Path]) -> list[str]:
     spaces = [a.split("=", 1)[1] for a in arguments if a.startswith("+space=")]
     files = [file for folder in folders for name in spaces if (file := folder / "space" / f"{name}.yaml").is_file()]
     chosen = any(re.search(r"^\s*-\s*/?target:", f.read_text(), re.M) for f in files)
-    added = "" if chosen or targets[-1].endswith("=null") else "+"
-    rest = [a for a in arguments if a not in targets]
-    return [*rest, *(f"{added}{target.lstrip('+')}" for target in targets[-1:])]
+    rest, [target] = [a for a in arguments if a not in targets], targets
+    if target.endswith("=null"):
+        return [*rest, "~target"] if chosen else rest
+    return [*rest, target.lstrip("+") if chosen else f"+{target.lstrip('+')}"]
+
+
+def _folders_first(arguments: list[str]) -> list[str]:
+    """--config-dir in front of the overrides, behind which argparse takes no option."""
+    front, rest, left = list[str](), list[str](), iter(arguments)
+    for argument in left:
+        if argument in ("--config-dir", "-cd"):
+            front += [argument, next(left, "")]
+        elif argument.startswith("--config-dir=") or argument in ("-m", "--multirun"):
+            front.append(argument)
+        else:
+            rest.append(argument)
+    return [*front, *rest]
 
 
 def _elsewhere(name: str) -> str:
@@ -130,6 +155,10 @@ def _unread(override: str) -> str:
     except HydraException as error:
         return first_line(error)
     return ""
+
+
+def _value(override: str) -> object:
+    return OverridesParser.create().parse_override(override).value()
 
 
 def configured(arguments: Sequence[str]) -> dict[str, Any]:

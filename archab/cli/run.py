@@ -51,7 +51,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read what is printed has gone
         sys.exit(signals.UNREAD)
     except KeyboardInterrupt:
-        print("archab: interrupted; finished rows are kept", file=sys.stderr)
+        print("archab: interrupted; finished rows are kept, and the same command goes on from them", file=sys.stderr)
         sys.exit(signals.INTERRUPTED)
 
 
@@ -150,6 +150,11 @@ def _run(cfg: DictConfig) -> dict[str, str]:
     folder = Path(hydras.runtime.cwd)  # where the command was started, also in a worker, and under hydra.job.chdir
     _importable(folder)
     _check_typed(typed, config)
+    if "until_decided" in str(hydras.runtime.choices.get("hydra/sweeper")) and _resampled(config):
+        raise ArchabError(
+            "hydra/sweeper=until_decided: splits of one data set overlap, so that more of them do not decide; "
+            "-m 'seed=range(0,4)' trains as many as are planned"
+        )
     lines: list[str] = []
     if asks_for_match(config):
         from archab.experiment.build import matched
@@ -176,6 +181,11 @@ def _run(cfg: DictConfig) -> dict[str, str]:
     ended = sweep.BEFORE if known else sweep.FINISHED
     found = {"store": job.address.uri, "experiment": job.experiment, "fingerprint": job.fingerprint}
     return {**found, "ended": ended, "compare": job.compare}
+
+
+def _resampled(config: dict[str, Any]) -> bool:
+    """Whether targets are splits of a data set, as far as the configuration tells."""
+    return str(config.get("target", {}).get("_target_")).endswith(".DataSet")
 
 
 def _check_typed(typed: Sequence[str], config: dict[str, Any]) -> None:

@@ -158,10 +158,8 @@ class Comparison:
         """The spaces by side; against itself, A is on both sides and, where there is no third, draws the targets."""
         b, third = self.b, self.reference
         if self.rules.twins:
-            b, third = (
-                replace(self.a, name=f"{self.a.name} again"),
-                third if third is not None or self.target else self.a,
-            )
+            b = replace(self.a, name=f"{self.a.name} again")
+            third = third or (None if self.target else self.a)
         return {"a": self.a, "b": b, **({} if third is None else {"reference": third})}
 
     @cached_property
@@ -173,6 +171,11 @@ class Comparison:
         """The task that a member learns, where targets come from no space."""
         found: Task = self.target[member if len(self.target) > 1 else 0]
         return found
+
+    @cached_property
+    def labelled(self) -> bool:
+        """Whether a task gives labels."""
+        return bool(self.target) and self._task_source(self.survey, 0, 1).labelled()
 
     @property
     def scope(self) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 from archab.comparison import tuning
 from archab.comparison.inspection import Survey
 from archab.comparison.tuning import Tune
-from archab.engine.loss import Loss, SquaredError
+from archab.engine.loss import Loss, SquaredError, kind
 from archab.evidence import contrast
 from archab.evidence.budget import ladder, long_enough, settled
 from archab.evidence.budget import notes_of as budgeted
@@ -50,6 +50,8 @@ class Compared(Protocol):
     @property
     def heldout_samples(self) -> int: ...
     @property
+    def labelled(self) -> bool: ...
+    @property
     def scope(self) -> str: ...
     @property
     def overlap(self) -> float: ...
@@ -78,6 +80,7 @@ def notes_of(comparison: Compared) -> list[Note]:
     noisy = f"Students learnt outputs with noise ({comparison.noise:g}), and are scored by those without."
     return [
         *targets_of(comparison),
+        *([Note("loss", _AS_NUMBERS)] if kind(comparison.loss) == "numbers" and comparison.labelled else []),
         *([Note("targets", noisy)] if comparison.noise else []),
         *([] if isinstance(loss, SquaredError) else [Note("loss", by)]),
         *tuned,
@@ -99,6 +102,10 @@ def targets_of(comparison: Compared) -> list[Note]:
     return [Note("targets", text) for text in dict.fromkeys(texts)]
 
 
+_AS_NUMBERS = (
+    "Classes are learnt as the numbers 0 and 1, one for each, by an error of numbers; loss=cross_entropy learns them "
+    "as shares."
+)
 _NOT_TRIED = (
     "Longer training was not tried, and no curve tells what it would give, since the learning rate falls to the end; "
     "budget=auto tries it."

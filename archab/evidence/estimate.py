@@ -75,7 +75,8 @@ def fixed(
         p = st.t_p(estimate) if overlap else st.paired_p(contributions, strata)
         d = np.nanmean(values, axis=1)
         share, lower = st.share_lower(d, alpha), int(np.count_nonzero(d < 0))
-        robust = st.wilcoxon_p(d), NAN
+        share = (share[0], NAN, NAN) if overlap else share
+        robust = NAN if overlap else st.wilcoxon_p(d), NAN  # which takes blocks to be independent
     else:
         groups = groups_of(values, is_a)
         estimate, p = st.unpaired_estimate(groups), st.unpaired_p(groups)

@@ -78,6 +78,8 @@ def judge(
         >>> verdict.verdict, round(verdict.gmr, 1), verdict.blocks
         ('b_better', 1.4, 30)
     """
+    if not isinstance(rows, pd.DataFrame):  # a result of `compare` has its study
+        rows = getattr(rows, "study", rows)
     if not isinstance(rows, Study | pd.DataFrame):
         raise ArchabError(
             f"judge({rows!r}): a table of students (a pandas DataFrame) or a Study is needed; a file is read by "
@@ -150,6 +152,7 @@ def assess(study: Study, settings: Rule) -> Verdict:
     return replace(verdict, notes=(*verdict.notes, *_disagreement_note(verdict)))
 
 
+_NULL_OF_SPLITS = "Tested is whether the mean difference of A and B is 0 over data sets of as many rows."
 _MORE_ROWS = "Further splits of the same rows add little; more rows would tell more."
 _OVERLAP = "Splits of one data set overlap, and no interval of sizes is known for them."
 
@@ -346,7 +349,8 @@ def _notes(design: Design, settings: Rule) -> list[Note]:
         notes.insert(0, Note("null", "Tested is whether errors of A and B are exchangeable."))
         notes.append(Note("direct", "Skill and the target's difficulty are confounded: no target has both sides."))
     else:
-        notes.insert(0, Note("null", "Tested is whether A and B are exchangeable given the target."))
+        null = "Tested is whether A and B are exchangeable given the target."
+        notes.insert(0, Note("null", _NULL_OF_SPLITS if settings.overlap else null))
     if len(design.values) > statistics.LARGEST_PERMUTED:
         text = "Above 2,000 blocks the t test stands in for the permutation test, its limit."
         notes.append(Note("design", text))

@@ -165,7 +165,11 @@ def _check_arguments(key: str, function: Callable[..., Any], arguments: dict[str
     if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
         return
     if wrong := [name for name in arguments if name not in parameters]:
+        inherited = (
+            ". A node that is written over another choice of its group inherits its keys: choose it in the defaults "
+            "list instead"
+        )
         raise ArchabError(
-            f"{key}.{wrong[0]}: {function.__name__} takes no such argument, but {', '.join(parameters)}. A node "
-            "that is written over another choice of its group inherits its keys: choose it in the defaults list instead"
+            f"{key}.{wrong[0]}: {function.__name__} takes no such argument, but {', '.join(parameters)}"
+            f"{inherited if len(wrong) > 1 else ''}"
         )

@@ -54,6 +54,8 @@ def examine(where: str, network: nn.Module, inputs: Tensor) -> Shape:
             first, second = network(inputs), network(inputs)
         network.train()
         trained, kept = _trained(network, inputs)
+    except ArchabError as error:
+        raise ArchabError(f"{where}: {error}") from error
     except Exception as error:
         raise ArchabError(
             f"{where} could not be run on {inputs.dtype} inputs of shape {tuple(inputs.shape)}: {explain(error)}"

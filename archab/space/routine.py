@@ -339,7 +339,7 @@ def of_member(routine: Routine, member: int, members: int) -> Routine:
     if isinstance(routine, Descent) and routine.epochs is not None and routine.steps is not None:
         raise ArchabError(
             f"routine.steps={routine.steps}: routine.epochs={routine.epochs} says how long, too; one of them is "
-            "given, the other null"
+            f"given, the other null: routine.epochs=null routine.steps={routine.steps}"
         )
     if chosen.get("nesterov") is True and chosen.get("momentum") == 0:
         raise ArchabError("routine.nesterov=true: a routine.momentum above 0 is needed, such as 0.9")

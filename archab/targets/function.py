@@ -13,6 +13,7 @@ from archab.networks.population import other_generators
 from archab.targets.task import Task
 
 DRAWS = ("draw", "generator")
+NONE: tuple[Task, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,22 @@ class Function:
             return None
         return next((name for name in DRAWS if name in parameters), None)
 
+    def check(self, inputs: Tensor) -> None:
+        """Raise an ArchabError where a fixed function answers a sample by others that are asked with it.
+
+        Args:
+            inputs: some, shape (n, *input_shape).
+        """
+        if self.drawn:  # which may draw by all of its inputs, as a Gaussian process does
+            return
+        half = max(1, len(inputs) // 2)
+        alone, among = self.function(inputs[:half].clone()), self.function(inputs.clone())[:half]
+        if not torch.allclose(alone, among, rtol=1e-3, atol=1e-5 * float(among.abs().max())):
+            raise ArchabError(
+                f"target: {self.name} gives a sample another output when others are asked with it, so that it is no "
+                "function of its inputs; take no mean, rank or norm over the first axis"
+            )
+
     def draw(
         self, training: int, heldout: int, inputs: Callable[[int], Tensor], generator: Generator
     ) -> tuple[Tensor, Tensor]:
@@ -78,9 +95,13 @@ def tasks(target: Any) -> tuple[Task, ...]:
     Raises:
         ArchabError: if one of them is none.
     """
-    if target is None:
-        return ()
-    return tuple(task(one) for one in (target if isinstance(target, list | tuple) else [target]))
+    if target is None or target is NONE:
+        return NONE
+    if isinstance(target, list | tuple):
+        if not target:
+            raise ArchabError("target=[]: at least one is needed, or None for the targets of a space")
+        return tuple(map(task, target))
+    return (task(target),)
 
 
 def task(target: Any) -> Task:
@@ -91,6 +112,11 @@ def task(target: Any) -> Task:
     """
     if all(hasattr(target, name) for name in ("draw", "name", "drawn", "rows")):
         return target
+    if isinstance(target, str):
+        raise ArchabError(
+            f"target={target!r}: a name chooses a file on the command line alone; here a function or a task is needed, "
+            "such as archab.targets.functions.sines.Sines() or archab.targets.dataset.DataSet('rows.csv', outputs='y')"
+        )
     if not callable(target):
         raise ArchabError(
             f"target={target!r}: a function of the inputs, or a task such as archab.targets.dataset.DataSet, is needed"

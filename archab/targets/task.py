@@ -151,6 +151,8 @@ class TaskSource:
     def check(self) -> None:
         """Raise an ArchabError where the task cannot be drawn, or not twice alike."""
         once, again = self.draw(0, 1), self.draw(0, 1)
+        if hasattr(self.task, "check"):
+            self.task.check(once.inputs[0])
         if self.task.rows is not None:  # one of which may be in no split but a later one
             replace(self, samples=self.task.rows - self.heldout).draw(0, 1)
         if once.names != again.names:
@@ -158,6 +160,11 @@ class TaskSource:
                 f"target: {self.task.name} is drawn from a source that no seed sets; draw from the generator that it "
                 "is given"
             )
+
+    def labelled(self) -> bool:
+        """Whether outputs are labels."""
+        here = stream(self.seed, Stage.TARGET, "reference", "reference", self.member, 0, 0)
+        return self._classes(self._samples(generator(here), here)[1])
 
     def _target(self, i: int) -> Targets:
         member = 0 if self.task.rows is not None else self.member

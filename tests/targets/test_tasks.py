@@ -13,6 +13,7 @@ from rich.console import Console
 from torch import nn
 
 from archab import ArchitecturalSpace, Comparison, compare
+from archab.comparison.study import notes_of
 from archab.engine.plan import Compiled, Loop, Vmap
 from archab.errors import ArchabError
 from archab.evidence.study import Study
@@ -231,6 +232,7 @@ BAD = {
     "fails": (lambda x: x @ torch.ones(7), "failed on .* samples"),
     "global": (global_draw, "draws from a global generator.*take a second argument, draw"),
     "global numpy": (global_numpy, "draws from a global generator.*draw from draw"),
+    "mixes samples": (lambda x: x[:, :1] - x[:, :1].mean(), "gives a sample another output when others are asked"),
     "no seed": (from_nowhere, "drawn from a source that no seed sets"),
 }
 
@@ -242,6 +244,8 @@ def test_a_function_that_is_none_is_refused_before_training(function, words):
 
 
 REFUSED = {
+    "none in a list": ({"target": []}, "target=..: at least one is needed"),
+    "a name": ({"target": "digits"}, "a name chooses a file on the command line alone"),
     "no function": ({"target": 3}, "target=3: a function of the inputs"),
     "two sources": ({"target": product, "reference": side()}, "target=product: the reference tanh would draw targets"),
     "protocol": ({"target": product, "protocol": "crossed"}, "protocol=crossed: the target product takes the place"),
@@ -336,6 +340,8 @@ def test_the_corrected_t_is_that_of_nadeau_and_bengio():
     assert (found.interval_low, found.interval_high) == pytest.approx((np.exp(low), np.exp(high)))
     assert found.members[0].p_value == pytest.approx(found.p_value)
     assert found.log_e == ()
+    assert np.isnan(found.p_wilcoxon)
+    assert "over data sets of as many rows" in found.notes[0].text
     assert np.isnan(found.p_anytime)  # no evidence by round, which overlapping splits do not give
     assert found.next_step == "Further splits of the same rows add little; more rows would tell more."
     for rule in ("anytime", "hybrid"):
@@ -506,6 +512,22 @@ def test_the_accuracy_stands_beside_the_error(capsys):
         compare(side(outputs=3), side(outputs=3), target=DataSet(ROWS), loss="cross_entropy", rule="anytime", **SMALL)
     plain = compare(side("tanh"), side("relu"), target=product, progress=False, **SMALL)
     assert plain.verdict.to_dict()["members"][0]["accuracy_a"] is None
+
+
+def test_classes_that_are_learnt_as_numbers_are_said_to_be():
+    said = [note.text for note in notes_of(asked(DataSet(ROWS), 3))]
+    assert any("Classes are learnt as the numbers 0 and 1" in text for text in said)
+    for comparison in (asked(DataSet(ROWS), 3, loss="cross_entropy"), asked(product)):
+        assert not any("Classes are learnt" in note.text for note in notes_of(comparison))
+
+
+def test_a_result_of_splits_has_its_verdict_and_is_read_again_with_it(tmp_path):
+    sides = side(outputs=3), side("relu", outputs=3)
+    result = compare(*sides, target=DataSet(ROWS), loss="cross_entropy", progress=False, **SMALL)
+    assert result.verdict.rule == "fixed"
+    result.save(tmp_path / "rows.parquet")
+    again = type(result).load(tmp_path / "rows.parquet").verdict
+    assert (again.rule, again.p_value) == ("fixed", result.verdict.p_value)
 
 
 def test_no_warning_points_into_archab():
