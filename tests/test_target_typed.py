@@ -2,6 +2,7 @@
 
 import pytest
 
+from archab.cli import compare
 from archab.cli.overrides import configured, read
 from archab.errors import ArchabError
 
@@ -61,3 +62,16 @@ def test_a_sweep_until_decided_is_refused_on_splits(command):
     ended = command(*typed, "targets=2", "tune.lr=null")
     assert ended.code != 0
     assert "splits of one data set overlap, so that more of them do not decide" in ended.err
+
+
+def test_runs_are_told_apart_by_the_name_of_their_target(command, capfd):
+    for target in ("sines", "polynomial"):
+        typed = ["+space=swiglu", f"target={target}", "targets=8", "samples=64", "heldout_samples=32", "tune.lr=null"]
+        assert command(*typed, "routine.steps=16", "space.a.members=[{hidden: 2}]").code == 0
+    capfd.readouterr()
+    assert compare.main(["--space", "swiglu"]) == 0
+    out = capfd.readouterr().out
+    assert "target=sines" in out
+    assert "target=polynomial" in out
+    assert compare.main(["--space", "swiglu", "--where", "target=polynomial", "--json"]) == 0
+    assert "random polynomials" in capfd.readouterr().out

@@ -99,13 +99,15 @@ def _check(given: argparse.Namespace) -> None:
         raise ArchabError("--names goes with --table; the runs of a space bring their own")
     if given.curves and not given.table:
         raise ArchabError("--curves goes with --table; the runs of a space bring their own")
-    for option, name in (("report", given.report), ("hero", given.hero)):
+    for option, name in (("report", given.report), ("hero", given.hero), ("latex", given.latex)):
         if name is not None and (Path(name).is_dir() or not os.access(Path(name).parent, os.W_OK)):
             raise ArchabError(f"--{option} {name}: cannot be written there; the name of a file in a folder is needed")
     if given.report is not None and not given.report.endswith((".html", ".htm")):
         raise ArchabError(f"--report {given.report}: a name that ends in .html is needed")
     if given.hero is not None and not given.hero.endswith((".png", ".svg", ".pdf")):
         raise ArchabError(f"--hero {given.hero}: a name that ends in .png, .svg or .pdf is needed")
+    if given.latex is not None and not given.latex.endswith(".tex"):
+        raise ArchabError(f"--latex {given.latex}: a name that ends in .tex is needed")
     if given.figures is not None:
         try:
             Path(given.figures).mkdir(parents=True, exist_ok=True)
@@ -318,10 +320,10 @@ def _show(verdicts: "list[Verdict]", as_json: bool) -> None:
 
 def _write(found: Judged, given: argparse.Namespace) -> None:
     """The page and the pictures that were asked for."""
-    if given.figures or given.report or given.hero:
+    if given.figures or given.report or given.hero or given.latex:
         from archab.review import files
 
-        asked = {name: getattr(given, name) for name in ("report", "figures", "hero", "bare")}
+        asked = {name: getattr(given, name) for name in ("report", "figures", "hero", "latex", "bare")}
         for line in files.write(found.verdicts, found.contexts(), found.functions, **asked):
             print(line, file=sys.stderr)
 
@@ -348,6 +350,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--hero", metavar="FILE", help="draw the whole experiment: a .png, .svg or .pdf, light and dark"
     )
+    parser.add_argument("--latex", metavar="FILE", help="write a table, a methods paragraph and references, as LaTeX")
     parser.add_argument("--curves", metavar="FILE", help="training curves of a --table (docs/reading.md)")
     parser.add_argument("--fail-on", choices=["undecided"], help="exit 3 where a verdict is this")
     parser.add_argument("--watch", action="store_true", help="print the verdict anew as seeds finish")

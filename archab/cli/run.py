@@ -162,7 +162,8 @@ def _run(cfg: DictConfig) -> dict[str, str]:
         config, lines = matched(config)
     from archab.experiment.job import Job
 
-    job = Job(config, hydras.runtime.choices.get("space") or "space", again, folder, own, lines)
+    space, target = (hydras.runtime.choices.get(group) or "" for group in ("space", "target"))
+    job = Job(config, space or "space", again, folder, own, lines, target)
     job.check()
     from archab.cli.console import Terminal
     from archab.experiment.again import shown_again

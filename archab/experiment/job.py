@@ -32,6 +32,7 @@ class Job:
         folder: where the command was started: the store and the run's own folder are named from there.
         own: the sides that have a routine of their own.
         matched: a line on each side whose members were matched in size.
+        target: the chosen option of the group `target`; empty where none was.
     """
 
     config: dict[str, Any]
@@ -40,6 +41,7 @@ class Job:
     folder: Path
     own: Sequence[str] = ()
     matched: Sequence[str] = ()
+    target: str = ""
 
     @property
     def experiment(self) -> str:

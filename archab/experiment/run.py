@@ -73,7 +73,8 @@ def _tracked(
     store = Store(job.address.uri, job.address.artifacts)
     tags = tags_of(comparison, job, notes_of(comparison)) | here(folder.folder)
     config = json.loads(hidden(json.dumps(in_force(comparison, job.config))))
-    record = Record(job.experiment, job.name, flat(config), tags, job.engine)
+    chosen = {"target": job.target} if job.target else {}  # as it was typed, beside what the file of that name holds
+    record = Record(job.experiment, job.name, flat(config) | chosen, tags, job.engine)
     if earlier := Record.read(folder.record):
         record.first = earlier.first or earlier.start
     record.values = {"config.yaml": config, "plan.json": comparison.plan.to_dict()}

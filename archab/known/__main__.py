@@ -1,6 +1,6 @@
 """Does archab find what is known? Contrasts whose answer the literature agrees on, each asked at its own settings.
 
-    python -m archab.known                 # all of them, about eight minutes on two cores
+    python -m archab.known                 # all of them, about five minutes on two cores
     python -m archab.known residual gru    # some
     python -m archab.known --markdown      # as a table of Markdown
     python -m archab.known --list          # what is known, from where, and the commands

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from archab.errors import ArchabError
 from archab.evidence.fields import Verdict
+from archab.review import paper
 from archab.review import report as page
 from archab.review.context import Context
 from archab.review.figures import hero as picture
@@ -36,6 +37,7 @@ def write(
     report: str | None,
     figures: str | None,
     hero: str | None,
+    latex: str | None,
     bare: bool,
 ) -> Iterator[str]:
     """Write what has a name, and say each when it is there.
@@ -45,6 +47,7 @@ def write(
         report: an HTML file.
         figures: a folder.
         hero: a picture's file.
+        latex: a file of LaTeX: a table and a paragraph of methods a verdict, with references.
         bare: whether figures have neither title nor caption.
 
     Raises:
@@ -57,6 +60,9 @@ def write(
     if report:
         page.write(verdicts, Path(report), contexts)
         yield f"report: {report}"
+    if latex:
+        paper.write(verdicts, contexts, Path(latex))
+        yield f"latex: {latex}"
     if figures:
         for verdict, context in zip(verdicts, contexts, strict=True):
             prefix = f"{re.sub(r'[^A-Za-z0-9.=-]+', '_', verdict.label)}-" if len(verdicts) > 1 else ""

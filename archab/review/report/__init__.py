@@ -14,7 +14,7 @@ from archab.errors import ArchabError
 from archab.evidence import sentences
 from archab.evidence import words as words
 from archab.evidence.fields import Verdict
-from archab.review import finding
+from archab.review import finding, paper
 from archab.review.context import Context
 from archab.review.figures import pictures
 from archab.review.figures.palette import DARK, LIGHT
@@ -147,5 +147,5 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(plain=plain, finding=finding, words=words, sentences=sentences)
+    environment.globals.update(plain=plain, paper=paper, finding=finding, words=words, sentences=sentences)
     return environment
