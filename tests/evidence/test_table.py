@@ -6,6 +6,7 @@ from tables import crossed_rows, paired_rows, random_rows, unpaired_rows
 from archab.errors import ArchabError
 from archab.evidence.design import arrange
 from archab.evidence.table import students
+from archab.evidence.verdict import judge
 
 GOOD = paired_rows({0: [(-1.0, -2.0)] * 7, 1: [(-2.0, -1.5)] * 7})
 
@@ -92,3 +93,21 @@ def test_a_csv_file_with_sides_in_capitals_is_read_as_it_is(tmp_path):
     GOOD.assign(side=GOOD["side"].str.upper()).drop(columns="draw").to_csv(tmp_path / "rows.csv", index=False)
     design = arrange(pd.read_csv(tmp_path / "rows.csv"))
     np.testing.assert_allclose(design.rounds, arrange(GOOD).rounds)
+
+
+def with_errors(low, high, **columns):
+    rng = np.random.default_rng(0)
+    rows = [(0, 0, t, side, 0, rng.uniform(low, high)) for t in range(20) for side in "ab"]
+    return pd.DataFrame(rows, columns=["seed", "member", "target", "side", "restart", "nmse"]).assign(**columns)
+
+
+def test_a_column_that_looks_like_an_accuracy_or_a_loss_is_said_to():
+    def said(rows):
+        return [note.text for note in judge(rows).notes if "column nmse" in note.text]
+
+    [accuracies] = said(with_errors(0.7, 0.99))
+    assert "All of the column nmse lie between 0.5 and 1, as accuracies often do" in accuracies
+    [losses] = said(with_errors(1.5, 3.0))
+    assert "100% of the column nmse are above 1, where a constant is, and count as 1 each" in losses
+    assert said(with_errors(0.01, 0.9)) == []
+    assert said(with_errors(0.7, 0.99, train_nmse=0.1)) == []  # rows of a comparison, whose errors are relative
