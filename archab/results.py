@@ -39,6 +39,7 @@ class Row:
         train_nmse: the same on the training inputs.
         measure: the student's size.
         status: `diverged` where the loss or a parameter became NaN or infinite.
+        overlap: held-out over training rows where targets are splits of one data set, so no independent data; else 0.
         accuracy: share of the held-out outputs that are right; NaN where the loss is of no classes.
         linear: held-out NMSE on the target of the least-squares affine map of the inputs; NaN where it is not known.
     """
@@ -57,6 +58,7 @@ class Row:
     status: Status
     linear: float
     accuracy: float = float("nan")
+    overlap: float = 0.0
 
 
 COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Row))
@@ -136,9 +138,9 @@ def read(path: Path) -> pd.DataFrame:
         table = pd.read_parquet(path, read_dictionary=["fingerprint", *_FEW])
     except Exception as error:  # pyarrow raises many kinds
         raise ArchabError(f"{path}: not a readable table of rows ({first_line(error)})") from error
-    for name in ("linear", "accuracy"):  # of versions that did not know them
-        if name not in table:
-            table[name] = float("nan")
+    for name, nothing in (("linear", float("nan")), ("accuracy", float("nan")), ("overlap", 0.0)):
+        if name not in table:  # of versions that did not know it
+            table[name] = nothing
     if missing := [name for name in COLUMNS if name not in table]:
         raise ArchabError(f"{path}: columns {', '.join(missing)} are missing from the table of rows")
     # As categories of which each row has a byte: a million rows are held in 80 MB.

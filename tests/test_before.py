@@ -84,7 +84,7 @@ def test_a_finished_seed_is_finished_before_and_its_rows_are_those_of_today(befo
     assert "seed 0: finished before" in command(*RUN, "engine=vmap").out
     assert command(*RUN, "engine=vmap", "engine.chunk=4", "spool=anew", "tracking.experiment=anew").code == 0
     one, other = (pd.read_parquet(next(before.glob(f"{spool}/*/0/results.parquet"))) for spool in (".archab", "anew"))
-    assert set(other) - set(one) == {"accuracy"}  # which the version of then did not know
+    assert set(other) - set(one) == {"accuracy", "overlap"}  # which the version of then did not know
     pd.testing.assert_frame_equal(one, other[one.columns], rtol=1e-4)
 
 

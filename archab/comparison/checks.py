@@ -98,6 +98,10 @@ def _check_target(comparison: Any) -> None:
         raise ArchabError(
             f"target={names}: the reference {comparison.reference.name} would draw targets, too; one of them is null"
         )
+    if len({task.rows is None for task in comparison.target}) > 1:
+        raise ArchabError(
+            f"target={names}: splits of a data set are judged by a rule of their own; compare them and the others apart"
+        )
     if comparison.protocol not in (None, "reference", "aa"):
         raise ArchabError(
             f"protocol={comparison.protocol}: the target {names} takes the place of the sides' own; reference or aa "

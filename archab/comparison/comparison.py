@@ -27,6 +27,7 @@ from archab.engine.cohort import Cohort, Outcome
 from archab.engine.curve import Curve, quartiles
 from archab.engine.equivalence import Sample
 from archab.engine.loss import Loss, SquaredError, named
+from archab.engine.loss import kind as kind_of
 from archab.engine.plan import Auto, Candidate, Engine, Method, Recorded, device_named, side_by_side, threads
 from archab.errors import ArchabError
 from archab.evidence import words
@@ -606,6 +607,7 @@ class Comparison:
                 status="diverged" if diverged else "ok",
                 linear=float(beaten[target]),
                 accuracy=float(outcome.accuracy[student]),
+                overlap=self.overlap,
             )
 
     def _candidate(self, side: str, index: int) -> Candidate:
@@ -632,7 +634,8 @@ class Comparison:
             self._task_source(known, member, tile) if self.target else self._network_source(member, source, tile)
         )
         if self.noise:
-            where = Noisy(where, self.noise, self.loss, member, source, self.seed)
+            of = "classes" if self.labelled else kind_of(self.loss)
+            where = Noisy(where, self.noise, of, member, source, self.seed)
         return Lesson(where, {side: methods[side, member] for side in sides}, parts)
 
     def _network_source(self, member: int, source: str, tile: int) -> NetworkSource:

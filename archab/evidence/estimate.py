@@ -105,8 +105,7 @@ def estimate_of(values: Array, is_a: np.ndarray | None = None, overlap: float = 
     """The stratified estimate of differences or scores, shapes and `overlap` as in `fixed`."""
     if is_a is not None:
         return st.unpaired_estimate(groups_of(values, is_a))
-    found = st.paired_estimate(*_contributions(values))
-    return st.resampled(found, len(values), overlap) if overlap else found
+    return st.paired_estimate(*_contributions(values), overlap)
 
 
 def member_column(values: Array, is_a: np.ndarray | None, column: int) -> tuple[Array, np.ndarray | None]:

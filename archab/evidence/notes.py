@@ -22,6 +22,7 @@ Kind = Literal[
     "faded",
     "floor",
     "unmatched",
+    "foreign",  # a table of one's own, whose errors may be none
     "targets",  # what they are, where no space draws them
     "design",  # order, gaps and holes of the rows
     "sizes",
@@ -36,6 +37,7 @@ Kind = Literal[
 
 # What is said of a caveat in the line under the headline.
 CAVEATS: Mapping[Kind, str] = {
+    "foreign": "the column nmse may hold no relative errors",
     "direct": "skill and the targets' difficulty are confounded",
     "diverged": "most students of a side diverged",
     "hardly differ": "the sides hardly differ at the same weights",

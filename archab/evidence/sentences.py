@@ -183,7 +183,10 @@ def of_evidence(verdict: "Verdict") -> str:
     """The evidence by which the rule decides."""
     alpha, log_e, alone = verdict.alpha, verdict.log_e, verdict.in_family
     if not log_e or verdict.rule == "fixed":
-        return f"{words.p_is(verdict.p_value, alpha)}." if math.isfinite(verdict.p_value) else ""
+        if not math.isfinite(verdict.p_value):
+            return ""
+        after = f"; after correction for the others {words.p_is(verdict.p_adjusted, alpha)}" if alone else ""
+        return f"{words.p_is(verdict.p_value, alpha)}{after}."
     bar = 1 / ((EARLY if verdict.rule == "hybrid" else 1.0) * alpha)
     decides = f"{bar:g} decides{', for one configuration alone' if alone else ''}"
     text = f"E = {words.evidence(max(log_e), bar)} at its highest ({decides})"

@@ -4,9 +4,8 @@ Scores are logs of NMSE, so every effect is a log ratio. A random test owns its 
 order: neither the order of the rows nor the names of the sides change a p-value.
 """
 
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -45,12 +44,15 @@ def score(nmse: ArrayLike, floor: float = FLOOR) -> Array:
     return np.asarray(np.log(np.clip(np.where(np.isfinite(values), values, 1.0), floor, 1.0)))
 
 
-def paired_estimate(contributions: ArrayLike, strata: ArrayLike | None = None) -> Estimate:
+def paired_estimate(contributions: ArrayLike, strata: ArrayLike | None = None, overlap: float = 0.0) -> Estimate:
     """Stratified mean of block differences.
 
     Args:
         contributions: shape (n,), w_b d_b: what every block adds to theta.
         strata: shape (n,), a label per block; blocks of one label are alike. One stratum where left out.
+        overlap: held-out over training rows, where the blocks of a stratum are random splits of one data set. Its
+            standard error over data sets is then that of Nadeau and Bengio 2003, "Inference for the Generalization
+            Error", Machine Learning 52, section 5: the variance s²/J of a mean over J splits is (1/J + overlap) s².
 
     Returns:
         theta = sum of w_b d_b; se² = sum over strata of n_s var(w d); degrees of freedom after Satterthwaite 1946.
@@ -59,7 +61,8 @@ def paired_estimate(contributions: ArrayLike, strata: ArrayLike | None = None) -
     c = np.asarray(contributions, dtype=float)
     labels = np.zeros(c.size) if strata is None else np.asarray(strata)
     parts = [c[labels == label] for label in np.unique(labels)]
-    return _satterthwaite(float(c.sum()), [(part.size * _variance(part), part.size - 1) for part in parts])
+    terms = [(part.size * _variance(part) * (1 + part.size * overlap), part.size - 1) for part in parts]
+    return _satterthwaite(float(c.sum()), terms)
 
 
 def unpaired_estimate(groups: Sequence[Group]) -> Estimate:
@@ -71,20 +74,6 @@ def unpaired_estimate(groups: Sequence[Group]) -> Estimate:
     # Both sides of a stratum are added before anything else: a + b is b + a to the last bit.
     terms = [[(g.weight**2 * _variance(x) / x.size, x.size - 1) for x in (g.a, g.b)] for g in groups]
     return _satterthwaite(theta, *terms)
-
-
-def resampled(estimate: Estimate, splits: int, overlap: float) -> Estimate:
-    """An estimate over random splits of one data set, with the standard error that it has over data sets.
-
-    Nadeau and Bengio 2003, "Inference for the Generalization Error", Machine Learning 52, section 5: the variance
-    s²/J of a mean over J splits is (1/J + overlap) s² where training sets overlap.
-
-    Args:
-        estimate: as of independent blocks.
-        splits: J.
-        overlap: held-out over training rows.
-    """
-    return replace(estimate, se=estimate.se * math.sqrt(1 + splits * overlap))
 
 
 def t_interval(estimate: Estimate, alpha: float = 0.05) -> tuple[float, float]:

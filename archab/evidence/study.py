@@ -88,7 +88,8 @@ class Study:
     def of(cls, table: pd.DataFrame) -> "Study":
         """What `table` gave, or any rows; a note says so where rows of a comparison have lost the rest."""
         if KEPT not in table.attrs:
-            return cls(table, notes=(Note("design", _BARE),) if "train_nmse" in table else _doubts(table))
+            notes = (Note("design", _BARE),) if "train_nmse" in table else _doubts(table)
+            return cls(table, notes=notes, overlap=_overlap(table))
         kept: dict[str, Any] = json.loads(table.attrs[KEPT])
         notes = tuple(Note(*note) for note in kept.pop("notes"))
         kept["contrast"] = [Contrast(*one) for one in kept.get("contrast", ())]
@@ -116,6 +117,11 @@ def joined(studies: Sequence[Study]) -> Study:
     return replace(studies[0], rows=rows, order=order, control=control, curves=curves, costs=costs)
 
 
+def _overlap(table: pd.DataFrame) -> float:
+    """What rows that have lost the rest say themselves."""
+    return float(table["overlap"].fillna(0).max()) if "overlap" in table and len(table) else 0.0
+
+
 def _doubts(table: pd.DataFrame) -> tuple[Note, ...]:
     """What makes one doubt that a table of somebody's own holds errors relative to a constant's."""
     if "nmse" not in table:
@@ -123,16 +129,17 @@ def _doubts(table: pd.DataFrame) -> tuple[Note, ...]:
     values = pd.to_numeric(table["nmse"], errors="coerce").dropna()
     above = float((values > 1).mean()) if len(values) else 0.0
     if above > ABOVE:
-        return (Note("design", f"{above:.0%} of the column nmse are above 1, where a constant is, {_AS_LOSSES}"),)
-    if len(values) and values.between(LIKELY, 1).all() and values.nunique() > 1:
-        return (Note("design", f"All of the column nmse lie between {LIKELY:g} and 1, {_AS_ACCURACIES}"),)
+        return (Note("foreign", f"{above:.0%} of the column nmse are above 1, where a constant is, {_AS_LOSSES}"),)
+    likely = float(values.between(LIKELY, 1).mean()) if len(values) else 0.0
+    if likely >= MOST and values.nunique() > 1:
+        return (Note("foreign", f"{likely:.0%} of the column nmse lie between {LIKELY:g} and 1, {_AS_ACCURACIES}"),)
     return ()
 
 
-ABOVE, LIKELY = 0.2, 0.5
+ABOVE, LIKELY, MOST = 0.2, 0.5, 0.9
 _AS_LOSSES = (
     "and count as 1 each. If these are losses on a scale of their own, divide each by that of the best constant "
-    "predictor first."
+    "predictor first; of accuracies in per cent the larger is the better, of errors the smaller."
 )
 _AS_ACCURACIES = (
     "as accuracies often do, of which the larger is the better: of errors it is the smaller. If they are accuracies, "

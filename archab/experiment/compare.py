@@ -58,9 +58,10 @@ class Result:
     @cached_property
     def verdict(self) -> Verdict:
         """Which side learns better, and whether the difference is real."""
-        if self.rule is None:
-            return judge(self.study)
-        return judge(self.study, rule=self.rule.name, margin=self.rule.margin, planned=self.rule.planned)
+        rule = self.rule or Rule(overlap=self.study.overlap)
+        own = None if self.study.overlap and not rule.overlap else rule.name  # one that knew of no splits
+        settings = {"alpha": rule.alpha, "margin": rule.margin, "planned": rule.planned, "floor": rule.floor}
+        return judge(self.study, rule=own, **settings)  # type: ignore[arg-type]
 
     def table(self) -> pd.DataFrame:
         """The rows, one a trained student, as `Comparison.table` gives them."""

@@ -14,7 +14,7 @@ from archab.evidence.notes import Kind
 from archab.review.context import Context
 from archab.review.finding import effects, fitted, measured
 
-_TOLD: tuple[Kind, ...] = ("targets", "loss", "tuned", "tuned unequally", "not tuned", "budget")
+_TOLD: tuple[Kind, ...] = ("foreign", "targets", "loss", "tuned", "tuned unequally", "not tuned", "budget")
 _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "−": "$-$", "–": "--", "×": r"$\times$", "≤": r"$\le$",
@@ -127,10 +127,11 @@ def table(verdict: Verdict, context: Context) -> str:
     blank = [""] * (len(head) - 4)
     whole = ["all", *blank, *_effect(verdict, top.gmr, top.low, top.high)]
     whole.append(words.probability(verdict.p_value, verdict.alpha))
+    alike = ", corrected for overlapping splits" if verdict.settings.overlap else ""
     caption = (
         f"A: {a}, B: {b}. Error: geometric mean over targets of the held-out error relative to the best constant, at "
-        f"most 1. Intervals: of members at a single look, of all {sentences.validity(verdict)}; p at a single look, of "
-        "members after Holm."
+        f"most 1. Intervals: of members at a single look{alike}, of all {sentences.validity(verdict)}; p: at a single "
+        "look, of members after Holm."
     )
     rows = [_row(head), r"\midrule", *map(_row, lines), r"\midrule", _row(whole)]
     return "\n".join(
@@ -174,7 +175,7 @@ def _subject(verdict: Verdict, context: Context) -> str:
 
 
 def _exam(verdict: Verdict, context: Context) -> str:
-    targets = len(verdict.data.students[["seed", "member", "target"]].drop_duplicates())
+    targets = len(verdict.data.students[["seed", "target"]].drop_duplicates())
     same = " from the same samples in the same order" if context.protocol in ("reference", "crossed", "aa") else ""
     learnt = f"Both sides learnt {words.counted(targets, 'target')}{same}"
     if verdict.data.is_a is not None:

@@ -92,7 +92,11 @@ def _cut(x: Tensor, item: Any) -> Tensor:
         return x
     if "columns" in item:
         first, last = item["columns"]
+        if not -x.shape[-1] <= first < (last or x.shape[-1]) <= x.shape[-1]:
+            raise ArchabError(f"call: columns [{first}, {last}] of inputs that have {x.shape[-1]}")
         x = x[..., first:last]
     elif "column" in item:
+        if not -x.shape[-1] <= item["column"] < x.shape[-1]:
+            raise ArchabError(f"call: column {item['column']} of inputs that have {x.shape[-1]}")
         x = x[..., item["column"]]
     return x.long() if item.get("integers") else x

@@ -24,7 +24,7 @@ class DataSet:
     Attributes:
         data: a file (.csv, .parquet, .npz), a pair of arrays, a mapping of them such as scikit-learn's loaders give, or
             a torch Dataset of such pairs.
-        outputs: in a table the column, or columns, to predict; in an .npz or a mapping the name of the array.
+        outputs: in a table the column, or list of columns, to predict; in an .npz or a mapping the name of the array.
         inputs: the same of the inputs; in a table all other columns by default.
         standardise: whether each coordinate of the inputs has mean 0 and variance 1 over the training rows; else whole
             numbers stay so, for networks that begin with an embedding.
@@ -43,8 +43,8 @@ class DataSet:
     """
 
     data: Any
-    outputs: str | Sequence[str] | None = None
-    inputs: str | Sequence[str] | None = None
+    outputs: Any = None
+    inputs: Any = None
     standardise: bool = True
     name: str = ""
 
@@ -81,9 +81,9 @@ class DataSet:
         """
         if training + heldout > self.rows:
             raise ArchabError(
-                f"samples={training}, heldout_samples={heldout}: {self.name} has {self.rows:,} rows, and none may be "
-                f"both; together at most so many, such as samples={self.rows - self.rows // 5} "
-                f"heldout_samples={self.rows // 5}"
+                f"samples={training} (whole mini-batches), heldout_samples={heldout}: {self.name} has "
+                f"{self.rows:,} rows, and none may be both; together at most so many, such as "
+                f"samples={self.rows - self.rows // 5} heldout_samples={self.rows // 5}"
             )
         at = torch.randperm(self.rows, generator=generator)[: training + heldout]
         x, y = (t[at] for t in self._tensors)
@@ -138,9 +138,11 @@ class DataSet:
             raise ArchabError(
                 f"target.outputs: the column of {self.name} to predict is needed, one of {', '.join(map(str, table))}"
             )
-        wanted = [self.outputs] if isinstance(self.outputs, str) else list(self.outputs)
-        given = [self.inputs] if isinstance(self.inputs, str) else self.inputs
-        given = [str(c) for c in table if c not in wanted] if given is None else list(given)
+        if table.columns.has_duplicates:
+            twice = table.columns[table.columns.duplicated()][0]
+            raise ArchabError(f"target.data: {self.name} has more than one column {twice}")
+        wanted = _listed(self.outputs)
+        given = [column for column in table if column not in wanted] if self.inputs is None else _listed(self.inputs)
         for key, columns in (("outputs", wanted), ("inputs", given)):
             for column in columns:
                 if column not in table:
@@ -159,9 +161,9 @@ class DataSet:
                         "are needed, of classes their index 0, 1, …"
                     )
         if not given:
-            raise ArchabError(f"target.inputs: {self.name} has no column beside {', '.join(wanted)}")
-        y = table[wanted].to_numpy()
-        return table[given].to_numpy(), y[:, 0] if isinstance(self.outputs, str) else y
+            raise ArchabError(f"target.inputs: {self.name} has no column beside {', '.join(map(str, wanted))}")
+        x, y = (_numbers(table[columns]) for columns in (given, wanted))
+        return x, y if isinstance(self.outputs, Sequence) and not isinstance(self.outputs, str) else y[:, 0]
 
     def _named(self, data: Mapping[str, Any]) -> tuple[Any, Any]:
         pairs = [(str(self.inputs), str(self.outputs))] if self.inputs and self.outputs else PAIRS
@@ -174,8 +176,29 @@ class DataSet:
         )
 
 
+def _listed(columns: Any) -> list[Any]:
+    """Columns by their names, one or several; a name may be a number."""
+    return list(columns) if isinstance(columns, Sequence) and not isinstance(columns, str) else [columns]
+
+
+def _numbers(table: pd.DataFrame) -> np.ndarray:
+    """Columns of numbers and of true and false as one array: of whole numbers where all of them are."""
+    whole = all(pd.api.types.is_integer_dtype(kind) or pd.api.types.is_bool_dtype(kind) for kind in table.dtypes)
+    return table.astype("int64" if whole else "float64").to_numpy()
+
+
 def _tensor(values: Any, name: str, what: str) -> Tensor:
-    array = values.numpy() if isinstance(values, Tensor) else np.asarray(values)
+    if isinstance(values, pd.DataFrame | pd.Series):
+        frame = values if isinstance(values, pd.DataFrame) else values.to_frame()
+        plain = all(pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes) and not frame.isna().any().any()
+        values = _numbers(frame).reshape(values.shape) if plain else values.to_numpy()
+    if isinstance(values, Tensor):
+        values = values.detach().cpu()
+        values = values.float() if values.is_floating_point() else values
+    try:
+        array = values.numpy() if isinstance(values, Tensor) else np.asarray(values)
+    except ValueError as error:
+        raise ArchabError(f"target.{what}: {name} is no array ({explain(error)})") from error
     if array.dtype.kind not in "fiub":
         raise ArchabError(f"target.{what}: {name} holds {array.dtype}; numbers are needed, of classes the index")
     if array.dtype.kind == "f" and (wrong := int((~np.isfinite(array)).sum())):

@@ -110,6 +110,8 @@ def task(target: Any) -> Task:
     Raises:
         ArchabError: if it is neither.
     """
+    if isinstance(target, type):
+        raise ArchabError(f"target: {target.__name__} is a class; give one of it, {target.__name__}(…)")
     if all(hasattr(target, name) for name in ("draw", "name", "drawn", "rows")):
         return target
     if isinstance(target, str):
@@ -119,7 +121,8 @@ def task(target: Any) -> Task:
         )
     if not callable(target):
         raise ArchabError(
-            f"target={target!r}: a function of the inputs, or a task such as archab.targets.dataset.DataSet, is needed"
+            f"target: a {type(target).__name__} is none; a function of the inputs or a task is needed, for arrays and "
+            "tables archab.targets.dataset.DataSet"
         )
     return Function(target)
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from archab.engine.loss import Loss, kind
 from archab.networks.streams import Stage, generator, stream
 from archab.targets.base import Targets, TargetSource
 
@@ -17,14 +16,14 @@ class Noisy:
     Attributes:
         source: of the clean targets.
         noise: the standard deviation of normal noise, where the outputs' own is 1; of labels the share that is wrong.
-        loss: what students minimise: of numbers, classes or odds.
+        of: what outputs are: `numbers`, `classes` (1 for the right one, 0 for others) or `odds` (0 or 1).
         member, side: whose targets they are.
         seed: the run's seed.
     """
 
     source: TargetSource
     noise: float
-    loss: Loss
+    of: str
     member: int
     side: str
     seed: int
@@ -58,12 +57,11 @@ class Noisy:
 
     def _with(self, y: Tensor, draws: torch.Generator) -> Tensor:
         """The outputs of one target's training samples, with noise."""
-        of = kind(self.loss)
-        if of == "numbers":
+        if self.of == "numbers":
             return y + self.noise * torch.randn(y.shape, generator=draws).to(y.dtype)
-        places = y.shape[:-1] if of == "classes" else y.shape
+        places = y.shape[:-1] if self.of == "classes" else y.shape
         wrong = torch.rand(places, generator=draws) < self.noise
-        if of == "odds":
+        if self.of == "odds":
             return torch.where(wrong, 1 - y, y)
         shift = torch.randint(1, y.shape[-1], places, generator=draws)
         at = (torch.arange(y.shape[-1]) - shift.unsqueeze(-1)) % y.shape[-1]

@@ -250,6 +250,11 @@ class TaskSource:
                 f"{list(self.output)}; a logit for each class on one axis more is needed"
             )
         counted = y != UNCOUNTED
+        if kind(self.loss) != "classes" and not counted.all():
+            raise ArchabError(
+                f"loss: {self.loss.name} counts every position, and labels of {self.task.name} are -100 where one does "
+                "not count; loss=cross_entropy is needed"
+            )
         if (counted & ((y < 0) | (y >= classes))).any():
             raise ArchabError(
                 f"target: {_range(self.task, y[counted])}, and outputs of the sides have {classes} classes: "

@@ -106,8 +106,9 @@ def test_a_column_that_looks_like_an_accuracy_or_a_loss_is_said_to():
         return [note.text for note in judge(rows).notes if "column nmse" in note.text]
 
     [accuracies] = said(with_errors(0.7, 0.99))
-    assert "All of the column nmse lie between 0.5 and 1, as accuracies often do" in accuracies
+    assert "100% of the column nmse lie between 0.5 and 1, as accuracies often do" in accuracies
     [losses] = said(with_errors(1.5, 3.0))
     assert "100% of the column nmse are above 1, where a constant is, and count as 1 each" in losses
+    assert "the column nmse may hold no relative errors" in judge(with_errors(0.7, 0.99)).caveats
     assert said(with_errors(0.01, 0.9)) == []
     assert said(with_errors(0.7, 0.99, train_nmse=0.1)) == []  # rows of a comparison, whose errors are relative

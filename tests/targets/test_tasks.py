@@ -10,14 +10,20 @@ import pandas as pd
 import pytest
 import torch
 from rich.console import Console
+from scipy import stats
 from torch import nn
 
 from archab import ArchitecturalSpace, Comparison, compare
 from archab.comparison.study import notes_of
 from archab.engine.plan import Compiled, Loop, Vmap
 from archab.errors import ArchabError
+from archab.evidence.rule import Rule
 from archab.evidence.study import Study
 from archab.evidence.verdict import judge
+from archab.review.context import Context
+from archab.review.figures import share
+from archab.review.figures.scores import mean_and_interval
+from archab.review.report import plain
 from archab.space.architectures.perceptron import perceptron
 from archab.space.routine import AdamW
 from archab.targets.dataset import DataSet
@@ -245,8 +251,11 @@ def test_a_function_that_is_none_is_refused_before_training(function, words):
 
 REFUSED = {
     "none in a list": ({"target": []}, "target=..: at least one is needed"),
+    "a class": ({"target": Parity}, "Parity is a class; give one of it"),
+    "an array": ({"target": np.ones((3, 2))}, "target: a ndarray is none; .* for arrays and tables"),
+    "splits and others": ({"target": [DataSet((ROWS[0], ROWS[0][:, :1])), product]}, "them and the others apart"),
     "a name": ({"target": "digits"}, "a name chooses a file on the command line alone"),
-    "no function": ({"target": 3}, "target=3: a function of the inputs"),
+    "no function": ({"target": 3}, "target: a int is none; a function of the inputs"),
     "two sources": ({"target": product, "reference": side()}, "target=product: the reference tanh would draw targets"),
     "protocol": ({"target": product, "protocol": "crossed"}, "protocol=crossed: the target product takes the place"),
     "members": ({"target": [product] * 3, "a": side(members=({"hidden": 2}, {"hidden": 3})),
@@ -333,8 +342,6 @@ def test_the_corrected_t_is_that_of_nadeau_and_bengio():
     )
     found = judge(Study(rows, overlap=0.25, scope="splits of rows"))
     se = np.sqrt((1 / 15 + 0.25) * d.var(ddof=1))
-    from scipy import stats
-
     assert found.p_value == pytest.approx(2 * stats.t.sf(d.mean() / se, 14))
     low, high = stats.t.interval(0.95, 14, d.mean(), se)
     assert (found.interval_low, found.interval_high) == pytest.approx((np.exp(low), np.exp(high)))
@@ -456,6 +463,8 @@ DAMAGED = {
     "few": (lambda: DataSet(([[0.0]] * 3, [1, 2, 3])), "has 3 rows"),
     "no file": (lambda: DataSet("none.csv", outputs="y"), "target.data=none.csv: no such file"),
     "no arrays": (lambda: DataSet({"p": ROWS[0]}), "has no data and target or inputs and outputs"),
+    "ragged": (lambda: DataSet(([[1, 2], [3]], [0, 1])), "target.inputs: .* is no array"),
+    "twice": (lambda: DataSet(pd.concat([HOLED, HOLED], axis=1), outputs="y"), "has more than one column p"),
     "nothing": (lambda: DataSet(3), "a int is no data set"),
 }
 
@@ -471,7 +480,9 @@ def test_fewer_rows_than_a_split_needs_are_refused_with_what_would_do():
         ArchabError, match=r"heldout_samples=512: the data set has 90 rows.* such as heldout_samples=18"
     ):
         _ = Comparison(side(outputs=3), side(outputs=3), target=DataSet(ROWS), loss="cross_entropy").plan
-    with pytest.raises(ArchabError, match="samples=80, heldout_samples=30: the data set has 90 rows"):
+    with pytest.raises(
+        ArchabError, match=r"samples=80 \(whole mini-batches\), heldout_samples=30: the data set has 90 rows"
+    ):
         _ = asked(DataSet(ROWS), 3, loss="cross_entropy", samples=80, heldout_samples=30).plan
 
 
@@ -528,6 +539,81 @@ def test_a_result_of_splits_has_its_verdict_and_is_read_again_with_it(tmp_path):
     result.save(tmp_path / "rows.parquet")
     again = type(result).load(tmp_path / "rows.parquet").verdict
     assert (again.rule, again.p_value) == ("fixed", result.verdict.p_value)
+
+
+def test_rows_of_splits_that_have_lost_the_rest_are_judged_by_their_rule_all_the_same(tmp_path):
+    sides = side(outputs=3), side("relu", outputs=3)
+    given = {"target": DataSet(ROWS), "loss": "cross_entropy", "progress": False, **SMALL}
+    whole = compare(*sides, **given, seeds=2)
+    parts = pd.concat([compare(*sides, **given, seeds=[seed]).table() for seed in (0, 1)], ignore_index=True)
+    parts.attrs = {}
+    found = judge(parts)
+    assert (found.rule, found.p_value, found.log_e) == ("fixed", whole.verdict.p_value, ())
+    parts.to_csv(tmp_path / "rows.csv", index=False)
+    assert judge(pd.read_csv(tmp_path / "rows.csv")).p_value == pytest.approx(found.p_value)
+    strict = type(whole)(whole.study, Rule("fixed", alpha=0.01, margin=1.2))
+    assert (strict.verdict.alpha, strict.verdict.margin) == (0.01, 1.2)
+    assert type(whole)(whole.study, Rule(margin=1.2)).verdict.rule == "fixed"
+
+
+def test_several_data_sets_are_each_corrected_by_their_own_splits():
+    rng, rows = np.random.default_rng(0), []
+    d = rng.normal([0.2, -0.1], [0.1, 0.3], (8, 2))
+    for split in range(8):
+        for member in (0, 1):
+            for name, error in (("a", 0.1 * np.exp(d[split, member])), ("b", 0.1)):
+                rows.append((0, member, f"{member}/{split}", name, 0, error))
+    table = pd.DataFrame(rows, columns=["seed", "member", "target", "side", "restart", "nmse"])
+    whole = judge(Study(table, overlap=0.25)).whole
+    se = np.sqrt(((1 / 8 + 0.25) * d.var(axis=0, ddof=1)).sum() / 4)
+    assert whole.estimate.se == pytest.approx(se)
+
+
+def test_figures_of_splits_have_corrected_intervals_or_none():
+    y = np.log(np.random.default_rng(0).uniform(0.1, 0.2, 15))
+    _, low, high = mean_and_interval(y, 0.05, overlap=0.25)
+    half = stats.t.ppf(0.975, 14) * np.sqrt((1 / 15 + 0.25) * y.var(ddof=1))
+    assert (np.log(low), np.log(high)) == pytest.approx((y.mean() - half, y.mean() + half))
+    rows = pd.DataFrame(
+        [(0, 0, t, s, 0, 0.1 + 0.01 * t + 0.02 * (s == "a")) for t in range(15) for s in "ab"],
+        columns=["seed", "member", "target", "side", "restart", "nmse"],
+    )
+    found = judge(Study(rows, overlap=0.25))
+    assert "Wilson" not in share.picture(found).caption
+    assert "Wilson" in share.picture(judge(rows)).caption
+    page = plain.design(found, Context())
+    assert any("corrected resampled t-test" in line for line in page)
+    assert not any("exchangeable" in line or "sign-flip" in line for line in page)
+
+
+def test_labels_by_an_error_of_numbers_have_label_noise_and_no_positions_that_do_not_count():
+    given = {"samples": 3200, "heldout_samples": 32, "loss": "mse"}
+    data = DataSet((np.random.default_rng(0).normal(size=(4000, 4)), np.arange(4000) % 3))
+    one, other = (
+        Comparison(side(outputs=3), side("relu", outputs=3), target=data, noise=noise, **given)
+        .plan.lessons[0, "reference"].source.draw(0, 1).outputs for noise in (0, 0.3)
+    )  # fmt: skip
+    assert set(other.unique().tolist()) == {0.0, 1.0}
+    assert float((one.argmax(-1) != other.argmax(-1)).double().mean()) == pytest.approx(0.3, abs=0.03)
+    space = ArchitecturalSpace(Tokens, {}, [9], routine=AdamW(epochs=1))
+    with pytest.raises(ArchabError, match="counts every position, and labels of associative recall are -100"):
+        _ = Comparison(space, space, target=Recall(length=9, pairs=3, keys=5, values=4), loss="mse", **SMALL).plan
+
+
+ODD_ROWS = {
+    "columns that are numbers": (pd.DataFrame({0: [1.0, 2, 3, 4], 1: [0, 1, 1, 0]}), {"outputs": 1}),
+    "true and false": (pd.DataFrame({"p": [1.0, 2, 3, 4], "q": [True, False] * 2, "y": [0, 1] * 2}), {"outputs": "y"}),
+    "nullable": (pd.DataFrame({"p": pd.array([1, 2, 3, 4], dtype="Int64"), "y": [0.5, 1, 1, 0]}), {"outputs": "y"}),
+    "a frame and a series": ((pd.DataFrame({"p": [1.0, 2, 3, 4], "q": [True] * 4}), pd.Series([0, 1, 1, 0])), {}),
+    "tensors with gradients": ((torch.ones(4, 2, requires_grad=True), torch.arange(4)), {}),
+    "half precision": ((torch.ones(4, 2, dtype=torch.bfloat16), torch.arange(4)), {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "given"), ODD_ROWS.values(), ids=ODD_ROWS)
+def test_a_data_set_of_any_numbers_is_read(data, given):
+    x, _ = DataSet(data, **given).draw(3, 1, None, torch.Generator().manual_seed(0))
+    assert x.dtype == torch.float32
 
 
 def test_no_warning_points_into_archab():

@@ -16,9 +16,12 @@ def per_target(verdict: Verdict) -> pd.DataFrame:
     return students.groupby(key, as_index=False).agg(**columns)
 
 
-def mean_and_interval(y: Array, alpha: float) -> tuple[float, float, float]:
-    """Geometric mean of errors from their logs, shape (n,), with its t interval; NaN for one target."""
-    low, high = st.t_interval(st.paired_estimate(y / y.size), alpha)
+def mean_and_interval(y: Array, alpha: float, overlap: float = 0.0) -> tuple[float, float, float]:
+    """Geometric mean of errors from their logs, shape (n,), with its t interval; NaN for one target.
+
+    For `overlap` see `archab.evidence.statistics.paired_estimate`.
+    """
+    low, high = st.t_interval(st.paired_estimate(y / y.size, overlap=overlap), alpha)
     return float(np.exp(y.mean())), float(np.exp(low)), float(np.exp(high))
 
 

@@ -1,7 +1,7 @@
 """How often an error that one can live with is reached: the share of targets learnt to within ε, a side."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -52,6 +52,8 @@ class Shares:
 def picture(verdict: Verdict) -> Picture:
     """Share of targets within ε; every member counts alike."""
     found = shares(per_target(verdict), verdict.alpha, verdict.floor)
+    if verdict.settings.overlap:  # no interval of a share over splits of one data set is known
+        found = replace(found, a=_alone(found.a), b=_alone(found.b))
     a, b = verdict.names
     order = [(found.at[0], a), (found.at[1], b)] if found.at[0] >= found.at[1] else [(found.at[1], b), (found.at[0], a)]
     (most, leader), (least, other) = order
@@ -70,8 +72,9 @@ def picture(verdict: Verdict) -> Picture:
         f" Shaded: {level} interval at one error (pointwise, Wilson); thin lines: {level} band at all errors at once "
         "(simultaneous, Dvoretzky-Kiefer-Wolfowitz with Massart's constant)."
     )
+    bands = bands if measured(verdict) and not verdict.settings.overlap else ""
     caption = (
-        f"Share of targets learnt to within each error{members}.{bands if measured(verdict) else ''} "
+        f"Share of targets learnt to within each error{members}.{bands} "
         f"n = {replicates(verdict)}; a restart is no replicate. A diverged student never counts as within. The error "
         f"named is the round number at which {b} is nearest to half."
     )
@@ -90,6 +93,11 @@ def shares(scores: pd.DataFrame, alpha: float, floor: float = FLOOR) -> Shares:
     a, b = (np.array([_with_intervals(sides[s], targets[s], e, alpha) for e in grid]).T for s in "ab")
     at = _share(sides["a"], math.log(epsilon)), _share(sides["b"], math.log(epsilon))
     return Shares(np.exp(grid), a, b, epsilon, at)
+
+
+def _alone(values: Array) -> Array:
+    """Shares without their intervals and bands."""
+    return np.vstack([values[:1], np.full((4, values.shape[1]), np.nan)])
 
 
 def _share(members: list[Array], log_error: float) -> float:

@@ -199,7 +199,7 @@ def _side(
         at = x + 0.011 * span * rng.uniform(-1, 1, shown.size)
         [dots] = axes.plot(at, np.exp(shown), ".", color=colour, rasterized=image, label=f"{side}{member}", **faint)
         dots.set_in_layout(False)
-        mean, low, high = mean_and_interval(y, verdict.alpha)
+        mean, low, high = mean_and_interval(y, verdict.alpha, verdict.settings.overlap)
         if measured(verdict) and math.isfinite(low):
             axes.plot((x, x), (low, high), color=colour, lw=1.6 * mark, solid_capstyle="butt", zorder=2.5)
         xs.append(x)

@@ -35,7 +35,7 @@ def trust(verdict: Verdict, context: Context) -> list[Point]:
     if unpaired:
         exam = Point("As many trials a side as rows.", f"Each side learnt targets of its own{fresh}.")
     counted = Point(
-        "Functions are counted, not restarts.",
+        "Splits are counted, not restarts." if verdict.settings.overlap else "Functions are counted, not restarts.",
         f"{_capital(replicates(verdict))}: {replicate(verdict)} counts once, whatever the number of students on it.",
     )
     lost = sentences.lost(verdict, "")
@@ -131,6 +131,8 @@ def _capped(verdict: Verdict) -> Point | None:
 
 
 def _skew(verdict: Verdict) -> str:
+    if verdict.settings.overlap:
+        return "Over data sets of as many rows, by the corrected t-test, which is approximate (Nadeau and Bengio 2003)."
     skewed = "Strongly skewed differences can break that with equal means."
     given = "errors of both sides" if verdict.data.is_a is not None else "given the target, both sides"
     return f"What is tested is that {given} are exchangeable. {skewed}"
@@ -156,7 +158,9 @@ def design(verdict: Verdict, context: Context) -> list[str]:
         f"Score: the log of the held-out error {_relative(verdict)}, clipped to {words.small(s.floor)} to 1 and "
         "averaged over restarts. Estimand: the mean of A's score minus B's, as a ratio of typical errors (geometric "
         "means).",
-        f"Null hypothesis: the errors of A and B are exchangeable{given}.",
+        "Null hypothesis: over data sets of as many rows the mean difference is 0."
+        if s.overlap
+        else f"Null hypothesis: the errors of A and B are exchangeable{given}.",
         f"Rule: {_rule(verdict)}. Error rate {s.alpha:g}; {words.margin(verdict.margin)} was said to matter.",
         f"At a single look: {_single(verdict)}",
         *(note.text for note in verdict.notes if note.kind in ("targets", "loss", "contrast")),
@@ -192,6 +196,8 @@ def _single(verdict: Verdict) -> str:
         interval = (
             f" {words.level(verdict.alpha)} interval {words.span(verdict.ci_low, verdict.ci_high, verdict.names)}."
         )
+    if verdict.settings.overlap:
+        return f"corrected resampled t-test, {p}.{interval}"
     if verdict.blocks > LARGEST_PERMUTED:
         return f"t test, {p}.{interval}"
     if verdict.data.is_a is not None:

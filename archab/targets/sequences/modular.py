@@ -14,7 +14,8 @@ MOST = 2**22  # sums of which a list is made, so that none is both learnt and sc
 
 @dataclass(frozen=True)
 class ModularAddition:
-    """Numbers below a modulus; the label is their sum modulo it. No sum is both learnt and scored, where they are few.
+    """Numbers below a modulus; the label is their sum modulo it. No sequence is both learnt and scored, where they
+    are few; another order of its numbers may be.
 
     Attributes:
         modulus: how many numbers there are; outputs are (modulus,), one logit a label.
