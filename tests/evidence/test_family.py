@@ -3,6 +3,7 @@ import pytest
 from tables import paired_rows, random_rows
 
 from archab.errors import ArchabError
+from archab.evidence import sentences, words
 from archab.evidence.family import judge_family
 from archab.evidence.statistics import holm
 from archab.evidence.study import Study
@@ -57,3 +58,17 @@ def test_a_narrowed_family_says_so_and_a_refused_one_is_named():
     assert v.notes[-1].text == "Corrected for the 1 configurations that are shown of 4."
     with pytest.raises(ArchabError, match="second: the table is empty"):
         judge_family([configuration("first", 0.0), Study(random_rows(0).iloc[:0], label="second")])
+
+
+def test_the_fixed_rule_says_the_p_that_decides_in_a_family():
+    rng = np.random.default_rng(3)
+    configurations = [
+        Study(paired_rows({0: [tuple(rng.normal([-2.0, -2.0 - shift], 0.3)) for _ in range(12)]}), label=f"c{k}")
+        for k, shift in enumerate((0.25, 0.0, 0.0))
+    ]
+    for verdict in judge_family(configurations, rule="fixed"):
+        said = sentences.of_evidence(verdict)
+        assert f"{words.p_is(verdict.p_value, verdict.alpha)}" in said
+        if verdict.in_family:
+            assert said.endswith(f"; after correction for the others {words.p_is(verdict.p_adjusted, verdict.alpha)}.")
+    assert any(verdict.in_family for verdict in judge_family(configurations, rule="fixed"))
