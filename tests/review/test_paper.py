@@ -43,8 +43,7 @@ def test_the_table_has_the_numbers_of_every_member_and_of_all():
     assert len(lines) == 4
     assert len({len(re.findall(r"(?<!\\)&", line)) for line in lines}) == 1
     for member, line in zip(found.members, lines[1:3], strict=True):
-        for number in (words.error(member.typical_a), words.error(member.typical_b), "100"):
-            assert number in line
+        assert f"100 & 100 & {words.error(member.typical_a)} & {words.error(member.typical_b)} &" in line
     assert words.effect(found.gmr).replace("%", r"\%") in lines[-1]
     assert r"n\_diagonal \& co, B: LoRA 50\%" in text
 
