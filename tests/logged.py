@@ -8,6 +8,17 @@ from pathlib import Path
 import pandas as pd
 from mlflow import MlflowClient
 
+HEAD = """\
+# @package _global_
+defaults:
+  - /prior: init
+  - /routine: adamw
+  - /prior@space.a.prior: null
+  - /prior@space.b.prior: null
+  - /routine@space.a.routine: null
+  - /routine@space.b.routine: null
+  - _self_
+"""  # of a space's file whose sides share prior and routine
 AMOUNT = ("targets=2", "samples=32", "heldout_samples=32")
 TWO = ("space.a.members=[{rank:1},{rank:3}]", "space.b.members=[{rank:1},{rank:3}]")
 AUTO = ("+space=n_diagonal_original", *TWO, *AMOUNT, "routine.epochs=1")

@@ -3,29 +3,23 @@
 from dataclasses import replace
 
 import torch
-from logged import TWO
+from logged import HEAD, TWO
 from test_loss import SHORT
 from torch import nn
 
 from archab.check.__main__ import main
 from archab.engine import plan
 
-SPACE = """\
-# @package _global_
-defaults:
-  - /prior: init
-  - /routine: adamw
-  - /prior@space.a.prior: null
-  - /prior@space.b.prior: null
-  - /routine@space.a.routine: null
-  - /routine@space.b.routine: null
-  - _self_
+SPACE = (
+    HEAD
+    + """\
 input_shape: [3]
 size_tolerance: 0.5
 space:
   a: {name: inverse, architecture: {_target_: test_check.Inverse}, members: {}}
   b: {name: writes, architecture: {_target_: test_check.Writes}, members: {}}
 """
+)
 
 
 class Inverse(nn.Module):

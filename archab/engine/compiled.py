@@ -215,7 +215,7 @@ def _errors(block: Block, cohort: Cohort, inputs: Tensor, outputs: Tensor) -> np
     targets = torch.arange(block.students) // cohort.restarts
     total = _scored(block, targets, inputs, outputs, 0)
     constant = cohort.loss.constant(outputs, 1)[targets]
-    return (total / outputs[0, 0].numel() / outputs.shape[1] / constant).numpy()
+    return (total / outputs[0].numel() / constant).numpy()
 
 
 def _accuracy(block: Block, cohort: Cohort) -> np.ndarray:

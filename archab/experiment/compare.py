@@ -60,8 +60,7 @@ class Result:
         """Which side learns better, and whether the difference is real."""
         rule = self.rule or Rule(overlap=self.study.overlap)
         own = None if self.study.overlap and not rule.overlap else rule.name  # one that knew of no splits
-        settings = {"alpha": rule.alpha, "margin": rule.margin, "planned": rule.planned, "floor": rule.floor}
-        return judge(self.study, rule=own, **settings)  # type: ignore[arg-type]
+        return judge(self.study, rule=own, alpha=rule.alpha, margin=rule.margin, planned=rule.planned, floor=rule.floor)
 
     def table(self) -> pd.DataFrame:
         """The rows, one a trained student, as `Comparison.table` gives them."""

@@ -5,8 +5,9 @@
     python -m archab.known --markdown      # as a table of Markdown
     python -m archab.known --list          # what is known, from where, and the commands
 
-Sizes are matched, both sides tuned alike, and each contrast was written down before it was run; it stays in the table
-whatever comes out. Exits 1 where one comes out the other way round, or a control finds a difference.
+Sizes are matched and both sides tuned alike. A contrast stays in the table whatever comes out; settings that were
+changed after a first attempt are named in docs/known.md. Exits 1 where one comes out the other way round, or a control
+finds a difference.
 """
 
 import sys

@@ -1,4 +1,7 @@
-"""The contrasts: what is known, from where, and by which configuration it is asked. Written before they are run."""
+"""The contrasts: what is known, from where, and by which configuration it is asked.
+
+A contrast stays here whatever comes out; settings that a first attempt changed are named in docs/known.md.
+"""
 
 from dataclasses import dataclass
 

@@ -42,9 +42,10 @@ class Taken:
     output: int | str
 
     def __call__(self, network: nn.Module, given: Any, found: Any) -> Any:
+        outputs: Any = found
         try:
             if isinstance(found, Sequence | Mapping):
-                return found[self.output]  # type: ignore[index]
+                return outputs[self.output]
             return getattr(found, str(self.output))
         except (IndexError, KeyError, TypeError, AttributeError):
             there = (

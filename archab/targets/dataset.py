@@ -110,11 +110,12 @@ class DataSet:
         if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
             try:
                 pairs = [data[i] for i in range(len(data))]
-                return tuple(np.stack([np.asarray(pair[k]) for pair in pairs]) for k in range(2))  # type: ignore[return-value]
+                x, y = (np.stack([np.asarray(pair[k]) for pair in pairs]) for k in range(2))
             except Exception as error:
                 raise ArchabError(
                     f"target.data: items of {self.name} are no pairs of arrays ({explain(error)})"
                 ) from error
+            return x, y
         raise ArchabError(
             f"target.data: a {type(data).__name__} is no data set; a file (.csv, .parquet, .npz), a pair of arrays, a "
             "mapping of them or a torch Dataset is needed"

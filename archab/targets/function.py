@@ -13,7 +13,6 @@ from archab.networks.population import other_generators
 from archab.targets.task import Task
 
 DRAWS = ("draw", "generator")
-NONE: tuple[Task, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,8 +94,8 @@ def tasks(target: Any) -> tuple[Task, ...]:
     Raises:
         ArchabError: if one of them is none.
     """
-    if target is None or target is NONE:
-        return NONE
+    if target is None or (isinstance(target, tuple) and not target):  # as this gave it before
+        return ()
     if isinstance(target, list | tuple):
         if not target:
             raise ArchabError("target=[]: at least one is needed, or None for the targets of a space")

@@ -31,6 +31,8 @@ class Task(Protocol):
         drawn: whether a target is drawn anew, or differs from others in its samples alone.
         rows: how many samples there are, of a data set; None where they have no end.
 
+    One that has a method `check` is given some inputs (n, *input_shape) before training, to refuse what it cannot take.
+
     Example:
         >>> class Doubling:
         ...     name, drawn, rows = "doubling", False, None

@@ -6,6 +6,7 @@ from itertools import pairwise
 import pandas as pd
 import pytest
 import torch
+from logged import HEAD
 from torch import nn
 
 from archab import ArchitecturalSpace, Comparison
@@ -98,16 +99,9 @@ def test_every_engine_trains_it_as_the_loop_does(name):
         pd.testing.assert_frame_equal(made.table(), alone, rtol=3e-4)
 
 
-YAML = """\
-# @package _global_
-defaults:
-  - /prior: init
-  - /routine: adamw
-  - /prior@space.a.prior: null
-  - /prior@space.b.prior: null
-  - /routine@space.a.routine: null
-  - /routine@space.b.routine: null
-  - _self_
+YAML = (
+    HEAD
+    + """\
 input_shape: [6, 4]
 space:
   a:
@@ -122,6 +116,7 @@ space:
     call: [x, x, x]
     output: 0
 """
+)
 
 
 def test_torchs_layers_are_sides_from_a_file_alone(tmp_path):
