@@ -3,6 +3,8 @@
     python -m archab.calibration                     # 2,000 experiments a line, about five minutes
     python -m archab.calibration experiments=200     # a quick look
     python -m archab.calibration +space=n_diagonal_original experiments=200   # real networks: A against itself
+    python -m archab.calibration runs               # verdicts on metrics of any runs, on each path
+    python -m archab.calibration gate               # sessions of changes that do nothing
 
 Every line is a rate with its Monte-Carlo standard error and the range that it must lie in. Scores are simulated as they
 are after the logarithm: a target's difficulty plus each student's own noise; crossed targets carry a home advantage.
@@ -10,12 +12,13 @@ are after the logarithm: a target's difficulty plus each student's own noise; cr
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
+from archab.calibration import gate, runs
 from archab.calibration.networks import calibrate as on_networks
+from archab.calibration.rates import Line, error_of, rate
 from archab.errors import ArchabError
 from archab.evidence import e_process as sequential
 from archab.evidence import equivalence, statistics
@@ -32,28 +35,6 @@ NOISES: dict[str, Noise] = {
     "t3": lambda rng, shape: rng.standard_t(3, size=shape) / np.sqrt(3),
     "log-normal": lambda rng, shape: (rng.lognormal(size=shape) - np.exp(0.5)) / np.sqrt(np.exp(2) - np.e),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One measured rate, its Monte-Carlo standard error, and the range that is promised."""
-
-    what: str
-    setting: str
-    value: float
-    error: float
-    low: float
-    high: float
-
-    @property
-    def holds(self) -> bool:
-        """Whether the rate lies in the promised range."""
-        return self.low <= self.value <= self.high
-
-    def __str__(self) -> str:
-        mark = "" if self.holds else "   <- outside"
-        promised = f"{self.low:.2f} to {self.high:.2f}" if np.isfinite(self.high) else f"at least {self.low:.2f}"
-        return f"{self.what:<44} {self.setting:<28} {self.value:.3f} ± {self.error:.3f}   {promised}{mark}"
 
 
 def paired(noise: Noise, rng: np.random.Generator, experiments: int, n: int) -> Array:
@@ -85,14 +66,14 @@ def false_positives(experiments: int, rng: np.random.Generator) -> Iterator[Line
                 "unpaired": [statistics.unpaired_p([Group(x, y)]) for x, y in zip(a, b, strict=True)],
             }
             for design, p in p_values.items():
-                slack = 3 * _error(ALPHA, experiments)
+                slack = 3 * error_of(ALPHA, experiments)
                 low, high = min(0.03, ALPHA - slack), max(0.07, ALPHA + slack)
-                yield _rate("A/A, fixed n", f"{design}, {name}, n={n}", np.array(p) <= ALPHA, low, high)
+                yield rate("A/A, fixed n", f"{design}, {name}, n={n}", np.array(p) <= ALPHA, low, high)
 
 
 def ever_rejecting(experiments: int, rng: np.random.Generator) -> Iterator[Line]:
     """A/A, looking after each of 200 rounds; and a user who adds seeds in descending order, looking after each."""
-    most = ALPHA + 3 * _error(ALPHA, experiments)
+    most = ALPHA + 3 * error_of(ALPHA, experiments)
     for name, noise in NOISES.items():
         a, b = unpaired(noise, rng, experiments, PEEKS)
         rounds = {
@@ -102,14 +83,14 @@ def ever_rejecting(experiments: int, rng: np.random.Generator) -> Iterator[Line]
         }
         for design, d in rounds.items():
             ever = sequential.log_e_path(d).max(axis=1) >= -np.log(ALPHA)
-            yield _rate(f"A/A, anytime, {PEEKS} looks", f"{design}, {name}", ever, 0.0, most)
+            yield rate(f"A/A, anytime, {PEEKS} looks", f"{design}, {name}", ever, 0.0, most)
     d = paired(NOISES["normal"], rng, experiments, PEEKS // 2)
     in_order = [sequential.log_e_path(d[:, :k]).max(axis=1) for k in range(1, d.shape[1] + 1)]
     ever = np.max(in_order, axis=0) >= -np.log(ALPHA)
-    yield _rate("A/A, anytime, seeds added in front", "read in order of first start", ever, 0.0, most)
+    yield rate("A/A, anytime, seeds added in front", "read in order of first start", ever, 0.0, most)
     ascending = [sequential.log_e_path(d[:, k - 1 :: -1]).max(axis=1) for k in range(1, d.shape[1] + 1)]
     ever = np.max(ascending, axis=0) >= -np.log(ALPHA)
-    yield _rate("  the same, were they read", "in ascending order (never do)", ever, most, 1.0)
+    yield rate("  the same, were they read", "in ascending order (never do)", ever, most, 1.0)
 
 
 def hybrid(experiments: int, rng: np.random.Generator) -> Iterator[Line]:
@@ -123,11 +104,11 @@ def hybrid(experiments: int, rng: np.random.Generator) -> Iterator[Line]:
             used.append(early or PLANNED)
         setting = f"N={PLANNED}, truth {factor:g} × planned"
         if factor == 0:
-            yield _rate(
-                "hybrid, false positives", setting, np.array(found), 0.0, ALPHA + 3 * _error(ALPHA, experiments)
+            yield rate(
+                "hybrid, false positives", setting, np.array(found), 0.0, ALPHA + 3 * error_of(ALPHA, experiments)
             )
         if factor == 1:
-            yield _rate("hybrid, power", setting, np.array(found), 0.84, 1.0)
+            yield rate("hybrid, power", setting, np.array(found), 0.84, 1.0)
         if factor > 0:
             saved = 1 - np.array(used) / PLANNED
             low = 0.45 if factor == 1.5 else 0.0
@@ -143,22 +124,22 @@ def coverage(experiments: int, rng: np.random.Generator) -> Iterator[Line]:
             for d in paired(NOISES[name], rng, experiments, n):
                 low, high = statistics.t_interval(statistics.paired_estimate(d / n), ALPHA)
                 inside.append(low <= 0 <= high)
-            low_bound = min(0.93, 0.95 - 3 * _error(0.05, experiments))
-            yield _rate("coverage of the t interval", f"{name}, n={n}", np.array(inside), low_bound, 1.0)
+            low_bound = min(0.93, 0.95 - 3 * error_of(0.05, experiments))
+            yield rate("coverage of the t interval", f"{name}, n={n}", np.array(inside), low_bound, 1.0)
 
 
 def equivalent(experiments: int, rng: np.random.Generator) -> Iterator[Line]:
     """Three members, of which one differs by exactly the margin: together they are well within it."""
-    margin, most = 1.10, ALPHA + 3 * _error(ALPHA, experiments)
+    margin, most = 1.10, ALPHA + 3 * error_of(ALPHA, experiments)
     edge = np.array([np.log(margin), 0, 0])
     for n in (20, 60):
         d = rng.normal(edge, 0.03, (experiments, n, 3))
         looks = [equivalence.of_rounds(rounds, margin, ALPHA).all for rounds in d]
-        yield _rate("equivalence at the margin, one look", f"3 members, n={n}", np.array(looks), 0.0, most)
+        yield rate("equivalence at the margin, one look", f"3 members, n={n}", np.array(looks), 0.0, most)
         anytime = [equivalence.anytime(rounds, margin, ALPHA).all for rounds in d]
-        yield _rate("equivalence at the margin, anytime", f"3 members, n={n}", np.array(anytime), 0.0, most)
+        yield rate("equivalence at the margin, anytime", f"3 members, n={n}", np.array(anytime), 0.0, most)
         power = [equivalence.anytime(rounds - edge, margin, ALPHA).all for rounds in d]
-        yield _rate("  power where none differs", f"3 members, n={n}", np.array(power), 0.9, 1.0)
+        yield rate("  power where none differs", f"3 members, n={n}", np.array(power), 0.9, 1.0)
 
 
 def logs_against_raw(experiments: int, rng: np.random.Generator) -> Iterator[Line]:
@@ -172,10 +153,12 @@ def logs_against_raw(experiments: int, rng: np.random.Generator) -> Iterator[Lin
     ours = [statistics.paired_p((x - y) / n) <= ALPHA for x, y in zip(_capped(a), _capped(b), strict=True)]
     raw = stats.ttest_1samp(np.exp(_capped(a)) - np.exp(_capped(b)), 0.0, axis=1).pvalue <= ALPHA
     ours_power, raw_power = float(np.mean(ours)), float(np.mean(raw))
-    yield _rate("power, logs and sign-flip", f"n={n}", np.array(ours), 0.0, 1.0)
-    yield _rate("power, t test on raw losses", f"n={n}", raw, 0.0, 1.0)
+    yield rate("power, logs and sign-flip", f"n={n}", np.array(ours), 0.0, 1.0)
+    yield rate("power, t test on raw losses", f"n={n}", raw, 0.0, 1.0)
     ratio = ours_power / raw_power
-    error = ratio * np.hypot(_error(ours_power, experiments) / ours_power, _error(raw_power, experiments) / raw_power)
+    error = ratio * np.hypot(
+        error_of(ours_power, experiments) / ours_power, error_of(raw_power, experiments) / raw_power
+    )
     yield Line("  ratio of the two", f"n={n}", ratio, float(error), 1.7, np.inf)
 
 
@@ -197,27 +180,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = on_networks(rest, int(counts[-1]) if counts else 200)
         print(found)
         return int(not found.holds)
-    if rest:
-        raise ArchabError(f"{rest[0]}: experiments=N is what can be set here; +space=NAME asks for real networks")
-    return _simulated(int(counts[-1]) if counts else 2000)
-
-
-def _simulated(experiments: int) -> int:
-    broken = 0
+    if rest == ["gate"]:
+        print(gate.HEAD)
+        return _printed(gate.calibrate(int(counts[-1]) if counts else 400))
+    if rest and rest != ["runs"]:
+        raise ArchabError(
+            f"{rest[0]}: experiments=N is what can be set here; +space=NAME asks for real networks, runs for verdicts "
+            "on metrics, gate for archab gate"
+        )
+    experiments = int(counts[-1]) if counts else 2000
     print(f"{'what':<44} {'setting':<28} rate ± s.e.       promised   ({experiments:,} experiments a line)")
-    for line in calibrate(experiments):
+    return _printed((runs.calibrate if rest else calibrate)(experiments))
+
+
+def _printed(lines: Iterator[Line] | Iterator[gate.Outcome]) -> int:
+    """Print lines as they come; 1 if one does not keep its promise."""
+    broken = 0
+    for line in lines:
         print(line, flush=True)
         broken += not line.holds
     return int(broken > 0)
-
-
-def _rate(what: str, setting: str, hits: np.ndarray, low: float, high: float) -> Line:
-    rate = float(np.mean(hits))
-    return Line(what, setting, rate, _error(rate, hits.size), low, high)
-
-
-def _error(rate: float, experiments: int) -> float:
-    return float(np.sqrt(rate * (1 - rate) / experiments))
 
 
 def _capped(log_errors: Array) -> Array:

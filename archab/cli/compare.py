@@ -1,4 +1,4 @@
-"""From finished runs, or any table of rows, to a verdict: archab-compare --space NAME."""
+"""From finished runs, any table of rows, or runs of one's own to a verdict: archab-compare --space NAME."""
 
 import argparse
 import difflib
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archab import __version__
-from archab.cli import signals
+from archab.cli import metrics, signals
 from archab.errors import ArchabError, first_line
 from archab.store.uri import TRAINING, Address, of_store, told
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from archab.store.history import Recorded
     from archab.store.mlflow import Store, Tracker
 
-UNDECIDED = 3
+UNDECIDED = 3  # or what else --fail-on names
 WATCH_EVERY = 2.0
 DEFAULTS = {"family": "all", "rule": None, "alpha": 0.05, "margin": 1.10, "planned": None, "floor": 1e-12}
 
@@ -66,14 +66,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         _check(given)
-        rule = {name: getattr(given, name) for name in DEFAULTS if name != "family"}
+        metrics.check(given)
         given.typed = list(sys.argv[1:] if arguments is None else arguments)
+        if given.runs:
+            return _of_runs(given)
+        given.margin = DEFAULTS["margin"] if given.margin is None else given.margin
+        rule = {name: getattr(given, name) for name in DEFAULTS if name != "family"}
         with signals.handled():
             for found in _seen(given, rule):
                 _show(found.verdicts, given.json)
                 _write(found, given)
-        if given.fail_on and any(verdict.verdict == given.fail_on for verdict in found.verdicts):
-            return UNDECIDED
+        return _ended(given, [verdict.verdict for verdict in found.verdicts])
     except ArchabError as error:
         print(f"archab-compare: {error}", file=sys.stderr)
         return 2
@@ -87,6 +90,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"archab-compare: the store or the disk failed ({told(error)})", file=sys.stderr)
         return 2
     return 0
+
+
+def _of_runs(given: argparse.Namespace) -> int:
+    """The verdict on runs that archab did not make."""
+    with signals.handled():
+        found = metrics.compared(given)
+        metrics.show(found, given.json)
+        for line in metrics.write(found, given):
+            print(line, file=sys.stderr)
+    return _ended(given, [verdict.verdict for verdict in found.verdicts])
+
+
+def _ended(given: argparse.Namespace, verdicts: Sequence[str]) -> int:
+    return UNDECIDED if set(given.fail_on) & set(verdicts) else 0
 
 
 def _check(given: argparse.Namespace) -> None:
@@ -334,6 +351,9 @@ def _parser() -> argparse.ArgumentParser:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--space", help="the experiment in the store, named after its space")
     source.add_argument("--table", metavar="FILE", help="rows in a CSV or Parquet file, without a store")
+    source.add_argument(
+        "--runs", metavar="SOURCE", help="any runs: a CSV, Parquet or JSONL file, or URI#EXPERIMENT of MLflow"
+    )
     parser.add_argument("--names", nargs=2, metavar=("A", "B"), help="what the sides of a --table are called")
     parser.add_argument("--tracking-uri", help="the MLflow store (default MLFLOW_TRACKING_URI, else ./mlflow.db)")
     parser.add_argument("--where", action="append", default=[], metavar="KEY=VALUE", help="only these configurations")
@@ -341,7 +361,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rule", choices=["anytime", "fixed", "hybrid"])
     parser.add_argument("--planned", type=int, metavar="N", help="the hybrid's maximum number of rounds")
     parser.add_argument("--alpha", type=float, help="error rate (default 0.05)")
-    parser.add_argument("--margin", type=float, help="ratio of errors that matters (default 1.10)")
+    parser.add_argument(
+        "--margin",
+        type=float,
+        help="ratio of errors that matters (default 1.10); with --runs a difference of the metric",
+    )
     parser.add_argument("--floor", type=float, help="smaller errors count as this one (default 1e-12)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--figures", metavar="DIR", help="write the figures there, as SVG, PDF and PNG, light and dark")
@@ -352,9 +376,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--latex", metavar="FILE", help="write a table, a methods paragraph and references, as LaTeX")
     parser.add_argument("--curves", metavar="FILE", help="training curves of a --table (docs/reading.md)")
-    parser.add_argument("--fail-on", choices=["undecided"], help="exit 3 where a verdict is this")
+    parser.add_argument(
+        "--fail-on", nargs="+", default=[], choices=["a_better", "b_better", "equivalent", "undecided"],
+        help="exit 3 where a verdict is one of these",
+    )  # fmt: skip
     parser.add_argument("--watch", action="store_true", help="print the verdict anew as seeds finish")
-    parser.set_defaults(**DEFAULTS)
+    metrics.options(parser)
+    parser.set_defaults(**(DEFAULTS | {"margin": None}))
     return parser
 
 

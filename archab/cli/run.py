@@ -38,6 +38,10 @@ def main() -> None:
 
             sizes.show([argument for argument in sys.argv[1:] if argument != "sizes"])
             return
+        if sys.argv[1:2] == ["gate"]:
+            from archab.cli import gate
+
+            sys.exit(gate.main(sys.argv[2:]))
         if sys.argv[1:2] == ["new"]:
             from archab.cli import new
 

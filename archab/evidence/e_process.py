@@ -7,6 +7,9 @@ r_t depends on d_t only through |d_t|. If sign(d_t) is a fair coin given |d_t| a
 E_n is a martingale of mean 1, and P(exists n: E_n >= 1/alpha) <= alpha by Ville's inequality, for any tails and scale.
 Background: Vovk and Wang, "Efficiency of nonparametric e-tests" (arXiv:2208.08925); Ramdas, Grünwald, Vovk and Shafer
 2023, "Game-theoretic statistics and safe anytime-valid inference" (arXiv:2210.01948).
+
+An infinite difference says that one side failed, and which: it is read as the largest |z| so far, at least 1, and left
+out of r. That is again a function of absolute values alone, so that the sign stays a fair coin.
 """
 
 from collections.abc import Callable
@@ -97,16 +100,18 @@ def anytime_interval(differences: ArrayLike, alpha: float = 0.05) -> tuple[float
     bar = -np.log(alpha)
     if d.size < fewest_rounds(alpha):
         return -np.inf, np.inf
-    spread = float(np.ptp(d))
+    finite = d[np.isfinite(d)]
+    spread = float(np.ptp(finite)) if finite.size else 0.0
     if spread <= 1e-12:
         return np.nan, np.nan
     # Beyond the data all z_t tend to one sign, and E to its largest value: look there for a point outside on each side.
-    reach = spread
-    while not (_excludes(d, bar, d.min() - reach)[0] and _excludes(d, bar, d.max() + reach)[1]):
-        reach *= 2
-    below, above = d.min() - reach, d.max() + reach
-    low = _bisect(lambda theta: not _excludes(d, bar, theta)[0], above, below)
-    high = _bisect(lambda theta: not _excludes(d, bar, theta)[1], below, above)
+    # A side that failed often is worse by any amount: no difference is too far out then.
+    reach = spread * 2.0 ** np.arange(60)
+    below = next((x for x in finite.min() - reach if _excludes(d, bar, x)[0]), -np.inf)
+    above = next((x for x in finite.max() + reach if _excludes(d, bar, x)[1]), np.inf)
+    inner = np.clip((below, above), finite.min() - reach[-1], finite.max() + reach[-1])
+    low = _bisect(lambda theta: not _excludes(d, bar, theta)[0], inner[1], below) if below > -np.inf else below
+    high = _bisect(lambda theta: not _excludes(d, bar, theta)[1], inner[0], above) if above < np.inf else above
     return (low, high) if low < high else (np.nan, np.nan)
 
 
@@ -174,8 +179,14 @@ def forecast(differences: ArrayLike, alpha: float = 0.05) -> Forecast:
 
 
 def _standardised(d: Array) -> Array:
-    r = np.sqrt(np.cumsum(d**2, axis=-1) / np.arange(1, d.shape[-1] + 1))
-    return np.divide(d, r, out=np.zeros_like(d), where=d != 0)
+    met = np.isfinite(d)
+    known = np.where(met, d, 0.0)
+    r = np.sqrt(np.cumsum(known**2, axis=-1) / np.maximum(np.cumsum(met, axis=-1), 1))
+    z = np.divide(known, r, out=np.zeros_like(d), where=known != 0)
+    if met.all():
+        return z
+    largest = np.maximum(np.maximum.accumulate(np.abs(z), axis=-1), 1.0)
+    return np.where(met, z, np.sign(d) * largest)
 
 
 def _log_factors(d: Array) -> tuple[Array, Array]:

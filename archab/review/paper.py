@@ -32,7 +32,8 @@ class Reference:
     bibtex: str
 
 
-def _article(key: str, author: str, year: int, title: str, rest: str, journal: str) -> Reference:
+def article(key: str, author: str, year: int, title: str, rest: str, journal: str) -> Reference:
+    """A reference to a paper; authors are parted by " and "."""
     names = author.replace(" and ", ", ")
     last = [name.rpartition(" ")[2] for name in author.split(" and ")]
     cited = f"{words.listed(last) if len(last) < 3 else f'{last[0]} et al.'}, {year}"
@@ -40,20 +41,20 @@ def _article(key: str, author: str, year: int, title: str, rest: str, journal: s
     return Reference(key, cited, f"{names} ({year}). {title}. {journal}.", f"@article{{{key},\n{fields}\n}}")
 
 
-VOVK = _article(
+VOVK = article(
     "vovk2022nonparametric", "V. Vovk and R. Wang", 2022, "Efficiency of nonparametric e-tests",
     "journal = {arXiv preprint arXiv:2208.08925}", "arXiv:2208.08925",
 )  # fmt: skip
-RAMDAS = _article(
+RAMDAS = article(
     "ramdas2023game", "A. Ramdas and P. Grünwald and V. Vovk and G. Shafer", 2023,
     "Game-Theoretic Statistics and Safe Anytime-Valid Inference",
     "journal = {Statistical Science}, volume = {38}, number = {4}, pages = {576--601}", "Statistical Science 38(4)",
 )  # fmt: skip
-NADEAU = _article(
+NADEAU = article(
     "nadeau2003inference", "C. Nadeau and Y. Bengio", 2003, "Inference for the Generalization Error",
     "journal = {Machine Learning}, volume = {52}, number = {3}, pages = {239--281}", "Machine Learning 52(3)",
 )  # fmt: skip
-HOLM = _article(
+HOLM = article(
     "holm1979simple", "S. Holm", 1979, "A Simple Sequentially Rejective Multiple Test Procedure",
     "journal = {Scandinavian Journal of Statistics}, volume = {6}, number = {2}, pages = {65--70}",
     "Scandinavian Journal of Statistics 6(2)",
@@ -74,7 +75,7 @@ def methods(verdict: Verdict, context: Context, cite: Callable[[Reference], str]
         context: what else is known of it.
         cite: what stands for a reference in the text; by default its authors and year.
     """
-    cited = cite or _in_text
+    cited = cite or in_text
     parts = [_subject(verdict, context), _exam(verdict, context)]
     parts += [note.text for note in verdict.notes if note.kind in _TOLD and "budget=auto" not in note.text]
     parts += [_unit(verdict), _rule(verdict, cited), sentences.sentence(verdict), sentences.of_range(verdict)]
@@ -86,12 +87,16 @@ def latex(verdicts: Sequence[Verdict], contexts: Sequence[Context]) -> str:
     """A table for each verdict (by the package booktabs), its paragraph, and the entries for BibTeX as comments."""
     found = {reference.key: reference for verdict in verdicts for reference in references(verdict)}
     blocks = [
-        f"{table(verdict, context)}\n\n{_marked(methods(verdict, context, _as_marker))}"
+        f"{table(verdict, context)}\n\n{marked(methods(verdict, context, marker))}"
         for verdict, context in zip(verdicts, contexts, strict=True)
     ]
-    entries = "\n\n".join(reference.bibtex for reference in found.values())
-    commented = "\n".join(f"% {line}".rstrip() for line in entries.splitlines())
-    return "\n\n".join(["% needs \\usepackage{booktabs}", *blocks, f"% BibTeX:\n{commented}"]) + "\n"
+    return "\n\n".join(["% needs \\usepackage{booktabs}", *blocks, entries(list(found.values()))]) + "\n"
+
+
+def entries(references: Sequence[Reference]) -> str:
+    """The entries for BibTeX, as comments of LaTeX."""
+    lines = "\n\n".join(reference.bibtex for reference in references).splitlines()
+    return "\n".join(["% BibTeX:", *(f"% {line}".rstrip() for line in lines)])
 
 
 def write(verdicts: Sequence[Verdict], contexts: Sequence[Context], file: Path) -> None:
@@ -221,14 +226,16 @@ def _rule(verdict: Verdict, cite: Callable[[Reference], str]) -> str:
     )
 
 
-def _in_text(reference: Reference) -> str:
+def in_text(reference: Reference) -> str:
+    """How a reference stands in a sentence."""
     return f"({reference.cited})"
 
 
-def _as_marker(reference: Reference) -> str:
+def marker(reference: Reference) -> str:
+    """What stands for a reference until `marked` makes a citation of it."""
     return f"CITE:{reference.key}:"
 
 
-def _marked(text: str) -> str:
-    """The text for LaTeX, with what `_as_marker` left as citations."""
+def marked(text: str) -> str:
+    """A text for LaTeX, with what `marker` left in it as citations."""
     return re.sub(r"\s?CITE:(\w+):", r"~\\cite{\1}", escaped(text))

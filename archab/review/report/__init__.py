@@ -24,6 +24,7 @@ from archab.review.report.inline import svg, variables
 from archab.review.report.strip import strip
 
 MOST_WITH_FIGURES = 12  # configurations of one page
+STYLE = (Path(__file__).parent / "style.css").read_text()
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def _page(verdicts: Sequence[Verdict], contexts: Sequence[Context]) -> Iterator[
         context=contexts[0],
         cases=cases,
         **_colours(),
-        style=Markup((Path(__file__).parent / "style.css").read_text()),
+        style=Markup(STYLE),
     )
 
 
