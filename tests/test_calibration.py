@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from archab.calibration import __main__ as calibration
+from archab.calibration import gate, runs
 from archab.errors import ArchabError
 
 
@@ -31,3 +32,25 @@ def test_crossed_pairs_cancel_a_home_advantage_of_one_sd():
 def test_the_rules_keep_their_promises_on_2000_experiments():
     broken = [str(line) for line in calibration.calibrate(experiments=2000) if not line.holds]
     assert broken == []
+
+
+def test_verdicts_on_metrics_keep_their_promises_to_four_standard_errors():
+    lines = list(runs.calibrate(experiments=40))
+    assert len(lines) == 26
+    for line in lines:
+        assert line.value <= line.high + 0.1, str(line)
+
+
+@pytest.mark.slow
+def test_verdicts_on_metrics_keep_their_promises_on_2000_experiments():
+    assert [str(line) for line in runs.calibrate(experiments=2000) if not line.holds] == []
+
+
+def test_the_commands_for_runs_and_the_gate_print_their_tables(capsys, monkeypatch):
+    outcome = gate.Outcome("archab gate", 0.0, 0.1, 0.5, 0.01, 3.0)
+    monkeypatch.setattr(gate, "calibrate", lambda experiments: [outcome])
+    assert calibration.main(["gate"]) == 1
+    assert "more than promised" in capsys.readouterr().out
+    monkeypatch.setattr(runs, "calibrate", lambda experiments: [])
+    assert calibration.main(["runs", "experiments=3"]) == 0
+    assert "3 experiments a line" in capsys.readouterr().out

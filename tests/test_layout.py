@@ -28,7 +28,7 @@ ROOMS = {
     "experiment": "errors results space networks evidence runs engine review store comparison",
     "cli": "errors results space evidence metrics runs review store comparison experiment",
     "benchmark": "errors space networks engine comparison",
-    "calibration": "errors results evidence comparison experiment cli",
+    "calibration": "errors results evidence metrics comparison experiment cli",
     "check": "errors results space engine comparison experiment cli",
     "known": "errors evidence experiment cli",
     "soak": "results store",

@@ -50,13 +50,15 @@ def _judged(given: argparse.Namespace) -> int:
     from archab.metrics.runs import Runs, read
 
     tables = {side: read(Path(getattr(given, side))).table for side in ("new", "old")}
+    both = pd.concat([table.assign(**{SIDE: side}) for side, table in tables.items()], ignore_index=True)
+    runs = Runs(both, f"{given.new} and {given.old}")
+    column = runs.column(given.metric, "metric")
     if given.lower_is_better and given.higher_is_better:
         raise ArchabError("--lower-is-better and --higher-is-better: one of them")
     asked = True if given.lower_is_better else False if given.higher_is_better else None
     metric = Metric(given.metric, directed(given.metric, asked), given.scale)
     pair = _pair(given.pair, tables)
-    both = pd.concat([table.assign(**{SIDE: side}) for side, table in tables.items()], ignore_index=True)
-    rounds = arrange(Runs(both, f"{given.new} and {given.old}"), metric, f"{SIDE}=new,old", pair, fewest=1)
+    rounds = arrange(runs, metric, f"{SIDE}=new,old", pair, shown=column, fewest=1)
     found = contrast(rounds, 0, 1)
     proposals = given.proposals if given.proposals is not None else 50 if given.state else 1
     settings = Settings(metric.name, metric.better, metric.scale, tuple(pair), given.alpha, proposals, given.seeds)

@@ -94,7 +94,8 @@ def anytime_interval(differences: ArrayLike, alpha: float = 0.05) -> tuple[float
 
     Returns:
         (low, high); (−inf, inf) where n rounds cannot exclude anything, however far (below 7 at alpha = .05), and NaN
-        where all differences are equal (nothing was measured) or every theta is excluded.
+        where all differences are equal (nothing was measured) or every theta is excluded. An end is infinite where
+        failures alone leave it open.
     """
     d = np.asarray(differences, dtype=float)
     bar = -np.log(alpha)
@@ -109,9 +110,11 @@ def anytime_interval(differences: ArrayLike, alpha: float = 0.05) -> tuple[float
     reach = spread * 2.0 ** np.arange(60)
     below = next((x for x in finite.min() - reach if _excludes(d, bar, x)[0]), -np.inf)
     above = next((x for x in finite.max() + reach if _excludes(d, bar, x)[1]), np.inf)
-    inner = np.clip((below, above), finite.min() - reach[-1], finite.max() + reach[-1])
-    low = _bisect(lambda theta: not _excludes(d, bar, theta)[0], inner[1], below) if below > -np.inf else below
-    high = _bisect(lambda theta: not _excludes(d, bar, theta)[1], inner[0], above) if above < np.inf else above
+    from_low, from_high = max(below, finite.min() - 4 * spread), min(above, finite.max() + 4 * spread)
+    if _excludes(d, bar, from_high)[0] or _excludes(d, bar, from_low)[1]:
+        return np.nan, np.nan
+    low = _bisect(lambda theta: not _excludes(d, bar, theta)[0], from_high, below) if below > -np.inf else below
+    high = _bisect(lambda theta: not _excludes(d, bar, theta)[1], from_low, above) if above < np.inf else above
     return (low, high) if low < high else (np.nan, np.nan)
 
 

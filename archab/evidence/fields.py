@@ -16,6 +16,7 @@ from archab.evidence.equal_error import EqualError
 from archab.evidence.estimate import Figures
 from archab.evidence.notes import Note, caveats
 from archab.evidence.rule import Rule
+from archab.evidence.spread import Spread
 from archab.evidence.statistics import holm
 from archab.evidence.views import VIEWS
 from archab.evidence.words import called
@@ -176,6 +177,7 @@ class Verdict:
         data: the blocks and rounds.
         whole: the figures over all members, at a single look.
         equal_error: how many times the size of A does B need for the same error.
+        spread: how much of that of differences is from target to target; None with one restart a target.
         students, diverged, capped: how many there are a side, how many diverged, how many scored at NMSE 1.
         label: what tells it from others that are judged with it.
         scope: where it holds, if on no distribution of functions: "splits of digits".
@@ -197,6 +199,7 @@ class Verdict:
     home_advantage: Ratio | None
     more_targets: MoreTargets
     equal_error: EqualError
+    spread: Spread | None
     names: tuple[str, str] = ("A", "B")
     member_names: tuple[str, ...] = ()
     label: str = ""
@@ -324,8 +327,8 @@ class Verdict:
 JSON = """
     sentence names verdict status rule design blocks theta gmr interval_low interval_high ci_low ci_high anytime_low
     anytime_high p_value p_adjusted p_wilcoxon p_brunnermunzel p_equivalence p_anytime log_e stop_at prob_a_better
-    diverged capped size_ratio members home_advantage more_targets equal_error notes caveats students alpha margin
-    planned floor scope next_step
+    diverged capped size_ratio members home_advantage more_targets equal_error spread notes caveats students alpha
+    margin planned floor scope next_step
 """
 MEMBER_JSON = """
     member blocks theta gmr ci_low ci_high p_value p_holm p_equivalence prob_a_better lower typical_a typical_b iqm_a

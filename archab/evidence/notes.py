@@ -23,6 +23,7 @@ Kind = Literal[
     "floor",
     "unmatched",
     "foreign",  # a table of one's own, whose errors may be none
+    "spread",  # where that of differences comes from, and what to buy next
     "targets",  # what they are, where no space draws them
     "design",  # order, gaps and holes of the rows
     "sizes",

@@ -139,11 +139,12 @@ def _doubts(table: pd.DataFrame) -> tuple[Note, ...]:
 ABOVE, LIKELY, MOST = 0.2, 0.5, 0.9
 _AS_LOSSES = (
     "and count as 1 each. If these are losses on a scale of their own, divide each by that of the best constant "
-    "predictor first; of accuracies in per cent the larger is the better, of errors the smaller."
+    "predictor first; of accuracies in per cent the larger is the better, of errors the smaller. archab-compare --runs "
+    "judges any metric in its own unit and direction."
 )
 _AS_ACCURACIES = (
     "as accuracies often do, of which the larger is the better: of errors it is the smaller. If they are accuracies, "
-    "give 1 − accuracy, divided by that of the best constant predictor."
+    "archab-compare --runs judges them: --metric nmse --higher-is-better."
 )
 _TEXTS = ("control_name", "longer", "command", "label", "scope")
 

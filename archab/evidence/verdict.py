@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from archab.errors import ArchabError
-from archab.evidence import contrast, equivalence, floored, sentences, statistics
+from archab.evidence import contrast, equivalence, floored, sentences, spread, statistics
 from archab.evidence import e_process as sequential
 from archab.evidence import words as words
 from archab.evidence.costs import checked as known_costs
@@ -117,6 +117,7 @@ def assess(study: Study, settings: Rule) -> Verdict:
         p = sequential.hybrid_p(design.rounds, settings.rounds)
         interval = ratio_interval(*sequential.hybrid_interval(design.rounds, settings.rounds, alpha))
     sizes = np.array([[m.size_a for m in members], [m.size_b for m in members]])
+    parts = None if settings.overlap else _spread(design, alpha)
     one_prior = all(note.kind != "own targets" for note in noted(study.notes))
     verdict = Verdict(
         settings=settings,
@@ -136,6 +137,7 @@ def assess(study: Study, settings: Rule) -> Verdict:
         equal_error=EqualError(reason=_OVERLAP)
         if settings.overlap
         else at_equal_error(design, sizes, names, alpha, one_prior),
+        spread=parts,
         scope=study.scope,
         names=names,
         member_names=tuple(study.member_names),
@@ -146,6 +148,7 @@ def assess(study: Study, settings: Rule) -> Verdict:
             *below_linear(members, names, study.member_names, study.longer),
             *limited(members, study.control_name, study.member_names),
             *contrast.notes(study.contrast, members, names, study.member_names),
+            *([Note("spread", spread.sentence(parts, "target", "restart"))] if parts else []),
             *_said(study, names, settings.margin),
         ),
     )
@@ -166,6 +169,18 @@ def _evidence(design: Design, alpha: float) -> Evidence:
         sequential.crossing(log_e, alpha),
         *ratio_interval(*sequential.anytime_interval(design.rounds, alpha)),
     )
+
+
+def _spread(design: Design, alpha: float) -> spread.Spread | None:
+    """Of differences between the k-th restarts of both sides; None where there is one a target, or targets differ."""
+    if design.kind == "unpaired" or design.students["restart"].nunique() < 2:
+        return None
+    key = ["member", "source", "seed", "target", "restart"]
+    sides = design.students.pivot(index=key, columns="side", values="y").dropna()
+    at = sides.index.to_frame(index=False)
+    d = (sides["a"] - sides["b"]).to_numpy(dtype=float)
+    groups = at.groupby(["seed", "target"], observed=True).ngroup().to_numpy()
+    return spread.split(d, groups, at.groupby(["member", "source"], observed=True).ngroup().to_numpy(), alpha)
 
 
 def _said(study: Study, names: tuple[str, str], margin: float) -> list[Note]:

@@ -29,6 +29,9 @@ class Rounds:
         paired: whether the runs of a round belong together; else they are the r-th of each side.
         pair: the columns whose values they share.
         labels: of rounds, length R: the values of these columns.
+        grouped: of pairs by two columns or more, the one whose values are groups of pairs, such as the data set, and
+            what tells pairs of a group apart; else empty.
+        groups: of rounds, their values of the first.
         notes: what a reader must know of order, gaps and doubts.
         refused: why looking again and again is not valid; empty where it is.
     """
@@ -42,6 +45,8 @@ class Rounds:
     pair: tuple[str, ...]
     labels: tuple[str, ...]
     notes: tuple[str, ...]
+    grouped: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
     refused: str = ""
 
     def unit(self, rounds: int) -> str:
@@ -86,7 +91,8 @@ def arrange(
     table["side"] = pd.Categorical(table[column].map(as_text), asked)
     table = _placed(table, key, asked)
     ordered, notes, refused = _ordered(table, key)
-    ids = ordered.drop_duplicates("round")["round"].tolist()
+    firsts = ordered.drop_duplicates("round")
+    ids, grouped = firsts["round"].tolist(), _grouping(key)
     at = {name: i for i, name in enumerate(ids)}
     shape = (len(ids), len(asked))
     raw, scores, waiting = np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape, bool)
@@ -109,7 +115,9 @@ def arrange(
         waiting=waiting,
         paired=bool(key),
         pair=tuple(pair),
-        labels=tuple(ordered.drop_duplicates("round")["label"]),
+        labels=tuple(firsts["label"]),
+        grouped=grouped,
+        groups=tuple(firsts[grouped[0]].map(as_text)) if grouped else (),
         notes=(*notes, *_confounders(table, column, key, runs.at is not None)),
         refused=refused,
     )
@@ -149,6 +157,14 @@ def _placed(table: pd.DataFrame, key: list[str], asked: list[str]) -> pd.DataFra
             f"--pair {' '.join(key)}: {one['side']} has {len(same)} runs of {one['round']} ({told}); {more}"
         )
     return table
+
+
+def _grouping(key: list[str]) -> tuple[str, ...]:
+    """The first column that is no seed, and the last other one; empty where there are not two."""
+    if len(key) < 2:
+        return ()
+    group = next((column for column in key if "seed" not in column.lower()), key[0])
+    return group, [column for column in key if column != group][-1]
 
 
 def _ordered(table: pd.DataFrame, key: list[str]) -> tuple[pd.DataFrame, list[str], str]:

@@ -149,6 +149,8 @@ def read(file: Path) -> Runs:
         ArchabError: if it cannot be read, or holds no row.
     """
     kind = file.suffix.lower()
+    if not file.is_file():
+        raise ArchabError(f"{file}: no such file")
     try:
         if kind in (".parquet", ".pq"):
             table = pd.read_parquet(file)

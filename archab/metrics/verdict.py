@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from archab.evidence.closed import e_holm
 from archab.evidence.fields import Decision
 from archab.evidence.power import more_blocks
 from archab.evidence.rule import FEWEST_BLOCKS, Rule
+from archab.evidence.spread import Spread, sentence, split
 from archab.evidence.statistics import Array, holm
 from archab.metrics.contrast import Contrast, contrast, within
 from archab.metrics.metric import Metric, number
@@ -37,6 +38,7 @@ class MetricVerdict:
         notes: what must be read with it.
         next_step: how many more runs may decide.
         unit: the rounds in words.
+        paired: whether runs belong together; `spread`: of pairs in groups, such as data sets, where theirs comes from.
     """
 
     metric: Metric
@@ -55,6 +57,7 @@ class MetricVerdict:
     next_step: str
     unit: str
     paired: bool
+    spread: Spread | None = None
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -167,6 +170,7 @@ class MetricVerdict:
             "ci_high": single[1],
             "prob_a_better": self.found.share,
             "correlation": self.found.correlation,
+            "spread": None if self.spread is None else {k: _plain(v) for k, v in asdict(self.spread).items()},
             "rule": self.rule.name,
             "alpha": self.rule.alpha,
             "planned": self.rule.planned,
@@ -268,7 +272,7 @@ def _held(rounds: Rounds, found: Contrast, side: int) -> Array:
     return np.asarray(x[~np.isnan(x)])
 
 
-def _notes(rounds: Rounds, found: Contrast, several: bool) -> list[str]:
+def _notes(rounds: Rounds, found: Contrast, rule: Rule, several: bool) -> list[str]:
     a, b = (rounds.names[side] for side in found.sides)
     said = []
     if rounds.paired:
@@ -288,9 +292,12 @@ def _notes(rounds: Rounds, found: Contrast, several: bool) -> list[str]:
     if ties:
         said.append(f"Ties: {ties:,}.")
     if found.any_failed:
-        ended = "over the others alone" if found.estimate.se >= 0 else "of which no others are there"
         which = f"Runs failed, {found.failed[0]:,} of {a} and {found.failed[1]:,} of {b}"
-        said.append(f"{which}: the test is of ranks, in which they are the worst; means and ranges are {ended}.")
+        if rule.name == "anytime":
+            how = "the evidence and its range take them to be worse by any amount; means are of the others alone"
+        else:
+            how = "the test is of ranks, in which they are the worst; means and the range are of the others alone"
+        said.append(f"{which}: {how}.")
     of = f"{a} and {b}: " if several else ""
     return [*(f"{of}{text[0].lower()}{text[1:]}" if of else text for text in said), null]
 
@@ -344,7 +351,9 @@ def _decided(rounds: Rounds, found: Contrast, rule: Rule, p: float, adjusted: fl
     names = rounds.names[a], rounds.names[b]
     raw = [_held(rounds, found, side) for side in (a, b)]
     verdict, reason = _decision(found, rounds.metric, rule, adjusted, compared, rounds.paired)
-    notes = [*rounds.notes, *_notes(rounds, found, compared > 1)]
+    parts = _spread(rounds, found)
+    notes = [*rounds.notes, *_notes(rounds, found, rule, compared > 1)]
+    notes += [sentence(parts, *rounds.grouped)] if parts else []
     return MetricVerdict(
         metric=rounds.metric,
         names=names,
@@ -362,4 +371,12 @@ def _decided(rounds: Rounds, found: Contrast, rule: Rule, p: float, adjusted: fl
         next_step=_next(found, rule, verdict, compared, rounds.paired),
         unit=rounds.unit(found.blocks),
         paired=rounds.paired,
+        spread=parts,
     )
+
+
+def _spread(rounds: Rounds, found: Contrast) -> Spread | None:
+    if not rounds.grouped:
+        return None
+    groups, met = np.array(rounds.groups)[found.at], np.isfinite(found.differences)
+    return split(found.differences[met], groups[met], alpha=found.alpha)

@@ -29,8 +29,8 @@ from archab.review.report.plain import minded
 NAMES = (
     "sentence names verdict status rule design blocks theta gmr interval_low interval_high ci_low ci_high "
     "anytime_low anytime_high p_value p_adjusted p_wilcoxon p_brunnermunzel p_equivalence p_anytime log_e stop_at "
-    "prob_a_better diverged capped size_ratio members home_advantage more_targets equal_error notes caveats students "
-    "alpha margin planned floor scope next_step"
+    "prob_a_better diverged capped size_ratio members home_advantage more_targets equal_error spread notes caveats "
+    "students alpha margin planned floor scope next_step"
 )
 
 

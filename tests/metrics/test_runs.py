@@ -1,0 +1,143 @@
+"""Runs from files of every kind: rows of runs and rows of steps, values that are lost, names that are near."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from made import runs
+
+from archab.errors import ArchabError
+from archab.metrics.compare import compare_runs
+from archab.metrics.metric import Metric
+from archab.metrics.rounds import arrange
+from archab.metrics.runs import Runs, read
+
+STEPS = pd.DataFrame(
+    [
+        ("new", 0, 1, 0.9, None), ("new", 0, 2, 0.5, None), ("new", 0, 2, None, 0.1), ("new", 0, 3, 0.7, None),
+        ("new", 1, 1, 0.8, None), ("new", 1, 2, 0.6, None),
+        ("old", 0, 1, 1.0, None), ("old", 0, 2, 0.9, None), ("old", 0, 3, 0.8, None),
+        ("old", 1, 1, 1.1, None), ("old", 1, 2, 1.0, None), ("old", 1, 3, 0.9, None),
+    ],
+    columns=["model", "seed", "step", "val_loss", "train_acc"],
+)  # fmt: skip
+
+
+def values(table: Runs | pd.DataFrame, step="last", lower=True):
+    """The metric by side and seed."""
+    given = table if isinstance(table, Runs) else Runs(table, "the table")
+    found = arrange(given, Metric("val_loss", lower), "model=new,old", ["seed"], step)
+    return found.raw.tolist()
+
+
+def test_every_kind_of_file_says_the_same(tmp_path):
+    table = runs(8)
+    table.to_csv(tmp_path / "runs.csv", index=False)
+    table.to_csv(tmp_path / "runs.tsv", index=False, sep="\t")
+    table.to_parquet(tmp_path / "runs.parquet")
+    (tmp_path / "runs.json").write_text(json.dumps(table.to_dict("records")))
+    (tmp_path / "runs.jsonl").write_text("\n\n".join(json.dumps(row) for row in table.to_dict("records")))
+    nested = [{"config": {"model": r["model"], "seed": r["seed"]}, "summary": {"val_loss": r["val_loss"]}}
+              for r in table.to_dict("records")]  # fmt: skip
+    (tmp_path / "wandb.jsonl").write_text("\n".join(map(json.dumps, nested)))
+    wanted = compare_runs(table, sides="model=new,old", pair="seed", metric="val_loss").verdicts[0].to_dict()
+    for name in ("runs.csv", "runs.tsv", "runs.parquet", "runs.json", "runs.jsonl", "wandb.jsonl"):
+        found = (
+            compare_runs(tmp_path / name, sides="model=new,old", pair="seed", metric="val_loss").verdicts[0].to_dict()
+        )
+        assert found["log_e"] == wanted["log_e"], name
+        assert found["sentence"] == wanted["sentence"]
+
+
+def test_the_last_the_best_and_the_value_at_a_step():
+    assert values(STEPS) == [[0.7, 0.8], [0.6, 0.9]]
+    assert values(STEPS, "best") == [[0.5, 0.8], [0.6, 0.9]]
+    assert values(STEPS, "best", lower=False) == [[0.9, 1.0], [0.8, 1.1]]
+    assert values(STEPS, 2) == [[0.5, 0.9], [0.6, 1.0]]
+    assert np.isnan(values(STEPS, 3)[1][0])  # a run that did not get there
+    assert values(STEPS.sample(frac=1, random_state=1)) == [[0.7, 0.8], [0.6, 0.9]]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_last_value_that_is_nan_is_a_run_that_failed(tmp_path, kind):
+    rows = [
+        {"model": m, "seed": s, "step": t, "val_loss": 1.0 / t}
+        for m in ("new", "old")
+        for s in range(3)
+        for t in (1, 2)
+    ]
+    rows[1]["val_loss"] = float("nan")  # new, seed 0, at its last step
+    file = tmp_path / f"runs.{kind}"
+    if kind == "csv":
+        file.write_text("model,seed,step,val_loss\n" + "\n".join(",".join(map(str, row.values())) for row in rows))
+    else:
+        file.write_text("\n".join(map(json.dumps, rows)))
+    found = values(read(file))
+    assert np.isnan(found[0][0])
+    assert found[1][0] == 0.5
+
+
+def test_states_and_starts_of_an_export_are_heeded():
+    table = runs(8).rename(columns={"model": "Model"})
+    table["State"] = "finished"
+    table["Created"] = [f"2026-01-{20 - seed:02}T00:00:00Z" for seed in table["seed"]]
+    table.loc[3, "State"], table.loc[4, "State"] = "crashed", "running"
+    found = arrange(Runs(table, "x"), Metric("val_loss", True), "Model=new,old", ["seed"])
+    assert found.labels == tuple(str(seed) for seed in reversed(range(8)))  # by their start
+    assert np.isinf(found.scores[list(found.labels).index("1"), 1])
+    assert found.waiting[list(found.labels).index("2"), 0]
+    assert not any("ascending" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"sides": "modle=new,old"}, "--sides modle: no run of the table has it. There are: model"),
+        ({"sides": "model=new,odl"}, "no run has model=odl. There are: new, old"),
+        ({"sides": "model=new"}, "two different values are needed"),
+        ({"metric": "val_los"}, "--metric val_los: no run of the table has it. There are: val_loss"),
+        ({"metric": "model"}, "is no number"),
+        ({"pair": "sed"}, "--pair sed: no run of the table has it. There are: seed"),
+        ({"pair": "model"}, "tells the sides apart"),
+        ({"where": ["seed=99"]}, "no run has this value"),
+        ({"where": ["seed"]}, "KEY=VALUE is needed"),
+        ({"step": "best"}, "no column of steps"),
+        ({"baseline": "x"}, "--baseline x: no such side. There are: new, old"),
+        ({"scale": "logit"}, "on the scale logit"),
+    ],
+)
+def test_bad_input_is_one_line_that_names_it(options, said):
+    asked = {"sides": "model=new,old", "metric": "val_loss", "pair": "seed", "lower_is_better": True} | options
+    with pytest.raises(ArchabError, match=said):
+        compare_runs(runs(), **asked)
+
+
+def test_two_runs_of_a_pair_and_a_side_of_one_run_are_refused():
+    with pytest.raises(ArchabError, match=r"--pair seed: new has 2 runs of 0 .*--pair may have several"):
+        compare_runs(pd.concat([runs(), runs(1)]), sides="model=new,old", pair="seed", metric="val_loss")
+    one = runs().drop(index=range(2, 24, 2))
+    with pytest.raises(ArchabError, match="new has 1 run; at least 2"):
+        compare_runs(one, sides="model=new,old", pair="seed", metric="val_loss")
+
+
+def test_files_that_cannot_be_read_say_so(tmp_path):
+    (tmp_path / "bad.jsonl").write_text("{oops")
+    (tmp_path / "none.csv").write_text("model,seed,val_loss\n")
+    (tmp_path / "odd.xyz").write_text("1")
+    for name, said in (
+        ("bad.jsonl", "cannot be read"),
+        ("none.csv", "no run in it"),
+        ("odd.xyz", "is needed"),
+        ("no.csv", "no such file"),
+    ):
+        with pytest.raises(ArchabError, match=said):
+            read(tmp_path / name)
+
+
+def test_what_else_differs_between_the_sides_is_said():
+    table = runs().assign(optimiser=lambda t: t["model"].map({"new": "lion", "old": "adam"}), width=64)
+    notes = arrange(Runs(table, "x"), Metric("val_loss", True), "model=new,old", ["seed"]).notes
+    assert [n for n in notes if "differ" in n] == [
+        "The sides differ in optimiser (lion and adam), too: the verdict is on all of it together."
+    ]
