@@ -10,14 +10,16 @@ if TYPE_CHECKING:
     from archab.comparison.comparison import Comparison
     from archab.evidence.verdict import judge
     from archab.experiment.compare import compare
+    from archab.metrics.compare import compare_runs
     from archab.space import ArchitecturalSpace
 
-__all__ = ["ArchitecturalSpace", "Comparison", "__version__", "compare", "judge"]
+__all__ = ["ArchitecturalSpace", "Comparison", "__version__", "compare", "compare_runs", "judge"]
 
 _HOME = {
     "ArchitecturalSpace": "archab.space",
     "Comparison": "archab.comparison.comparison",
     "compare": "archab.experiment.compare",
+    "compare_runs": "archab.metrics.compare",
     "judge": "archab.evidence.verdict",
 }
 

@@ -1,9 +1,14 @@
 """The examples of the documentation run as they stand."""
 
 import re
+import shlex
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+
+from archab.cli import compare, gate
 
 DOCS = Path(__file__).parents[1] / "docs"
 BLOCKS = [
@@ -27,3 +32,33 @@ def test_a_command_runs(typed, command):
     ended = command(*typed.split(), *SHORT)
     assert ended.code == 0, ended.err
     assert "verdict" in ended.out
+
+
+RUNS = (DOCS / "runs.md").read_text()
+COMPARED = re.findall(r"^(?:      - run: )?archab-compare (--runs runs.csv .*?)(?:  #.*)?$", RUNS, re.M)
+GATED = re.findall(r"^archab gate (.*)$", RUNS, re.M)
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    """A folder with runs.csv, new.jsonl and old.jsonl, as the page's commands take them."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame([(m, s) for m in ("new", "old", "third") for s in range(15)], columns=["model", "seed"])
+    table = table.assign(width=64, val_loss=2 + rng.normal(0, 0.1, len(table)) - 0.2 * (table["model"] == "new"))
+    table.to_csv("runs.csv", index=False)
+    for name in ("new", "old"):
+        own = table[table["model"] == name].rename(columns={"val_loss": "val_bpb"})
+        own[["seed", "val_bpb"]].to_json(f"{name}.jsonl", orient="records", lines=True)
+
+
+@pytest.mark.parametrize("typed", COMPARED)
+def test_a_comparison_of_runs_is_made(typed, runs, capsys):
+    assert compare.main(shlex.split(typed)) == 0
+    assert "new" in capsys.readouterr().out
+
+
+def test_the_gate_of_the_page_answers(runs, capsys):
+    assert len(COMPARED) == 5
+    assert gate.main(shlex.split(GATED[0])) == 0
+    assert capsys.readouterr().out.startswith("keep")

@@ -32,7 +32,7 @@ ROOMS = {
     "check": "errors results space engine comparison experiment cli",
     "known": "errors evidence experiment cli",
     "soak": "results store",
-    "__init__": "space evidence review comparison experiment",
+    "__init__": "space evidence metrics review comparison experiment",
     "__main__": "cli",
 }
 # Which rooms may import a heavy library, at all.
