@@ -1,7 +1,6 @@
 """From finished runs, any table of rows, or runs of one's own to a verdict: archab-compare --space NAME."""
 
 import argparse
-import difflib
 import json
 import os
 import shlex
@@ -68,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _check(given)
         metrics.check(given)
         given.typed = list(sys.argv[1:] if arguments is None else arguments)
-        if given.runs:
+        if given.runs or given.all_sides:
             return _of_runs(given)
         given.margin = DEFAULTS["margin"] if given.margin is None else given.margin
         rule = {name: getattr(given, name) for name in DEFAULTS if name != "family"}
@@ -93,9 +92,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _of_runs(given: argparse.Namespace) -> int:
-    """The verdict on runs that archab did not make."""
+    """The verdicts on runs that archab did not make, or on every two sides of configurations."""
     with signals.handled():
-        found = metrics.compared(given)
+        found = metrics.of_space(given) if given.all_sides else metrics.compared(given)
         metrics.show(found, given.json)
         for line in metrics.write(found, given):
             print(line, file=sys.stderr)
@@ -177,10 +176,10 @@ def _found(store: "Store", space: str) -> "list[Recorded]":
 
 
 def _asked(found: "list[Recorded]", given: argparse.Namespace, store: "Store") -> Asked:
-    from archab.store.history import configuration, labels
+    from archab.store.history import configuration, labels, selected
 
     names = labels(found) if len(found) > 1 else [given.space]
-    chosen = [name for name, one in zip(names, found, strict=True) if _matches(one, given.where, found)]
+    chosen = [name for name, one in zip(names, found, strict=True) if selected(one, given.where, found)]
     if not chosen:
         raise ArchabError(f"--where {' '.join(given.where)}: none of {len(found)} configurations has these values")
     if given.hero and len(chosen) > 1:
@@ -238,33 +237,6 @@ def _from_table(given: argparse.Namespace) -> Asked:
         curves=read_curves(Path(given.curves)) if given.curves else None,
     )
     return Asked([judged], [str(file)], 1, contexts, lambda verdict: None)
-
-
-def _matches(one: "Recorded", where: Sequence[str], found: "list[Recorded]") -> bool:
-    for condition in where:
-        key, equals, wanted = condition.partition("=")
-        if not equals:
-            raise ArchabError(f"--where {condition}: KEY=VALUE is needed, such as --where routine.lr=0.01")
-        if key in ("seed", "shard"):
-            raise ArchabError(
-                f"--where {condition}: a verdict takes every seed of a configuration, or looking would choose"
-            )
-        if all(other.value(key) is None for other in found):
-            known = sorted({name for other in found for name in other.names()})
-            ends = [name for name in known if name.endswith(f".{key}")]
-            first = sorted(known, key=lambda name: (name.count("."), name))[:12]
-            near = ends[:3] or difflib.get_close_matches(key, known, 3, 0.6) or [*first, "…"]
-            raise ArchabError(f"--where {condition}: no configuration has the key {key}. There are: {', '.join(near)}")
-        if not _same(one.value(key), wanted):
-            return False
-    return True
-
-
-def _same(value: str | None, wanted: str) -> bool:
-    try:
-        return value is not None and float(value) == float(wanted)
-    except ValueError:
-        return value == wanted
 
 
 def _narrowed(given: argparse.Namespace) -> str:

@@ -33,14 +33,23 @@ def options(parser: argparse.ArgumentParser) -> None:
     own.add_argument("--scale", choices=["difference", "log", "logit"], help="how values are compared (difference)")
     own.add_argument("--step", metavar="last|best|N", help="which value of a run counts (last)")
     own.add_argument("--baseline", metavar="A", help="the side that all others are compared with, not all pairs")
+    parser.add_argument(
+        "--all-sides",
+        action="store_true",
+        help="of a --space: every two sides of all its configurations (docs/runs.md)",
+    )
 
 
 def check(given: argparse.Namespace) -> None:
     """Raise an ArchabError where options do not go together."""
     if not given.runs:
-        if used := [name for name in OWN if getattr(given, name)]:
+        if given.all_sides and (not given.space or given.watch or given.hero or given.family != "all"):
+            raise ArchabError("--all-sides goes with --space, and without --watch, --hero and --family")
+        if used := [name for name in OWN if getattr(given, name) and not (given.all_sides and name == "baseline")]:
             raise ArchabError(f"--{used[0].replace('_', '-')} goes with --runs SOURCE")
         return
+    if given.all_sides:
+        raise ArchabError("--all-sides goes with --space; with --runs, --sides COLUMN takes every value there is")
     if used := [name for name in OTHERS if getattr(given, name)]:
         raise ArchabError(f"--{used[0].replace('_', '-')} does not go with --runs")
     if given.family != "all":
@@ -85,6 +94,28 @@ def compared(given: argparse.Namespace) -> "Compared":
     )
 
 
+def of_space(given: argparse.Namespace) -> "Compared":
+    """The verdicts on every two sides of a space's configurations in the store, which learnt the same targets."""
+    from archab.evidence.rule import Rule
+    from archab.metrics.compare import judged
+    from archab.metrics.configurations import side_by_side
+    from archab.store.history import configuration, labels, recorded, selected
+    from archab.store.mlflow import Store
+    from archab.store.uri import Address
+
+    Address.named(given.tracking_uri, Path.cwd()).check_there()
+    store = Store.named(given.tracking_uri, Path.cwd())
+    every = recorded(store, given.space)
+    found = [one for one in every if selected(one, given.where, every)]
+    names = [label.rpartition(".")[2] for label in labels(found)] if len(found) > 1 else [given.space] * len(found)
+    studies = [configuration(one, name, store) for one, name in zip(found, names, strict=True)]
+    runs = [run for one in found for run in one.runs]
+    started = {seed: min(run.start for run in runs if run.seed == seed) for seed in {run.seed for run in runs}}
+    holes = {study.label: study.holes for study in studies}
+    rule = Rule(given.rule, given.alpha, given.margin or 1.10, given.planned, given.floor)
+    return judged(side_by_side(studies, rule.floor, rule.margin, started, holes), rule, given.baseline)
+
+
 def show(found: "Compared", as_json: bool) -> None:
     """Print the verdicts."""
     if as_json:
@@ -113,4 +144,4 @@ def write(found: "Compared", given: argparse.Namespace) -> Iterator[str]:
 
     command = hidden(f"archab-compare {shlex.join(given.typed)}")
     asked = {name: getattr(given, name) for name in ("report", "figures", "latex", "bare")}
-    yield from files.write(found, hidden(given.runs), command, **asked)
+    yield from files.write(found, hidden(given.runs or given.space), command, **asked)

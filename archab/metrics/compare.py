@@ -74,11 +74,19 @@ def compare_runs(
     shown = runs.column(metric, "metric")
     asked = Metric(metric, directed(metric, lower_is_better), scale, margin)
     key = [pair] if isinstance(pair, str) else list(pair)
-    rounds = arrange(runs.where(where), asked, sides, key, step, shown)
+    return judged(arrange(runs.where(where), asked, sides, key, step, shown), rule or Rule(), baseline)
+
+
+def judged(rounds: Rounds, rule: Rule, baseline: str | None = None) -> Compared:
+    """A verdict on every two sides, or on each against the baseline.
+
+    Raises:
+        ArchabError: if there is no such baseline, or the rule takes an order that the rounds do not have.
+    """
     pairs = list(combinations(range(len(rounds.names)), 2))
     if baseline is not None:
         if baseline not in rounds.names:
             raise ArchabError(f"--baseline {baseline}: no such side. There are: {', '.join(rounds.names)}")
         base = rounds.names.index(baseline)
         pairs = [(i, base) for i in range(len(rounds.names)) if i != base]
-    return Compared(rounds, judge(rounds, rule or Rule(), pairs), baseline or "")
+    return Compared(rounds, judge(rounds, rule, pairs), baseline or "")

@@ -33,6 +33,7 @@ class Rounds:
             what tells pairs of a group apart; else empty.
         groups: of rounds, their values of the first.
         notes: what a reader must know of order, gaps and doubts.
+        what: a round is: a pair of runs, or a target.
         refused: why looking again and again is not valid; empty where it is.
     """
 
@@ -47,10 +48,13 @@ class Rounds:
     notes: tuple[str, ...]
     grouped: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    what: str = "pair"
     refused: str = ""
 
     def unit(self, rounds: int) -> str:
         """So many rounds in words: "20 pairs of runs (params.seed)", "20 runs a side at most"."""
+        if self.what != "pair":
+            return words.counted(rounds, self.what)
         if not self.paired:
             return f"{words.counted(rounds, 'run')} a side, not paired"
         return f"{words.counted(rounds, 'pair')} of runs (by {words.listed(self.pair)})"

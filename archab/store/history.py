@@ -1,5 +1,6 @@
 """What a store holds of a space: its runs by configuration, in the order in which seeds were first started."""
 
+import difflib
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -125,6 +126,43 @@ def again(tags: Mapping[str, str]) -> str:
 def labels(found: Sequence[Recorded]) -> list[str]:
     """What tells configurations apart."""
     return labelled([one.parameters for one in found])
+
+
+def selected(one: Recorded, where: Sequence[str], found: Sequence[Recorded]) -> bool:
+    """Whether a configuration has these values, KEY=VALUE each.
+
+    Args:
+        one: a configuration.
+        where: the conditions.
+        found: all configurations there are.
+
+    Raises:
+        ArchabError: if a condition is none, or its key is known to no configuration.
+    """
+    for condition in where:
+        key, equals, wanted = condition.partition("=")
+        if not equals:
+            raise ArchabError(f"--where {condition}: KEY=VALUE is needed, such as --where routine.lr=0.01")
+        if key in ("seed", "shard"):
+            raise ArchabError(
+                f"--where {condition}: a verdict takes every seed of a configuration, or looking would choose"
+            )
+        if all(other.value(key) is None for other in found):
+            known = sorted({name for other in found for name in other.names()})
+            ends = [name for name in known if name.endswith(f".{key}")]
+            first = sorted(known, key=lambda name: (name.count("."), name))[:12]
+            near = ends[:3] or difflib.get_close_matches(key, known, 3, 0.6) or [*first, "…"]
+            raise ArchabError(f"--where {condition}: no configuration has the key {key}. There are: {', '.join(near)}")
+        if not _same(one.value(key), wanted):
+            return False
+    return True
+
+
+def _same(value: str | None, wanted: str) -> bool:
+    try:
+        return value is not None and float(value) == float(wanted)
+    except ValueError:
+        return value == wanted
 
 
 def _recorded(fingerprint: str, runs: Sequence[Logged]) -> Recorded:
