@@ -67,7 +67,7 @@ def side_by_side(
         pair=("target",),
         labels=tuple(f"seed {seed}, target {draw}" for seed, draw in order),
         notes=(_SCORED,),
-        what="target",
+        noun="target",
     )
 
 

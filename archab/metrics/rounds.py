@@ -33,7 +33,7 @@ class Rounds:
             what tells pairs of a group apart; else empty.
         groups: of rounds, their values of the first.
         notes: what a reader must know of order, gaps and doubts.
-        what: a round is: a pair of runs, or a target.
+        noun: what a round is: a pair, a run of either side, or a target.
         refused: why looking again and again is not valid; empty where it is.
     """
 
@@ -48,16 +48,13 @@ class Rounds:
     notes: tuple[str, ...]
     grouped: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
-    what: str = "pair"
+    noun: str = "pair"
     refused: str = ""
 
     def unit(self, rounds: int) -> str:
-        """So many rounds in words: "20 pairs of runs (params.seed)", "20 runs a side at most"."""
-        if self.what != "pair":
-            return words.counted(rounds, self.what)
-        if not self.paired:
-            return f"{words.counted(rounds, 'run')} a side, not paired"
-        return f"{words.counted(rounds, 'pair')} of runs (by {words.listed(self.pair)})"
+        """So many rounds in words: "20 pairs of runs (by seed)", "20 runs a side, not paired", "20 targets"."""
+        by = {"run": " a side, not paired", "pair": f" of runs (by {words.listed(self.pair or ('',))})"}
+        return f"{words.counted(rounds, self.noun)}{by.get(self.noun, '')}"
 
 
 def arrange(
@@ -118,6 +115,7 @@ def arrange(
         scores=scores,
         waiting=waiting,
         paired=bool(key),
+        noun="pair" if key else "run",
         pair=tuple(pair),
         labels=tuple(firsts["label"]),
         grouped=grouped,

@@ -38,7 +38,8 @@ class MetricVerdict:
         notes: what must be read with it.
         next_step: how many more runs may decide.
         unit: the rounds in words.
-        paired: whether runs belong together; `spread`: of pairs in groups, such as data sets, where theirs comes from.
+        paired: whether the runs of a round belong together; `noun`: what a round is, see `Rounds`.
+        spread: of pairs in groups, such as data sets, where theirs comes from.
     """
 
     metric: Metric
@@ -57,6 +58,7 @@ class MetricVerdict:
     next_step: str
     unit: str
     paired: bool
+    noun: str
     spread: Spread | None = None
 
     @property
@@ -224,13 +226,10 @@ def together(found: Sequence[Contrast], p_rule: Sequence[float], rule: Rule, rou
     return [sequential.anytime_p(log_e) for log_e in e_holm(np.cumsum(paths, axis=1))]
 
 
-def _decision(
-    found: Contrast, metric: Metric, rule: Rule, p: float, compared: int, paired: bool
-) -> tuple[Decision, str]:
+def _decision(found: Contrast, metric: Metric, rule: Rule, p: float, compared: int, noun: str) -> tuple[Decision, str]:
     have, need = _have(found, rule), _need(rule)
     if have < need:
-        what = words.counted(have, "pair") + " of runs" if paired else words.counted(have, "run") + " a side"
-        return "undecided", f"Too few runs for any verdict: {what}, at least {need} are needed."
+        return "undecided", f"Too few {noun}s for any verdict: {have:,} of at least {need}."
     if p <= rule.alpha * (1 + 1e-12):
         better = _direction(found, rule)
         # Where runs failed, their mean is that of the others alone, and does not speak against the ranks.
@@ -302,11 +301,11 @@ def _notes(rounds: Rounds, found: Contrast, rule: Rule, several: bool) -> list[s
     return [*(f"{of}{text[0].lower()}{text[1:]}" if of else text for text in said), null]
 
 
-def _next(found: Contrast, rule: Rule, verdict: Decision, compared: int, paired: bool) -> str:
+def _next(found: Contrast, rule: Rule, verdict: Decision, compared: int, noun: str) -> str:
     """How many more runs may decide; empty where it is decided."""
     if verdict != "undecided":
         return ""
-    what = "more pair" if paired else "more run"
+    what = f"more {noun}"
     have, need = _have(found, rule), _need(rule)
     if found.waiting and rule.name != "fixed":
         return "Let the runs end that have not: evidence waits for them."
@@ -350,7 +349,7 @@ def _decided(rounds: Rounds, found: Contrast, rule: Rule, p: float, adjusted: fl
     a, b = found.sides
     names = rounds.names[a], rounds.names[b]
     raw = [_held(rounds, found, side) for side in (a, b)]
-    verdict, reason = _decision(found, rounds.metric, rule, adjusted, compared, rounds.paired)
+    verdict, reason = _decision(found, rounds.metric, rule, adjusted, compared, rounds.noun)
     parts = _spread(rounds, found)
     notes = [*rounds.notes, *_notes(rounds, found, rule, compared > 1)]
     notes += [sentence(parts, *rounds.grouped)] if parts else []
@@ -368,9 +367,10 @@ def _decided(rounds: Rounds, found: Contrast, rule: Rule, p: float, adjusted: fl
         verdict=verdict,
         reason=reason,
         notes=tuple(notes),
-        next_step=_next(found, rule, verdict, compared, rounds.paired),
+        next_step=_next(found, rule, verdict, compared, rounds.noun),
         unit=rounds.unit(found.blocks),
         paired=rounds.paired,
+        noun=rounds.noun,
         spread=parts,
     )
 

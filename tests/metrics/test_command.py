@@ -161,4 +161,4 @@ def test_a_store_of_archab_itself_is_read(command, tmp_path, capfd):
         main(["--runs", f"{store}#own", "--sides", sides, "--pair", "seed", "--metric", "gmr", "--lower-is-better"])
         == 0
     )
-    assert "Too few runs for any verdict" in capfd.readouterr().out
+    assert "Too few pairs for any verdict" in capfd.readouterr().out

@@ -201,7 +201,7 @@ def test_runs_sorted_by_the_metric_bear_no_looking_again():
 
 def test_too_few_pairs_give_no_verdict_and_no_range():
     found = one(runs(4))
-    assert found.sentence() == "Too few runs for any verdict: 4 pairs of runs, at least 7 are needed."
+    assert found.sentence() == "Too few pairs for any verdict: 4 of at least 7."
     assert found.range() == ""
 
 

@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from archab.evidence import words
 from archab.evidence.rule import FEWEST_BLOCKS
 from archab.metrics.verdict import MetricVerdict
-from archab.review.figures.names import drawable
+from archab.review.figures.names import LONGEST, drawable, short
 from archab.review.figures.palette import Palette
 from archab.review.figures.picture import Picture
 from archab.review.figures.sheet import SMALL, TICK, WIDTH, Sheet, inches
 
-ROW, MOST_DOTS, MOST_ROWS, LONGEST = 0.34, 200, 30, 28
+ROW, MOST_DOTS, MOST_ROWS = 0.36, 200, 30
 VALID = {"anytime": "valid however often one looked", "fixed": "of a single look"}
 
 
@@ -25,7 +25,7 @@ def picture(verdicts: Sequence[MetricVerdict]) -> Picture:
     shown = list(verdicts[:MOST_ROWS])
     what = {"difference": "A's less B's", "log": "A's over B's", "logit": "odds of A's over B's"}[first.metric.scale]
     valid = VALID.get(str(first.rule.name), "of the two planned looks")
-    rows = "pair of runs" if first.paired else "round, the k-th runs of either side"
+    rows = {"pair": "pair of runs", "run": "round, the k-th runs of either side"}.get(first.noun, first.noun)
     caption = (
         f"{first.metric.name}, {what}; {first.metric.better} is better. Diamond: mean, line: "
         f"{words.level(first.rule.alpha)} interval, {valid}; a dot is a {rows}. Coloured where one side is better, "
@@ -44,8 +44,11 @@ def picture(verdicts: Sequence[MetricVerdict]) -> Picture:
 def _draw(verdicts: list[MetricVerdict], palette: Palette, title: str, caption: str) -> Figure:
     metric = verdicts[0].metric
     sign = 1.0 if metric.lower else -1.0
-    names = [_short(f"{v.names[0]} – {v.names[1]}") for v in verdicts]
-    left = min(1.45, max(inches(name, TICK) for name in names) + 0.1)
+    names = [
+        "\n".join(f"{of}: {short(name, LONGEST) or of}" for of, name in zip("AB", v.names, strict=True))
+        for v in verdicts
+    ]
+    left = max(inches(line, TICK) for name in names for line in name.split("\n")) + 0.1
     height = ROW * len(verdicts) + 0.42
     sheet = Sheet(palette, height, title, caption)
     axes = sheet.axes(left, 0.34, WIDTH - left - 0.1, height - 0.4)
@@ -85,8 +88,3 @@ def _row(axes, v: MetricVerdict, y: int, sign: float, reach: float, palette: Pal
     if v.found.blocks >= FEWEST_BLOCKS and not math.isnan(low):
         axes.plot(np.clip((low, high), -reach, reach), (y, y), color=colour, lw=1.4, solid_capstyle="butt", zorder=3)
     axes.plot([sign * v.found.theta], [y], marker="D", ms=3.6, color=colour, mew=0, zorder=4, clip_on=False)
-
-
-def _short(name: str) -> str:
-    name = drawable(name)
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"

@@ -15,6 +15,8 @@ AVERAGED = article(
     "The Annals of Statistics 49(3)",
 )  # fmt: skip
 
+UNIT = {"pair": "pair of runs"}
+
 
 def references(verdicts: Sequence[MetricVerdict]) -> list[Reference]:
     """What the paragraph cites, in the order in which it does."""
@@ -30,7 +32,9 @@ def methods(verdicts: Sequence[MetricVerdict], cite: Callable[[Reference], str] 
     sides = list(dict.fromkeys(name for v in verdicts for name in v.names))
     how = {"difference": "as it is", "log": "in logarithms", "logit": "in logits"}[first.metric.scale]
     unit = (
-        "the unit of replication is a pair of runs" if first.paired else "runs are not paired, and each is a replicate"
+        f"the unit of replication is a {UNIT.get(first.noun, first.noun)}"
+        if first.paired
+        else "runs are not paired, and each is a replicate"
     )
     parts = [
         f"We compared {words.listed(sides)} by {first.metric.name} ({first.metric.better} is better), {how}; {unit}."
