@@ -44,7 +44,7 @@ def _judged(given: argparse.Namespace) -> int:
     import pandas as pd
 
     from archab.metrics.contrast import contrast
-    from archab.metrics.gate import Session, Settings
+    from archab.metrics.gate import Proposal, Session, Settings
     from archab.metrics.metric import Metric, directed
     from archab.metrics.rounds import arrange
     from archab.metrics.runs import Runs, read
@@ -58,15 +58,19 @@ def _judged(given: argparse.Namespace) -> int:
     asked = True if given.lower_is_better else False if given.higher_is_better else None
     metric = Metric(given.metric, directed(given.metric, asked), given.scale)
     pair = _pair(given.pair, tables)
-    rounds = arrange(runs, metric, f"{SIDE}=new,old", pair, shown=column, fewest=1)
+    rounds = arrange(runs, metric, f"{SIDE}=new,old", pair, shown=column, fewest=0, as_listed=True)
     found = contrast(rounds, 0, 1)
+    notes = [*rounds.notes, *_alone(rounds)]
     proposals = given.proposals if given.proposals is not None else 50 if given.state else 1
     settings = Settings(metric.name, metric.better, metric.scale, tuple(pair), given.alpha, proposals, given.seeds)
     labels = [rounds.labels[i] for i in found.at]
     gains = (-found.differences + 0.0).tolist()  # the new one is A, and lower scores are better
-    session = Session(Path(given.state) if given.state else None, settings)
-    proposal = session.judged(labels, gains, given.proposal or "")
-    _show(given.json, proposal, metric, found, rounds, settings.seeds)
+    if labels:
+        session = Session(Path(given.state) if given.state else None, settings)
+        proposal = session.judged(labels, gains, given.proposal or "")
+    else:
+        proposal = Proposal(0, given.proposal or "no proposal yet", settings.alpha / proposals, (), (), "more")
+    _show(given.json, proposal, metric, found, notes, settings.seeds)
     return EXIT[proposal.decision]
 
 
@@ -80,15 +84,28 @@ def _pair(asked: Sequence[str] | None, tables: dict[str, Any]) -> list[str]:
     return ["seed"] if all("seed" in table for table in tables.values()) else []
 
 
+def _alone(rounds: "Rounds") -> list[str]:
+    """What is said of runs that the other side has none of, or none yet."""
+    met = rounds.scores == rounds.scores
+    alone = [[rounds.labels[i] for i in (met[:, side] & ~met[:, 1 - side]).nonzero()[0]] for side in (0, 1)]
+    notes = [f"Of new alone: {_few(alone[0])}: run the old one there, too."] if alone[0] and rounds.paired else []
+    return notes + ([f"Not ended: {int(rounds.waiting.sum())}."] if rounds.waiting.any() else [])
+
+
+def _few(labels: list[str]) -> str:
+    return ", ".join(labels[:5]) + (f" and {len(labels) - 5} more" if len(labels) > 5 else "")
+
+
 def _show(
-    as_json: bool, proposal: "Proposal", metric: "Metric", found: "Contrast", rounds: "Rounds", seeds: int
+    as_json: bool, proposal: "Proposal", metric: "Metric", found: "Contrast", notes: list[str], seeds: int
 ) -> None:
     from archab.evidence import words
 
     e = words.evidence(proposal.log_e, proposal.bar)
     verb = {"keep": "keep", "discard": "discard", "more": "one more seed"}[proposal.decision]
     theta = found.theta
-    told = "nothing to compare yet" if theta != theta else f"{'new' if theta < 0 else 'old'} by {metric.amount(theta)}"
+    told = f"{'new' if theta < 0 else 'old'} by {metric.amount(theta)}" if theta else "equal"
+    told = "nothing to compare yet" if theta != theta else told
     if as_json:
         values = {
             "decision": proposal.decision,
@@ -101,7 +118,7 @@ def _show(
             "level": proposal.level,
             "difference": None if theta != theta else (theta if metric.lower else -theta),
             "failed": list(found.failed),
-            "notes": list(rounds.notes),
+            "notes": notes,
         }
         print(json.dumps(values, allow_nan=False))
         return
@@ -109,7 +126,7 @@ def _show(
         f"{verb}: {proposal.name}, {words.counted(len(proposal.gains), 'round')} of at most {seeds}: E = {e} "
         f"({proposal.bar:,.0f} keeps it); {metric.name}: {told} ({metric.better} is better)"
     )
-    for note in rounds.notes:
+    for note in notes:
         print(f"  {note}")
 
 

@@ -184,12 +184,15 @@ def forecast(differences: ArrayLike, alpha: float = 0.05) -> Forecast:
 def _standardised(d: Array) -> Array:
     met = np.isfinite(d)
     known = np.where(met, d, 0.0)
+    largest = np.abs(known).max(initial=0.0)
+    if not 1e-140 < largest < 1e140:  # whose squares would be lost; z has no scale
+        known = known / largest if largest else known
     r = np.sqrt(np.cumsum(known**2, axis=-1) / np.maximum(np.cumsum(met, axis=-1), 1))
     z = np.divide(known, r, out=np.zeros_like(d), where=known != 0)
     if met.all():
         return z
-    largest = np.maximum(np.maximum.accumulate(np.abs(z), axis=-1), 1.0)
-    return np.where(met, z, np.sign(d) * largest)
+    worst = np.maximum(np.maximum.accumulate(np.abs(z), axis=-1), 1.0)
+    return np.where(met, z, np.sign(d) * worst)
 
 
 def _log_factors(d: Array) -> tuple[Array, Array]:

@@ -83,14 +83,20 @@ def split(
     )
 
 
-def sentence(spread: Spread, group: str, one: str) -> str:
-    """The split in words, and what to buy next: of groups such as "target", each with several of one, "restart"."""
+def sentence(spread: Spread, group: str, groups: str, one: str, ones: str) -> str:
+    """The split in words, and what to buy next.
+
+    Args:
+        spread: the split.
+        group, groups: what a group is called, and several: "target", "targets".
+        one, ones: what there are several of in each: "restart", "restarts".
+    """
     share, low, high = (words.percent(x) for x in (spread.share, spread.low, spread.high))
     left = words.percent(spread.buying_each)
     return (
         f"Of the spread of a difference {share} is from one {group} to the next ({low} to {high}), the rest from one "
-        f"{one} to the next. For the same number of further runs, twice the number of {group}s leaves 50% of the "
-        f"variance of the mean, twice that of {one}s {left}."
+        f"{one} to the next. For the same number of further runs, twice as many {groups} leave 50% of the variance of "
+        f"the mean, twice as many {ones} {left}."
     )
 
 

@@ -148,7 +148,7 @@ def assess(study: Study, settings: Rule) -> Verdict:
             *below_linear(members, names, study.member_names, study.longer),
             *limited(members, study.control_name, study.member_names),
             *contrast.notes(study.contrast, members, names, study.member_names),
-            *([Note("spread", spread.sentence(parts, "target", "restart"))] if parts else []),
+            *([Note("spread", spread.sentence(parts, "target", "targets", "restart", "restarts"))] if parts else []),
             *_said(study, names, settings.margin),
         ),
     )

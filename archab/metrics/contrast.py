@@ -1,6 +1,7 @@
 """Two sides of some rounds: estimate, tests, evidence and interval on the metric's scale, failed runs counted."""
 
 import math
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -192,5 +193,7 @@ def _unpaired(x: Array, y: Array) -> tuple[Estimate, float]:
 def _correlation(x: Array, y: Array) -> tuple[float, float]:
     if x.size < FEWEST_BLOCKS or np.ptp(x) <= 1e-13 or np.ptp(y) <= 1e-13:
         return NAN, NAN
-    found = stats.pearsonr(x, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.NearConstantInputWarning)
+        found = stats.pearsonr(x, y)
     return float(found.statistic), float(found.pvalue)

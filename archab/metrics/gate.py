@@ -12,7 +12,7 @@ where no proposal is an improvement, the probability of any keep in the whole se
 import json
 import math
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from archab.evidence.statistics import Array
 Decision = Literal["keep", "discard", "more"]
 FUTURES, HOPELESS, FEWEST_SEEN = 500, 0.05, 4
 _SEED = 20192
+_MARK = 0x61726368  # of the file, so that no other database is taken for one: "arch"
 _TABLES = """
 CREATE TABLE IF NOT EXISTS session (settings TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS proposal (
@@ -143,22 +144,21 @@ class Session:
     def judged(self, labels: Sequence[str], gains: Sequence[float], name: str = "") -> Proposal:
         """The proposal that these rounds are of, with its decision, which is kept.
 
-        Rounds that continue those of a proposal are that one; others are a new proposal, and unless it has a name,
+        Rounds among which are all of a proposal's are that one; others are a new proposal, and unless it has a name,
         whatever was open is discarded. A decided proposal stays decided.
 
         Args:
-            labels: of the rounds, in their order.
+            labels: of the rounds; those that were judged before keep their place, whatever the order of the others.
             gains: how much better the new one is in each.
             name: of the proposal, where it has one: rounds that do not continue its own are then refused.
 
         Raises:
-            ArchabError: if there is no round, rounds of a named proposal have changed, or no proposal is left.
+            ArchabError: if rounds of a named proposal have changed, or no proposal is left.
         """
-        if not len(labels):
-            raise ArchabError("--new and --old: no pair of runs has both sides yet")
+        rounds = dict(zip(labels, gains, strict=True))
         with self._open() as connection:
             known = list(_proposals(connection))
-            found = self._same(known, labels, gains, name)
+            found = self._same(known, rounds, name)
             if found is None:
                 if len(known) >= self.settings.proposals:
                     raise ArchabError(
@@ -172,8 +172,12 @@ class Session:
                     connection.execute("UPDATE proposal SET decision = 'discard' WHERE decision = 'more'")
                 found = Proposal(number, name or f"proposal {number}", level, (), (), "more")
             if found.decision == "more":
+                order = [*found.labels, *(label for label in labels if label not in found.labels)][
+                    : self.settings.seeds
+                ]
+                gains = [rounds[label] for label in order]
                 decision = decide(gains, found.level, self.settings.seeds)
-                found = replace(found, labels=tuple(labels), gains=tuple(gains), decision=decision)
+                found = replace(found, labels=tuple(order), gains=tuple(gains), decision=decision)
             row = (
                 found.number,
                 found.name,
@@ -185,17 +189,16 @@ class Session:
             connection.execute("INSERT OR REPLACE INTO proposal VALUES (?, ?, ?, ?, ?, ?)", row)
         return found
 
-    def _same(self, known: list[Proposal], labels: Sequence[str], gains: Sequence[float], name: str) -> Proposal | None:
+    def _same(self, known: list[Proposal], rounds: Mapping[str, float], name: str) -> Proposal | None:
         for one in reversed(known):
-            n = len(one.labels)
-            same = tuple(labels[:n]) == one.labels and np.array_equal(gains[:n], one.gains)
+            same = all(rounds.get(label) == gain for label, gain in zip(one.labels, one.gains, strict=True))
             if name and one.name == name and not same:
                 raise ArchabError(
-                    f"--proposal {name}: its first {n} rounds are not those that were judged before "
+                    f"--proposal {name}: its first {len(one.labels)} rounds are not those that were judged before "
                     f"({', '.join(one.labels[:5])}…); a run that was made anew is no new evidence. Another name begins "
                     "another proposal"
                 )
-            if same and n and (not name or one.name == name):
+            if same and (not name or one.name == name):
                 return one
         return None
 
@@ -213,10 +216,19 @@ class Session:
                     connection.execute("ROLLBACK")
                     raise
                 connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError, TypeError) as error:
             raise ArchabError(f"{shown}: cannot be read or written as the state of a session ({error})") from error
 
     def _begun(self, connection: sqlite3.Connection) -> None:
+        [mark], tables = (
+            connection.execute("PRAGMA application_id").fetchone(),
+            connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall(),
+        )
+        if mark != _MARK and tables:
+            raise ArchabError(
+                f"--state {self.file}: a database of something else ({tables[0][0]}, …); nothing was written"
+            )
+        connection.execute(f"PRAGMA application_id = {_MARK}")
         for statement in filter(str.strip, _TABLES.split(";")):
             connection.execute(statement)
         mine = {name: getattr(self.settings, name) for name in Settings.__slots__}

@@ -14,40 +14,34 @@ from archab.evidence.statistics import Array
 
 Scale = Literal["difference", "log", "logit"]
 SCALES: tuple[Scale, ...] = ("difference", "log", "logit")
-# Words at the end of a name's parts; of a name with both, such as acc_loss, the last decides.
+# What a metric is called, as a part of its name or at a part's end; behind it only what says of which data, or when.
 _LOWER = (
-    "loss",
-    "mse",
-    "rmse",
-    "mae",
-    "mape",
-    "err",
-    "error",
-    "errors",
-    "ppl",
-    "perplexity",
-    "bpb",
-    "bpc",
-    "nll",
-    "wer",
-    "cer",
-    "fid",
-)
-_HIGHER = ("acc", "accuracy", "f1", "auc", "auroc", "auprc", "r2", "reward", "rewards", "bleu", "psnr", "ssim", "ndcg")
-_NEGATED = ("neg", "negative", "minus")
+    "loss", "mse", "rmse", "mae", "mape", "err", "error", "errors", "ppl", "perplexity", "bpb", "bpc", "nll", "wer",
+    "cer", "fid",
+)  # fmt: skip
+_HIGHER = (
+    "acc", "accuracy", "f1", "auc", "auroc", "auprc", "r2", "reward", "rewards", "bleu", "psnr", "ssim", "ndcg",
+)  # fmt: skip
+_BEHIND = (
+    "train", "training", "val", "valid", "validation", "test", "testing", "eval", "dev", "heldout", "epoch", "step",
+    "mean", "avg", "average", "total", "rate", "score", "macro", "micro", "weighted", "best", "last", "final", "ema",
+    "top", "at", "roc", "pr",
+)  # fmt: skip
 
 
 def direction(name: str) -> bool | None:
     """Whether the lower value of a metric of this name is the better one; None where the name does not say."""
-    parts = re.findall(r"[a-z]+\d*|\d+", re.sub(r"([a-z\d])([A-Z])", r"\1 \2", name).lower())
-    if any(part in _NEGATED for part in parts) and "likelihood" not in parts:
+    if re.search(r"(^|[\d\s(])\s*-", name):  # 1-acc, -loss
         return None
-    for part in reversed(parts):
-        if part in _LOWER or part.endswith(tuple(word for word in _LOWER if len(word) > 3)):
-            return True
-        if part in _HIGHER or part.endswith(tuple(word for word in _HIGHER if len(word) > 3)):
-            return False
-    return None
+    parts = re.findall(r"[a-z]+\d*|\d+", re.sub(r"([a-z\d])([A-Z])", r"\1 \2", name).lower())
+    while parts and (parts[-1].rstrip("0123456789") in ("", *_BEHIND)) and parts[-1] not in _HIGHER:
+        parts.pop()
+    if not parts or any(part in ("neg", "negative", "minus", "one", "inverse") for part in parts):
+        return None
+    last = parts[-1]
+    if last in _LOWER or last.endswith("loss"):
+        return True
+    return False if last in _HIGHER else None
 
 
 def directed(name: str, lower: bool | None = None) -> bool:
@@ -157,7 +151,7 @@ class Metric:
         return f"its {verb} {self.amount(theta)} {self.better}"
 
     def span(self, low: float, high: float, names: tuple[str, str]) -> str:
-        """An interval of A's score less B's: "0.004 to 0.021 lower", "from new 0.001 lower to old 0.02 lower"."""
+        """An interval of A's score less B's: "new 0.004 to 0.021 lower", "from new 0.001 lower to old 0.02 lower"."""
         if math.isnan(low):
             return "no interval"
         if low < 0 < high:
@@ -166,10 +160,10 @@ class Metric:
                 f"{name} {self.gain(x)}" if math.isfinite(x) else f"{name} any amount {self.better}" for name, x in ends
             )
             return f"from {a} to {b}"
-        least, most = sorted((abs(low), abs(high)))
+        better, (least, most) = names[0 if high <= 0 else 1], sorted((abs(low), abs(high)))
         if math.isinf(most):
-            return f"at least {self.gain(least)}"
-        return f"{self.amount(least)} to {self.gain(most)}"
+            return f"{better} at least {self.gain(least)}"
+        return f"{better} {self.amount(least)} to {self.gain(most)}"
 
     def apart(self, theta: float) -> str:
         """A's value less B's for tables, from scores: "−0.012", "+0.3"; on the other scales the ratio "0.98"."""
@@ -197,4 +191,4 @@ def number(value: float) -> str:
     """A number with three figures: "0.0123", "1,230", "1.2e-07"."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"

@@ -2,10 +2,10 @@
 
 import difflib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -55,6 +55,7 @@ class Runs:
             return found[0]
         if found:
             raise ArchabError(f"--{what} {name}: which of {', '.join(found)}?")
+        there = [column for column in there if not column.startswith("archab.")]  # of the command, not the user
         plain = {
             column: column.removeprefix(next((p for p in PREFIXES if column.startswith(p)), "")) for column in there
         }
@@ -70,6 +71,11 @@ class Runs:
         by_name = {str(column).lower().removeprefix("attributes."): str(column) for column in self.table}
         return next((by_name[name] for name in names if name in by_name), None)
 
+    @property
+    def about(self) -> set[str]:
+        """The columns that tell of a run itself: its name, its start, its state, its steps."""
+        return {found for names in (_RUN, _START, _STATE, _STEP) if (found := self.standard(names))}
+
     def where(self, conditions: Sequence[str]) -> "Runs":
         """Those runs alone that have these values, KEY=VALUE each.
 
@@ -82,7 +88,7 @@ class Runs:
             if not equals:
                 raise ArchabError(f"--where {condition}: KEY=VALUE is needed, such as --where params.lr=0.01")
             column = self.column(key, "where")
-            kept = table[[_same(value, wanted) for value in table[column]]]
+            kept = table[[same(value, wanted) for value in table[column]]]
             if kept.empty:
                 some = ", ".join(sorted({as_text(value) for value in table[column].dropna()})[:8])
                 raise ArchabError(f"--where {condition}: no run has this value. There are: {some}")
@@ -90,7 +96,7 @@ class Runs:
         return Runs(table, self.source, self.at)
 
     def values(self, metric: str, step: Step, lower: bool, key: Sequence[str]) -> pd.DataFrame:
-        """One row a run, its metric at a step as `value` (NaN where it has none) and its `state`, `start` and `run`.
+        """What each run says of a metric.
 
         Args:
             metric: a column.
@@ -98,48 +104,87 @@ class Runs:
             lower: whether the lower value is the better one.
             key: columns that tell runs apart where none names them.
 
+        Returns:
+            A row a run, with its row's index in `table`: `value` (NaN where it has none), `said` (whether it has logged
+            anything of the metric), `state` (`ended`, `lost` or `going`), `start` (NaN where not known), `run`, and
+            `rows`, how many rows of the table it is.
+
         Raises:
-            ArchabError: if a value is no number, no run has any, or steps are asked for that are not there.
+            ArchabError: if a value is no number, no run has any, steps are asked for that are not there, or rows are
+                neither runs nor the steps of runs that can be told apart.
         """
-        table = self.table.copy()
-        table["value"] = _numbers(table[metric])
-        state, start, run = (self.standard(names) for names in (_STATE, _START, _RUN))
+        table, (state, start, run) = self.table, (self.standard(names) for names in (_STATE, _START, _RUN))
         words = table[state].astype(str).str.lower() if state else pd.Series("finished", table.index)
-        table["state"] = np.select([words.isin(_GOING), words.isin(_LOST)], ["going", "lost"], "ended")
-        table["start"] = _times(table[start]) if start else np.nan
-        table["run"] = table[run].astype(str) if run else ""
-        if self.at is not None:
-            if step != "last":
-                named = metric.removeprefix("metrics.")
-                table["value"] = [self.at(identity, named, step, lower) for identity in table["run"]]
-        else:
-            told = [*([run] if run else []), *key]
-            table = self._folded(table, metric, step, lower, told)
-        if table["value"].isna().all():
+        logged = pd.DataFrame(
+            {
+                "value": _numbers(table[metric]),
+                "said": table[metric].notna(),
+                "state": np.select([words.isin(_GOING), words.isin(_LOST)], ["going", "lost"], "ended"),
+                "start": _times(table[start]) if start else np.nan,
+                "run": table[run].astype(str) if run else "",
+                "rows": 1,
+            },
+            index=table.index,
+        )
+        if self.at is None:
+            logged = self._folded(logged, step, lower, [*([run] if run else []), *key])
+        elif step != "last":
+            named = metric.removeprefix("metrics.")
+            logged["value"] = [self.at(identity, named, step, lower) for identity in logged["run"]]
+        if logged["value"].isna().all():
             at = f" at step {step}" if isinstance(step, int) else ""
             raise ArchabError(f"--metric {metric}: no run of these has a number{at} in it")
-        return table
+        # Of a source that tells how runs ended, one that did so without a word of the metric is none of those that
+        # measure it, such as the parent of a sweep.
+        silent = ~logged["said"] & (logged["state"] == "ended") if state else pd.Series(False, logged.index)
+        return logged[~silent].assign(silent=int(silent.sum()))
 
-    def _folded(self, table: pd.DataFrame, metric: str, step: Step, lower: bool, key: Sequence[str]) -> pd.DataFrame:
+    def _folded(self, logged: pd.DataFrame, step: Step, lower: bool, key: Sequence[str]) -> pd.DataFrame:
         """A row a run, of a table that may hold a row a step."""
         named = self.standard(_STEP)
-        steps = _numbers(table[named]) if named else pd.Series(0.0, table.index)
+        steps = _numbers(self.table[named]) if named else pd.Series(0.0, self.table.index)
         if steps.nunique() < 2 and step != "last":
             raise ArchabError(f"--step {step}: {self.source} has no column of steps ({', '.join(_STEP[:2])}, epoch)")
-        key = [column for column in dict.fromkeys(key) if column != named]
-        if steps.nunique() < 2 or not table.duplicated(key).any():
-            return table if not isinstance(step, int) else table.assign(value=table["value"].where(steps == step))
+        apart = [self.table[column].map(as_text) for column in dict.fromkeys(key) if column != named]
+        many = pd.concat(apart, axis=1).duplicated(keep=False) if apart else pd.Series(True, logged.index)
+        if steps.nunique() < 2 or not many.any():
+            return logged.assign(value=logged["value"].where(steps == step)) if isinstance(step, int) else logged
+        groups = pd.Series(logged.groupby(apart).ngroup() if apart else 0, logged.index)
+        self._refuse_no_log(groups, steps, logged["said"], str(named))
         # Loggers leave a metric empty at the steps of others: such a row says nothing of it, where another does.
-        said = table[metric].notna()
+        telling = logged["said"].copy()
         if isinstance(step, int):
-            said &= steps == step
+            telling &= steps == step
         elif step == "best":
-            said &= np.isfinite(table["value"])
-            steps = -table["value"] if lower else table["value"]
-        table = table.assign(value=table["value"].where(said), said_=said, rank_=steps)
-        table = table.assign(start=table.groupby(key, dropna=False)["start"].transform("min"))
-        kept = table.sort_values(["said_", "rank_"], kind="stable").drop_duplicates(key, keep="last")
-        return kept.sort_index().drop(columns=["said_", "rank_"])
+            telling &= np.isfinite(logged["value"])
+            steps = -logged["value"] if lower else logged["value"]
+        whole = logged.groupby(groups)
+        logged = logged.assign(
+            value=logged["value"].where(telling),
+            start=whole["start"].transform("min"),
+            said=whole["said"].transform("any"),
+            rows=whole["rows"].transform("sum"),
+            group=groups,
+            telling=telling,
+            rank=steps,
+        )
+        kept = logged.sort_values(["telling", "rank"], kind="stable").drop_duplicates("group", keep="last")
+        return kept.sort_index().drop(columns=["group", "telling", "rank"])
+
+    def _refuse_no_log(self, groups: pd.Series, steps: pd.Series, said: pd.Series, named: str) -> None:
+        """Raise an ArchabError where rows that would be one run are no log of one: those of several runs would be lost.
+
+        A log begins at the step at which others begin, and tells a metric once a step.
+        """
+        first = steps.groupby(groups).min()
+        twice = pd.DataFrame({"group": groups, "step": steps})[said].duplicated()
+        if first.nunique() > 1 or twice.any():
+            rows = self.table.loc[groups == groups[twice[twice].index[0]]] if twice.any() else self.table
+            at = f"step {as_text(steps[rows.index[0]])} twice" if twice.any() else f"different first values of {named}"
+            raise ArchabError(
+                f"{self.source}: {len(groups)} rows for {groups.nunique()} runs, but with {at}, so that they are no "
+                "logs of these: a column run that tells runs apart is needed, or --pair with another column"
+            )
 
 
 def read(file: Path) -> Runs:
@@ -155,8 +200,7 @@ def read(file: Path) -> Runs:
         if kind in (".parquet", ".pq"):
             table = pd.read_parquet(file)
         elif kind in (".jsonl", ".ndjson"):
-            lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-            table = pd.json_normalize([json.loads(line, parse_constant=str) for line in lines])
+            table = pd.json_normalize(list(_objects(file)))
         elif kind == ".json":
             held = json.loads(file.read_text(encoding="utf-8"), parse_constant=str)
             table = pd.json_normalize(held if isinstance(held, list) else [held])
@@ -176,6 +220,16 @@ def read(file: Path) -> Runs:
     return Runs(table.rename(columns=str), str(file))
 
 
+def _objects(file: Path) -> Iterator[dict[str, Any]]:
+    """What the lines of a file hold."""
+    for i, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            if line.strip():
+                yield json.loads(line, parse_constant=str)
+        except ValueError as error:
+            raise ArchabError(f"{file}: line {i} is no JSON ({first_line(error)})") from error
+
+
 def as_text(value: object) -> str:
     """A cell as it is typed on a command line: a whole number without its point, truth values in small letters."""
     if isinstance(value, bool | np.bool_):
@@ -185,11 +239,13 @@ def as_text(value: object) -> str:
     return str(value).strip()
 
 
-def _same(value: object, wanted: str) -> bool:
+def same(value: object, wanted: str) -> bool:
+    """Whether a cell is what was typed: numbers by their value, truth values in either case."""
+    text = as_text(value)
     try:
-        return float(as_text(value)) == float(wanted)
+        return float(text) == float(wanted)
     except ValueError:
-        return as_text(value) == wanted
+        return text == wanted or (text in ("true", "false") and wanted.lower() == text)
 
 
 def _numbers(column: pd.Series) -> pd.Series:

@@ -107,8 +107,14 @@ class MetricVerdict:
         valid = {"anytime": ", valid however often one looked", "fixed": " of a single look"}
         how = valid.get(str(self.rule.name), " of the two planned looks")
         how += ", of this pair of sides by itself" if self.compared > 1 else ""
-        level = words.level(self.rule.alpha)
-        return f"Plausible range: {self.metric.span(low, high, self.names)} ({level} interval{how})."
+        span = f"{self.metric.span(low, high, self.names)} ({words.level(self.rule.alpha)} interval{how})"
+        if self.rule.name != "anytime" and self.found.any_failed:
+            return f"Of the runs that did not fail: {span}."
+        if self.winner and low < 0 < high:
+            return f"Plausible range: {span}. The test decides, the interval is a little wider."
+        if self.verdict == "undecided" and not low < 0 < high and self.rule.name == "fixed" and self.compared == 1:
+            return f"Plausible range: {span}. The test decides, and does not reject: the interval is a little narrower."
+        return f"Plausible range: {span}."
 
     def evidence(self) -> str:
         """What decided or has not."""
@@ -133,7 +139,8 @@ class MetricVerdict:
             if lost
         ]
         text = f"{self.metric.said[:1].upper()}{self.metric.said[1:]}, over {self.unit}: {', '.join(mine)} (mean ± sd)."
-        return f"{text} Failed: {' and '.join(failed)}; a failed run is the worst of its pair." if failed else text
+        worst = "the worst of its pair" if self.paired else "worse than any other"
+        return f"{text} Failed: {' and '.join(failed)}; a failed run is {worst}." if failed else text
 
     def paragraph(self) -> str:
         """All of it in plain words."""
@@ -278,15 +285,22 @@ def _notes(rounds: Rounds, found: Contrast, rule: Rule, several: bool) -> list[s
         null = "Tested is whether A and B are exchangeable in every pair; nothing is said beyond what the pairs vary."
         if found.alone:
             said.append(f"Pairs of which a side has no run: {found.alone:,}; they are left out.")
-        if found.correlation <= 0 or found.correlated_p > 0.05:
-            r = f"r = {found.correlation:.2f} over {found.a.size} pairs"
-            said.append(f"The pairing carries no correlation to speak of ({r}): runs that are not paired tell as much.")
+        if found.a.size >= ENOUGH and (found.correlation <= 0 or found.correlated_p > 0.05):
+            r = f"r = {found.correlation:.2f} over {found.a.size} {rounds.noun}s"
+            said.append(f"The pairing carries no correlation that can be told from none ({r}), and so saves no runs.")
     else:
         null = "Tested is whether runs of A and B are exchangeable; nothing is said beyond what the runs vary."
         if found.alone:
             said.append(f"Runs of the larger side that have no partner in the anytime evidence: {found.alone:,}.")
     if found.waiting:
         said.append(f"Runs that have not ended: evidence waits from there on, {words.counted(found.waiting, 'round')}.")
+    if (carried := _carried(found)) is not None:
+        at, share = carried
+        said.append(
+            f"One round ({rounds.labels[found.at[at]]}) carries {words.percent(share)} of the squares of all "
+            f"differences, and hides the others (test of ranks: {words.p_is(found.p_robust)}): a run that diverged is "
+            "counted as failed where its value is NaN, and the log of large values tells more."
+        )
     ties = int(np.count_nonzero(found.differences == 0))
     if ties:
         said.append(f"Ties: {ties:,}.")
@@ -299,6 +313,18 @@ def _notes(rounds: Rounds, found: Contrast, rule: Rule, several: bool) -> list[s
         said.append(f"{which}: {how}.")
     of = f"{a} and {b}: " if several else ""
     return [*(f"{of}{text[0].lower()}{text[1:]}" if of else text for text in said), null]
+
+
+def _carried(found: Contrast) -> tuple[int, float] | None:
+    """The round that carries nearly all of the squared differences, by its position, and how much; None without one."""
+    d = np.abs(np.where(np.isfinite(found.differences), found.differences, 0.0))
+    if d.size < FEWEST_BLOCKS or not d.max() > 0:
+        return None
+    squares = (d / d.max()) ** 2
+    return (int(d.argmax()), float(1 / squares.sum())) if 1 / squares.sum() > CARRIED else None
+
+
+ENOUGH, CARRIED = 10, 0.9
 
 
 def _next(found: Contrast, rule: Rule, verdict: Decision, compared: int, noun: str) -> str:
@@ -317,16 +343,17 @@ def _next(found: Contrast, rule: Rule, verdict: Decision, compared: int, noun: s
             f"About {words.counted(left, what)} to the planned {rule.rounds}." if left > 0 else "The plan is used up."
         )
     if rule.name == "fixed":
-        more = more_blocks(found.estimate, found.blocks, 0.8, rule.alpha / compared)
+        more = None if found.any_failed else more_blocks(found.estimate, found.blocks, 0.8, rule.alpha / compared)
+        floor = math.ceil(1 - math.log2(rule.alpha / compared)) - have  # a permutation test of fewer cannot reject
+        more = more if more is None else max(more, floor, 1)
         why = "for 80% power at the observed difference (this rule allows one look: plan it anew)"
     else:
         more = sequential.forecast(found.differences, rule.alpha / compared).point80
         why = "if the future is like the past (80% of resampled futures; indicative)"
-    return (
-        f"About {words.counted(more, what)} {why}."
-        if more
-        else "No number of further runs is in sight that would decide."
-    )
+    if found.any_failed and rule.name == "fixed":
+        return ""
+    none = f"No number of further {noun}s is in sight that would decide."
+    return f"About {words.counted(more, what)} {why}." if more else none
 
 
 def _plain(value: Any) -> Any:
@@ -351,8 +378,10 @@ def _decided(rounds: Rounds, found: Contrast, rule: Rule, p: float, adjusted: fl
     raw = [_held(rounds, found, side) for side in (a, b)]
     verdict, reason = _decision(found, rounds.metric, rule, adjusted, compared, rounds.noun)
     parts = _spread(rounds, found)
-    notes = [*rounds.notes, *_notes(rounds, found, rule, compared > 1)]
-    notes += [sentence(parts, *rounds.grouped)] if parts else []
+    order = [rounds.order] if rounds.order and rule.name != "fixed" else []
+    notes = [*order, *rounds.notes, *_notes(rounds, found, rule, compared > 1)]
+    names_of = [name.rpartition(".")[2] for name in rounds.grouped]
+    notes += [sentence(parts, *(f"value{s} of {name}" for name in names_of for s in ("", "s")))] if parts else []
     return MetricVerdict(
         metric=rounds.metric,
         names=names,

@@ -1,5 +1,6 @@
 """Runs of any MLflow experiment as a table, whoever logged them: parameters, tags and metrics with their steps."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -82,5 +83,6 @@ def _row(run: Any) -> dict[str, Any]:
         "attributes.start_time": info.start_time,
         **{f"params.{name}": value for name, value in data.params.items()},
         **{f"tags.{name}": value for name, value in data.tags.items()},
-        **{f"metrics.{name}": value for name, value in data.metrics.items()},
+        # As text where it is none: a value that was lost, not one that was never logged.
+        **{f"metrics.{name}": "NaN" if math.isnan(value) else value for name, value in data.metrics.items()},
     }

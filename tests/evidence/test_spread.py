@@ -43,7 +43,7 @@ def test_what_is_left_after_buying_is_that_of_the_variance_of_the_mean():
     now = found.between / 12 + found.within / 48
     assert (found.between / 24 + found.within / 96) / now == pytest.approx(found.buying_groups)
     assert (found.between / 12 + found.within / 96) / now == pytest.approx(found.buying_each)
-    assert "leaves 50%" in sentence(found, "target", "restart")
+    assert "twice as many targets leave 50%" in sentence(found, "target", "targets", "restart", "restarts")
 
 
 def test_it_is_silent_where_it_cannot_tell():

@@ -15,8 +15,7 @@ import pytest
 
 from archab.calibration import gate as calibration
 from archab.cli.gate import main
-from archab.errors import ArchabError
-from archab.metrics.gate import Session, Settings, decide, evidence, fewest
+from archab.metrics.gate import Settings, decide, evidence, fewest
 
 SETTINGS = Settings("val_bpb", "lower", "difference", ("seed",))
 
@@ -192,9 +191,45 @@ def test_the_command_of_the_package_answers(files, tmp_path):
     assert ended.stdout.startswith("keep: proposal 1")
 
 
-def test_settings_are_checked():
-    with pytest.raises(ArchabError, match="no pair of runs"):
-        Session(None, SETTINGS).judged([], [])
+def test_seeds_that_arrive_in_any_order_are_one_proposal(files, tmp_path, capsys):
+    files(np.full(13, 0.3))
+    lines = (tmp_path / "new.jsonl").read_text().splitlines()
+    for n, order in enumerate(([7], [7, 3], [7, 3, 12, 1], [1, 3, 7, 9, 12])):
+        (tmp_path / "new.jsonl").write_text("\n".join(lines[i] for i in order))
+        assert gate("--state", "gate.db", "--json") == 3
+        found = json.loads(capsys.readouterr().out)
+        assert (found["proposal"], found["rounds"]) == (1, len(order)), n
+    with closing(sqlite3.connect("gate.db")) as state:
+        [(labels,)] = state.execute("SELECT labels FROM proposal").fetchall()
+    assert json.loads(labels) == ["7", "3", "12", "1", "9"]
+
+
+def test_runs_that_the_old_one_lacks_are_named_and_wait(files, tmp_path, capsys):
+    files([0.3, 0.2])
+    (tmp_path / "old.jsonl").write_text('{"seed": 50, "val_bpb": 1.0}')
+    assert gate("--state", "gate.db") == 3
+    out = capsys.readouterr().out
+    assert "nothing to compare yet" in out
+    assert "Of new alone: 0, 1: run the old one there, too." in out
+    files([0.3, 0.2])
+    assert gate("--state", "gate.db", "--json") == 3
+    assert json.loads(capsys.readouterr().out)["proposal"] == 1
+
+
+def test_a_database_of_something_else_is_left_as_it_is(files, tmp_path, capsys):
+    files([0.3, 0.2])
+    with closing(sqlite3.connect("other.db")) as other, other:
+        other.execute("CREATE TABLE session (settings TEXT)")
+    assert gate("--state", "other.db") == 2
+    assert "a database of something else (session, …)" in capsys.readouterr().err
+    with closing(sqlite3.connect("other.db")) as other:
+        assert other.execute("SELECT count(*) FROM sqlite_master").fetchone() == (1,)
+
+
+def test_more_rounds_than_a_proposal_may_have_are_not_read(files, capsys):
+    files([0.1, -0.1] * 20)
+    assert gate("--state", "gate.db", "--json") == 1
+    assert json.loads(capsys.readouterr().out)["rounds"] <= 30
 
 
 def test_sessions_without_an_improvement_seldom_keep_any_and_rules_of_thumb_often_do():

@@ -122,11 +122,11 @@ def test_two_runs_of_a_pair_and_a_side_of_one_run_are_refused():
 
 
 def test_files_that_cannot_be_read_say_so(tmp_path):
-    (tmp_path / "bad.jsonl").write_text("{oops")
+    (tmp_path / "bad.jsonl").write_text('{"a": 1}\n{oops')
     (tmp_path / "none.csv").write_text("model,seed,val_loss\n")
     (tmp_path / "odd.xyz").write_text("1")
     for name, said in (
-        ("bad.jsonl", "cannot be read"),
+        ("bad.jsonl", "line 2 is no JSON"),
         ("none.csv", "no run in it"),
         ("odd.xyz", "is needed"),
         ("no.csv", "no such file"),

@@ -58,7 +58,7 @@ def _draw(verdicts: list[MetricVerdict], palette: Palette, title: str, caption: 
     ends = [x for v in verdicts for x in (*v.interval, v.found.theta) if math.isfinite(x)]
     dots = np.concatenate([v.found.differences[np.isfinite(v.found.differences)] for v in verdicts])
     reach = 1.05 * max([1e-300, *map(abs, ends), *(np.quantile(np.abs(dots), [0.95]) if dots.size else [])])
-    axes.set_xlim(-reach, reach)
+    axes.set_xlim(-1.03 * reach, 1.03 * reach)
     if metric.margin is not None:
         axes.axvspan(-min(metric.edge, reach), min(metric.edge, reach), color=palette.band, lw=0, zorder=0)
     axes.axvline(0, color=palette.ink, lw=0.7, zorder=1)

@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 
 from archab.evidence import words
 from archab.evidence.e_process import EARLY, FINAL
-from archab.metrics.metric import number
 from archab.metrics.verdict import MetricVerdict
-from archab.review.metrics.terminal import between
+from archab.review.metrics.terminal import between, mean_of
 from archab.review.paper import HOLM, RAMDAS, VOVK, Reference, article, entries, escaped, in_text, marked, marker
 
 AVERAGED = article(
@@ -46,7 +45,10 @@ def methods(verdicts: Sequence[MetricVerdict], cite: Callable[[Reference], str] 
         )
         parts.append(f"The error rate holds for all {len(verdicts)} pairs of sides together, by {method}.")
     if any(v.found.any_failed for v in verdicts):
-        parts.append("A failed run counts as the worst of its pair, and the test is then one of ranks.")
+        parts.append(
+            "A failed run counts as the worst, whatever its value; means, and at a single look intervals, are of the "
+            "others."
+        )
     for v in verdicts:
         p = words.p_is(v.p_adjusted, v.rule.alpha)
         parts += [f"{v.sentence().rstrip('.')} ({v.unit}; {p}).", v.range() if len(verdicts) == 1 else ""]
@@ -56,18 +58,21 @@ def methods(verdicts: Sequence[MetricVerdict], cite: Callable[[Reference], str] 
 def latex(verdicts: Sequence[MetricVerdict]) -> str:
     """A table (by the package booktabs), the paragraph, and the entries for BibTeX as comments."""
     first = verdicts[0]
-    head = ["A", "B", "mean A", "mean B", first.metric.column, words.level(first.rule.alpha), "n", "p"]
+    head = ["A", "B", "mean A", "mean B", first.metric.column, words.level(first.rule.alpha), "n"]
+    failed = any(v.found.any_failed for v in verdicts)
+    head += [*(["failed A, B"] if failed else []), "p"]
     rows = []
     for v in verdicts:
-        means = [f"{number(m)} ± {number(sd)}" for m, sd in zip(v.means, v.deviations, strict=True)]
-        p = words.probability(v.p_adjusted, v.rule.alpha)
-        rows.append([*v.names, *means, v.metric.apart(v.found.theta), between(v), f"{v.found.blocks:,}", p])
+        means = [mean_of(m, sd) for m, sd in zip(v.means, v.deviations, strict=True)]
+        p, lost = words.probability(v.p_adjusted, v.rule.alpha), [f"{v.found.failed[0]}, {v.found.failed[1]}"]
+        figures = [v.metric.apart(v.found.theta), between(v), f"{v.found.blocks:,}", *(lost if failed else []), p]
+        rows.append([*v.names, *means, *figures])
     corrected = f" p is corrected for {len(verdicts)} pairs of sides." if len(verdicts) > 1 else ""
     valid = {"anytime": "valid however often one looked", "fixed": "of a single look"}
     how = valid.get(str(first.rule.name), "of the two planned looks")
     caption = f"{first.metric.name}, {first.metric.better} is better; mean ± sd over runs. Intervals: {how}.{corrected}"
     lines = [
-        r"\begin{table}", r"\centering", r"\begin{tabular}{llrrrrrr}", r"\toprule",
+        r"\begin{table}", r"\centering", rf"\begin{{tabular}}{{ll{'r' * (len(head) - 2)}}}", r"\toprule",
         " & ".join(map(escaped, head)) + r" \\", r"\midrule",
         *(" & ".join(map(escaped, row)) + r" \\" for row in rows),
         r"\bottomrule", r"\end{tabular}", rf"\caption{{{escaped(caption)}}}", r"\end{table}",

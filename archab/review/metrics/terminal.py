@@ -29,7 +29,8 @@ def show(console: Console, compared: Compared) -> None:
         console.print(table(verdicts, drawn))
         if not compared.baseline:
             console.print(Text(drawn.text(ranking.sentence(compared.rounds, verdicts))), soft_wrap=True)
-        console.print(Text(drawn.text(_common(verdicts))), soft_wrap=True)
+        for line in _common(verdicts):
+            console.print(Text(drawn.text(line), style="dim"), soft_wrap=True)
         return
     [verdict] = verdicts
     console.print(panel(verdict, width, drawn))
@@ -65,6 +66,11 @@ def between(verdict: MetricVerdict) -> str:
     return " to ".join(map(verdict.metric.apart, ends))
 
 
+def mean_of(mean: float, deviation: float) -> str:
+    """Mean and standard deviation: "0.91 ± 0.004", a dash where there is none."""
+    return f"{number(mean)} ± {number(deviation)}" if math.isfinite(mean) else "–"
+
+
 def panel(verdict: MetricVerdict, width: int, drawn: Glyphs) -> Panel:
     """One verdict in a frame so many columns wide."""
     colour = COLOURS[SIDE.get(verdict.verdict, "")]
@@ -89,15 +95,16 @@ def panel(verdict: MetricVerdict, width: int, drawn: Glyphs) -> Panel:
     return Panel(Group(*parts, grid), title=label, title_align="left", box=drawn.frame, width=width)
 
 
-def _common(verdicts: list[MetricVerdict]) -> str:
+def _common(verdicts: list[MetricVerdict]) -> list[str]:
     """What is said of all pairs of sides together."""
     first = verdicts[0]
     by_name = {
         name: (mean, sd) for v in verdicts for name, mean, sd in zip(v.names, v.means, v.deviations, strict=True)
     }
-    means = ", ".join(f"{name} {number(mean)} ± {number(sd)}" for name, (mean, sd) in by_name.items())
+    means = ", ".join(f"{name} {mean_of(mean, sd)}" for name, (mean, sd) in by_name.items())
     how = {"anytime": "e-Holm, valid however often one looked"}.get(str(first.rule.name), "Holm")
     said = f"{first.metric.said[:1].upper()}{first.metric.said[1:]}; mean ± sd: {means}."
     rest = list(dict.fromkeys(note for v in verdicts for note in v.notes))
     corrected = f"p corrected for {len(verdicts)} pairs of sides ({how}); an interval is that of its pair alone."
-    return " ".join([said, corrected, *rest])
+    general = [note for note in rest if all(note in v.notes for v in verdicts)]
+    return [said, corrected, *general, *(note for note in rest if note not in general)]
