@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -62,3 +64,24 @@ def test_the_gate_of_the_page_answers(runs, capsys):
     assert len(COMPARED) == 5
     assert gate.main(shlex.split(GATED[0])) == 0
     assert capsys.readouterr().out.startswith("keep")
+
+
+@pytest.mark.slow
+def test_the_loop_of_the_page_keeps_what_is_better_and_goes_on(tmp_path):
+    [loop] = re.findall(r"```bash\n(for CHANGE.*?)```", RUNS, re.S)
+    (tmp_path / "changes").mkdir()
+    for change in ("1-worse", "2-better", "3-worse"):
+        (tmp_path / "changes" / change).touch()
+    (tmp_path / "old.jsonl").touch()
+    (tmp_path / "train.py").write_text(
+        "import argparse, json, random\n"
+        "given = argparse.ArgumentParser(); given.add_argument('--change', default=''); given.add_argument('--seed')\n"
+        "given = given.parse_args(); random.seed(given.seed)\n"
+        "gain = 0.3 * given.change.endswith('better') - 0.3 * given.change.endswith('worse')\n"
+        "print(json.dumps({'seed': int(given.seed), 'val_bpb': 1 + random.random() - gain}))\n"
+    )
+    command = f'archab() {{ {sys.executable} -m archab "$@"; }}\npython() {{ {sys.executable} "$@"; }}\n'
+    ended = subprocess.run(["bash", "-e", "-c", command + loop], cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    said = [line.split(",")[0] for line in ended.stdout.splitlines() if not line.startswith("one more seed")]
+    assert said == ["discard: changes/1-worse", "keep: changes/2-better", "discard: changes/3-worse"]

@@ -174,13 +174,14 @@ class Runs:
     def _refuse_no_log(self, groups: pd.Series, steps: pd.Series, said: pd.Series, named: str) -> None:
         """Raise an ArchabError where rows that would be one run are no log of one: those of several runs would be lost.
 
-        A log begins at the step at which others begin, and tells a metric once a step.
+        A log begins at the step at which others begin, of epochs at 0 or 1, and tells a metric once a step.
         """
         first = steps.groupby(groups).min()
+        late = named.lower() == "epoch" and first.max() > 1
         twice = pd.DataFrame({"group": groups, "step": steps})[said].duplicated()
-        if first.nunique() > 1 or twice.any():
-            rows = self.table.loc[groups == groups[twice[twice].index[0]]] if twice.any() else self.table
-            at = f"step {as_text(steps[rows.index[0]])} twice" if twice.any() else f"different first values of {named}"
+        if first.nunique() > 1 or late or twice.any():
+            begins = f"{named} from {as_text(first.max())} on"
+            at = f"step {as_text(steps[twice.idxmax()])} twice" if twice.any() else begins
             raise ArchabError(
                 f"{self.source}: {len(groups)} rows for {groups.nunique()} runs, but with {at}, so that they are no "
                 "logs of these: a column run that tells runs apart is needed, or --pair with another column"

@@ -12,20 +12,58 @@ from archab.metrics.metric import Metric, directed, direction
 @pytest.mark.parametrize(
     "name",
     ["val_loss", "loss", "test/mse", "valLoss", "rmse", "eval_mae", "train.err", "ppl", "val_bpb", "nll", "error_rate",
-     "metrics.val_loss", "crossentropyloss", "perplexity"],
+     "metrics.val_loss", "crossentropyloss", "perplexity", "val_loss_epoch", "loss/val", "train_loss_step"],
 )  # fmt: skip
 def test_lower_is_known_to_be_better(name):
     assert direction(name) is True
 
 
 @pytest.mark.parametrize(
-    "name", ["val_acc", "accuracy", "f1", "test_f1", "AUC", "val_auroc", "r2", "reward", "ValAccuracy"]
+    "name",
+    [
+        "val_acc",
+        "accuracy",
+        "f1",
+        "test_f1",
+        "AUC",
+        "val_auroc",
+        "r2",
+        "reward",
+        "ValAccuracy",
+        "acc_top5",
+        "f1_macro",
+        "auc_roc",
+        "acc@1",
+        "top1acc",
+    ],
 )
 def test_higher_is_known_to_be_better(name):
     assert direction(name) is False
 
 
-@pytest.mark.parametrize("name", ["score", "neg_mean_squared_error", "x", "", "seconds", "macro", "lossless"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "score",
+        "neg_mean_squared_error",
+        "x",
+        "",
+        "seconds",
+        "macro",
+        "lossless",
+        "1-acc",
+        "1 - auc",
+        "-loss",
+        "inaccuracy",
+        "acc_drop",
+        "auc_gap",
+        "reward_std",
+        "loss_improvement",
+        "val_loss_reduction",
+        "error_recovery_rate",
+        "loss_scale",
+    ],
+)
 def test_a_name_that_says_nothing_needs_a_word(name):
     assert direction(name) is None
     with pytest.raises(ArchabError, match="--lower-is-better"):

@@ -141,3 +141,66 @@ def test_what_else_differs_between_the_sides_is_said():
     assert [n for n in notes if "differ" in n] == [
         "The sides differ in optimiser (lion and adam), too: the verdict is on all of it together."
     ]
+
+
+def test_rows_that_are_no_logs_are_not_taken_for_steps():
+    rows = [(m, s, 10 + e, 1.0) for m in ("new", "old") for s in range(4) for e in range(3)]
+    early = pd.DataFrame(rows, columns=["model", "seed", "epoch", "val_loss"])  # three runs a seed, at their best epoch
+    with pytest.raises(ArchabError, match="24 rows for 8 runs, but with epoch from 10 on"):
+        values(early)
+    with pytest.raises(ArchabError, match="step 1 twice"):
+        values(pd.concat([STEPS, STEPS], ignore_index=True))
+    named = pd.concat([STEPS.assign(run=STEPS["model"] + STEPS["seed"].astype(str)), STEPS.assign(run="x", seed=9)])
+    with pytest.raises(ArchabError, match="twice"):
+        values(named.reset_index(drop=True))
+
+
+def test_how_rows_became_runs_is_said():
+    notes = arrange(Runs(STEPS, "x"), Metric("val_loss", True), "model=new,old", ["seed"]).notes
+    assert notes == ("12 rows are the steps of 4 runs.",)
+
+
+def test_a_run_that_ended_without_a_word_of_the_metric_is_left_out_where_states_are_known():
+    table = runs(8).assign(state="finished")
+    parent = pd.DataFrame([{"model": "new", "state": "finished"}, {"model": "old", "state": "finished"}])
+    found = arrange(Runs(pd.concat([table, parent], ignore_index=True), "x"), Metric("val_loss", True), "model=new,old")
+    assert len(found.scores) == 8
+    assert found.notes == ("Runs that ended without a word of val_loss: 2; they are left out.",)
+    crashed = pd.concat([table, parent.assign(state="crashed")], ignore_index=True)
+    assert np.isinf(arrange(Runs(crashed, "x"), Metric("val_loss", True), "model=new,old").scores).sum() == 2
+
+
+def test_a_step_that_a_side_never_reached_is_refused_and_one_that_some_did_is_said():
+    with pytest.raises(ArchabError, match="--step 3: no run of new has val_loss at this step"):
+        values(STEPS[(STEPS["model"] == "old") | (STEPS["step"] < 3)], 3)
+    found = arrange(Runs(STEPS, "x"), Metric("val_loss", True), "model=new,old", ["seed"], 3)
+    assert "Runs that ended without val_loss at step 3: 1 of new; they count as failed." in found.notes
+
+
+def test_numbers_that_differ_between_the_sides_are_named_but_no_states():
+    table = runs().assign(lr=lambda t: t["model"].map({"new": 0.01, "old": 0.02}), status="finished")
+    table.loc[table["model"] == "old", "status"] = "failed"
+    notes = arrange(Runs(table, "x"), Metric("val_loss", True), "model=new,old", ["seed"]).notes
+    assert notes == ("The sides differ in lr (0.01 and 0.02), too: the verdict is on all of it together.",)
+
+
+def test_columns_of_any_name_are_the_users_own():
+    table = runs().rename(columns={"model": "side", "seed": "label", "val_loss": "value"}).assign(run="x", rank=1)
+    table["run"] = table["side"] + table["label"].astype(str)
+    found = compare_runs(table, sides="side=new,old", pair="label", metric="value", lower_is_better=True).verdicts[0]
+    wanted = compare_runs(runs(), sides="model=new,old", pair="seed", metric="val_loss").verdicts[0]
+    assert found.found.log_e.tolist() == wanted.found.log_e.tolist()
+
+
+def test_sides_are_known_by_their_value_and_pairs_that_share_none_are_refused():
+    table = runs().assign(lr=lambda t: t["model"].map({"new": 0.01, "old": 0.1}), big=lambda t: t["model"] == "new")
+    assert compare_runs(table, sides="lr=1e-2,0.10", pair="seed", metric="val_loss").verdicts[0].names == (
+        "1e-2",
+        "0.10",
+    )
+    assert compare_runs(table, sides="big=True,False", pair="seed", metric="val_loss").verdicts[0].winner == "True"
+    apart = table.assign(seed=table["seed"] + 100 * (table["model"] == "new"))
+    with pytest.raises(ArchabError, match="no two sides share a value: new has 100, 101, 102, …, old has 0, 1, 2"):
+        compare_runs(apart, sides="model=new,old", pair="seed", metric="val_loss")
+    with pytest.raises(ArchabError, match="a column is named twice"):
+        compare_runs(table, sides="model=new,old", pair=["seed", "seed"], metric="val_loss")

@@ -266,3 +266,39 @@ def test_where_the_spread_comes_from_is_said_of_pairs_in_groups():
     assert found.spread.share > 0.4
     assert "from one value of data to the next" in found.paragraph()
     assert found.to_dict()["spread"]["groups"] == 8
+
+
+def test_one_round_that_hides_all_others_is_said():
+    table = runs(20, {"new": -0.5, "old": 0.0})
+    table.loc[3, "val_loss"] = 1e6  # old of seed 1
+    found = one(table)
+    assert found.verdict == "undecided"
+    assert "One round (1) carries" in found.paragraph()
+    assert "One round" not in one(runs(20)).paragraph()
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_evidence_has_no_scale_however_large_or_small_values_are(scale):
+    d = np.random.default_rng(0).normal(0.5, 1, 20)
+    assert log_e_path(scale * d).tolist() == pytest.approx(log_e_path(d).tolist())
+
+
+def test_a_range_of_those_that_did_not_fail_names_its_side():
+    table = runs(20, {"new": -0.5, "old": 0.0}, noise=0.02)
+    table.loc[table["model"].eq("new") & table["seed"].lt(17), "val_loss"] = np.nan
+    found = one(table, FIXED)
+    assert found.sentence() == "old beats new: 17 runs of new failed."
+    assert found.range().startswith("Of the runs that did not fail: new 0.")
+
+
+def test_the_next_step_of_a_single_look_knows_what_a_permutation_can_reach():
+    found = compare_runs(
+        runs(6, {"a": 0.0, "b": 0.5, "c": 1.0}, noise=0.01), sides="model", pair="seed", metric="val_loss", rule=FIXED
+    )
+    assert {v.verdict for v in found.verdicts} == {"undecided"}
+    assert all(v.next_step.startswith("About 1 more pair for 80% power") for v in found.verdicts)
+
+
+def test_the_order_of_pairs_is_no_matter_of_a_single_look():
+    assert "ascending" in one(runs()).paragraph()
+    assert "ascending" not in one(runs(), FIXED).paragraph()
