@@ -16,7 +16,7 @@ Step = Literal["last", "best"] | int
 PREFIXES = ("params.", "tags.", "metrics.", "config.", "summary.", "attributes.")
 # How stores and exports call a run, the time of its start, its state, and a step of a metric.
 _RUN = ("run_id", "run", "run_name", "name", "_name")
-_START = ("start_time", "start", "created", "created_at", "createdat", "_timestamp")
+_START = ("start_time", "start", "created", "created_at", "createdat")
 _STATE = ("status", "state")
 _STEP = ("step", "_step", "trainer/global_step", "global_step", "iteration", "epoch")
 _GOING = ("running", "scheduled", "pending", "queued", "preempting")
@@ -150,6 +150,8 @@ class Runs:
         if steps.nunique() < 2 or not many.any():
             return logged.assign(value=logged["value"].where(steps == step)) if isinstance(step, int) else logged
         groups = pd.Series(logged.groupby(apart).ngroup() if apart else 0, logged.index)
+        if logged["start"].groupby(groups).nunique().max() > 1:
+            return logged  # each row has a start of its own: they are runs, whatever they are called
         self._refuse_no_log(groups, steps, logged["said"], str(named))
         # Loggers leave a metric empty at the steps of others: such a row says nothing of it, where another does.
         telling = logged["said"].copy()
@@ -181,7 +183,7 @@ class Runs:
         twice = pd.DataFrame({"group": groups, "step": steps})[said].duplicated()
         if first.nunique() > 1 or late or twice.any():
             begins = f"{named} from {as_text(first.max())} on"
-            at = f"step {as_text(steps[twice.idxmax()])} twice" if twice.any() else begins
+            at = f"step {as_text(steps[twice[twice].index[0]])} twice" if twice.any() else begins
             raise ArchabError(
                 f"{self.source}: {len(groups)} rows for {groups.nunique()} runs, but with {at}, so that they are no "
                 "logs of these: a column run that tells runs apart is needed, or --pair with another column"

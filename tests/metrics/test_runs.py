@@ -204,3 +204,8 @@ def test_sides_are_known_by_their_value_and_pairs_that_share_none_are_refused():
         compare_runs(apart, sides="model=new,old", pair="seed", metric="val_loss")
     with pytest.raises(ArchabError, match="a column is named twice"):
         compare_runs(table, sides="model=new,old", pair=["seed", "seed"], metric="val_loss")
+
+
+def test_runs_of_an_export_that_share_a_name_are_told_apart_by_their_start():
+    table = runs(8).assign(_step=range(16), Name=lambda t: t["model"], Created=lambda t: t.index + 1.0)
+    assert len(arrange(Runs(table, "x"), Metric("val_loss", True), "model=new,old").scores) == 8
