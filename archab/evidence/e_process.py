@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from archab.evidence.statistics import Array, paired_estimate, sign_flip_p, t_interval
+from archab.evidence.statistics import Array, counted, paired_estimate, sign_flip_p, t_interval
 
 SCALES = np.array([0.25, 0.5, 1.0, 2.0])
 RESAMPLES = 500
@@ -137,7 +137,7 @@ def hybrid_interval(differences: ArrayLike, planned: int, alpha: float = 0.05) -
     """
     d = np.asarray(differences, dtype=float)[:planned]
     low, high = anytime_interval(d, EARLY * alpha)
-    if d.size == planned and np.isfinite(low):
+    if d.size == planned and np.isfinite(low) and np.isfinite(d).all():
         ends = t_interval(paired_estimate(d / planned), FINAL * alpha)
         low, high = max(low, ends[0]), min(high, ends[1])
     return (low, high) if low < high else (np.nan, np.nan)
@@ -152,7 +152,7 @@ def hybrid_p(differences: ArrayLike, planned: int) -> float:
     d = np.asarray(differences, dtype=float)[:planned]
     p = anytime_p(log_e_path(d)) / EARLY
     if d.size == planned:
-        p = min(p, sign_flip_p(d) / FINAL)
+        p = min(p, sign_flip_p(counted(d)) / FINAL)
     return min(1.0, p)
 
 
@@ -160,7 +160,7 @@ def hybrid_direction(differences: ArrayLike, planned: int, alpha: float = 0.05) 
     """−1 or +1 as in `direction`: at the early stop if there was one, else by the mean of the first N rounds."""
     d = np.asarray(differences, dtype=float)[:planned]
     early = crossing(log_e_path(d), EARLY * alpha)
-    return direction(d, early) if early else (1 if d.mean() > 0 else -1)
+    return direction(d, early) if early else (1 if counted(d).mean() > 0 else -1)
 
 
 def forecast(differences: ArrayLike, alpha: float = 0.05) -> Forecast:

@@ -150,6 +150,18 @@ def unpaired_p(groups: Sequence[Group]) -> float:
     return float((1 + np.count_nonzero(t[1:] >= t[0] * (1 - 1e-9))) / (RESAMPLES + 1))
 
 
+def signed_ranks(differences: ArrayLike) -> Array:
+    """Wilcoxon's signed ranks of differences, shape (n,): ties share a rank, infinite ones have the largest."""
+    d = np.asarray(differences, dtype=float)
+    return np.asarray(np.sign(d) * stats.rankdata(np.abs(d)))
+
+
+def counted(differences: ArrayLike) -> Array:
+    """What a test of a mean counts: the differences, or where some are infinite, since a side failed, their ranks."""
+    d = np.asarray(differences, dtype=float)
+    return d if np.isfinite(d).all() else signed_ranks(d)
+
+
 def wilcoxon_p(differences: ArrayLike) -> float:
     """Wilcoxon's signed-rank test, two-sided; NaN where all differences are zero."""
     d = np.asarray(differences, dtype=float)

@@ -81,8 +81,7 @@ class Contrast:
     @property
     def ranked(self) -> Array:
         """What a test of pairs counts: differences, or where a run failed their signed ranks."""
-        d = _less(self.a, self.b)
-        return signed_ranks(d) if self.any_failed else d
+        return st.counted(_less(self.a, self.b))
 
     @property
     def theta(self) -> float:
@@ -158,11 +157,6 @@ def within(found: Contrast, edge: float, rule: Rule, alpha: float) -> bool:
         return d.size == rule.rounds and st.equivalence_p(st.paired_estimate(d / d.size), math.e) <= alpha
     scaled = Estimate(found.estimate.theta / edge, found.estimate.se / edge, found.estimate.df)
     return st.equivalence_p(scaled, math.e) <= alpha
-
-
-def signed_ranks(differences: Array) -> Array:
-    """Wilcoxon's signed ranks of differences, shape (n,): ties share a rank, infinite ones have the largest."""
-    return np.sign(differences) * stats.rankdata(np.abs(differences))
 
 
 def _less(x: Array, y: Array) -> Array:

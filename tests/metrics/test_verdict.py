@@ -14,8 +14,8 @@ from archab.errors import ArchabError
 from archab.evidence.closed import e_holm
 from archab.evidence.e_process import log_e_path
 from archab.evidence.rule import Rule
+from archab.evidence.statistics import signed_ranks
 from archab.metrics.compare import compare_runs
-from archab.metrics.contrast import signed_ranks
 
 FIXED = Rule("fixed")
 
@@ -156,6 +156,19 @@ def test_a_failure_is_evidence_whose_sign_alone_counts():
     assert np.exp(paths).mean(axis=0) == pytest.approx(np.ones(6))  # a martingale over fair signs
     assert log_e_path(d).tolist() == log_e_path(-d).tolist()
     assert log_e_path(1000 * d).tolist() == pytest.approx(log_e_path(d).tolist())
+
+
+@pytest.mark.parametrize("lost", [range(3), range(10)])
+def test_the_hybrid_rule_tests_ranks_at_its_end_where_runs_failed(lost):
+    table = runs(12, {"new": 0.0, "old": 0.0}, key=11)
+    table.loc[table["model"].eq("old") & table["seed"].isin(lost), "val_loss"] = np.nan
+    found, rule = one(table, Rule("hybrid", planned=12)).found, Rule("hybrid", planned=12)
+    d = found.differences
+    sums = [abs(np.dot(signs, np.abs(signed_ranks(d)))) for signs in itertools.product((-1, 1), repeat=12)]
+    final = np.mean(np.array(sums) >= abs(signed_ranks(d).sum()) - 1e-9)
+    early = np.exp(-max(0.0, log_e_path(d).max()))
+    assert one(table, rule).p_rule == pytest.approx(min(1.0, early / 0.4, final / 0.6))
+    assert one(table, rule).winner == ("new" if len(lost) == 10 else "")
 
 
 def test_the_range_counts_failures_as_worse_by_any_amount():
