@@ -590,3 +590,12 @@ def test_a_run_holds_its_report_and_figures_where_it_is_asked_to(command, tmp_pa
     folder = Path(client(tmp_path).download_artifacts(run["run_id"], "report"))
     assert {"report.html", "training.png", "differences.png"} <= {file.name for file in folder.iterdir()}
     assert "Too few targets" in (folder / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(("--version",), 0), (("+space=nope",), 2), (("gate", "--metric", "x"), 2), (("new",), 2)]
+)
+def test_the_program_leaves_with_its_own_code_and_all_that_it_printed(arguments, code, tmp_path):
+    ended = subprocess.run([sys.executable, "-m", "archab", *arguments], cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == code
+    assert ended.stdout.startswith("archab 0.") or ended.stderr

@@ -18,7 +18,7 @@ from archab.engine.plan import Loop
 from archab.evidence.contrast import Contrast
 from archab.evidence.study import Study
 from archab.evidence.verdict import judge
-from archab.experiment.contrast import remember
+from archab.experiment.remembered import remember
 from archab.results import frame
 from archab.review.report.plain import minded
 from archab.space.inputs import Normal
@@ -162,14 +162,19 @@ def test_a_configuration_is_measured_once_for_its_seeds_and_shards(tmp_path):
     given = space(Times), space(partial(Times, 1.1))
     first, second, third = (Comparison(*given, **FEW, seed=seed) for seed in range(3))
     remember(first, tmp_path)
-    [file] = tmp_path.glob("*")
+    file, costs = tmp_path / "contrast.json", tmp_path / "counted.json"
+    assert [tuple(row) for row in json.loads(costs.read_text())] == list(first.counted)
     assert tuple(Contrast(*one) for one in json.loads(file.read_text())) == first.contrast
     file.write_text("[[0.125, 1, 1]]")
+    costs.write_text('[[0, "a", 1, 2, NaN, 4]]')
     remember(second, tmp_path)
     assert second.contrast == (Contrast(0.125, 1, 1),)
+    assert repr(second.counted) == "((0, 'a', 1.0, 2.0, nan, 4.0),)"
     file.write_text("damaged")
+    costs.write_text('[["damaged"]]')
     remember(third, tmp_path)
     assert third.contrast == first.contrast, "which hangs on no seed"
+    assert third.counted == first.counted
 
 
 def test_a_run_says_it_with_its_plan_and_its_verdict_and_again_from_what_it_left(command):

@@ -15,7 +15,7 @@ from numpy.random import SeedSequence
 
 from archab.comparison import budget, contrast, products, tuning
 from archab.comparison.checks import check
-from archab.comparison.costs import costs_of
+from archab.comparison.costs import Counted, costs_of, counted
 from archab.comparison.inspection import Survey, index_of, minibatch, survey
 from archab.comparison.matching import matched
 from archab.comparison.plan import Finished, Lesson, Part, Plan
@@ -227,6 +227,11 @@ class Comparison:
         return () if self.rules.twins else contrast.contrasts(self.spaces, self.given)
 
     @cached_property
+    def counted(self) -> tuple[Counted, ...]:
+        """What of a student's costs is a matter of shapes, a row a member and side."""
+        return counted(self.spaces)
+
+    @cached_property
     def plan(self) -> Plan:
         """Decide how every member's students train.
 
@@ -404,7 +409,7 @@ class Comparison:
         ]
         control = [row for member in range(len(self.a)) for row in self.control(member)]
         rows = frame(row for one in finished.values() for row in one.rows)
-        costs = costs_of(self.spaces, spent_frame(side for one in finished.values() for side in one.spent))
+        costs = costs_of(self.counted, spent_frame(side for one in finished.values() for side in one.spent))
         return study_of(self, rows, frame(control) if control else None, pd.concat(curves, ignore_index=True), costs)
 
     def _warn(self) -> None:

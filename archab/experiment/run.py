@@ -20,9 +20,9 @@ from archab.evidence.series import by_round
 from archab.evidence.verdict import judge
 from archab.experiment.build import comparison as built
 from archab.experiment.context import of_configuration
-from archab.experiment.contrast import remember
 from archab.experiment.describe import flat, here, tags_of
 from archab.experiment.job import Job, Watch
+from archab.experiment.remembered import remember
 from archab.experiment.tuning import in_force, tuned
 from archab.results import TUNING, curve_frame, frame, spent_frame, write
 from archab.review.context import Context
@@ -83,7 +83,7 @@ def _tracked(
     with tracked(store, record, watch.warn, job.patience) as live:
         redrawn = _trained(comparison, units, job, folder, live, watch)
         table, control = folder.join(), None
-        costs = costs_of(comparison.spaces, folder.spent())
+        costs = costs_of(comparison.counted, folder.spent())
         folder.keep_costs(costs)
         if comparison.tuning is not None:
             write(comparison.tuning, folder.folder / TUNING)

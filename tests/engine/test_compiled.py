@@ -1,6 +1,9 @@
 """Programs against the plain loop: every rule, every bundled family, and what must never be compiled."""
 
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -456,3 +459,28 @@ def test_a_known_family_is_not_traced_and_changed_code_is_found_by_the_check(cac
     assert_same(compared(changing, 4), 1e-4)
     factor["value"] = -1.0
     assert_same(compared(changing, 4), 1e-4)
+
+
+def test_a_key_is_the_same_in_every_process(tmp_path):
+    # The names of a network's unsaved buffers are a set, whose order hangs on the process.
+    code = (
+        "import torch\n"
+        "from archab.engine.cpp.cache import _key\n"
+        "network = torch.nn.Linear(2, 2)\n"
+        "for name in 'abcdefgh':\n"
+        "    network.register_buffer(name, torch.zeros(1), persistent=False)\n"
+        "print(_key(network, (1,)))\n"
+    )
+    (tmp_path / "key.py").write_text(code)
+    keys = set()
+    for seed in "12":
+        ended = subprocess.run(
+            [sys.executable, "key.py"],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+        )
+        keys.add(ended.stdout)
+        assert len(ended.stdout) == 33, ended.stderr
+    assert len(keys) == 1

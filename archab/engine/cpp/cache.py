@@ -47,6 +47,8 @@ def _key(network: nn.Module, rest: Any) -> str | None:
     def described_as(thing: object) -> Any:
         if isinstance(thing, OrderedDict) and any(type(key) is int for key in thing):
             return "hooks", *thing.values()  # without the numbers that torch gives them, new ones in each network
+        if isinstance(thing, set | frozenset):
+            return "set", *sorted(map(repr, thing))  # whose own order is another in each process
         if not isinstance(thing, Tensor):
             return None
         shape = tuple(thing.shape), str(thing.dtype), thing.requires_grad
