@@ -6,8 +6,9 @@
 `steady` times training alone, without the drawing of targets, scoring and compilation, on 500 students of the dense
 member of `n_diagonal` and on 128 of one encoder layer. `widths` does so for dense networks of growing width. `job`
 times a whole run from the start of its process, first with nothing compiled and then again, against what the plain loop
-takes to train as many students. `growth` gives seconds and memory of runs of more and more targets, `tuning` what equal
-tuning adds to a run.
+takes to train as many students. `start` times a run that
+trains next to nothing, once all is compiled. `growth` gives seconds and memory of runs of more and more targets,
+`tuning` what equal tuning adds to a run.
 """
 
 import argparse
@@ -98,6 +99,14 @@ def job(asked: Asked) -> Found:
     return Found([table], {"student_steps": work, "runs": found})
 
 
+def start(asked: Asked) -> Found:
+    """A run of next to nothing: its fixed cost."""
+    seconds = [cost.seconds for cost in whole_runs.starting(asked.repeats)]
+    table = _table("a run of one target a member, of a seed behind the first", "run", "seconds", "min", "max")
+    table.add_row("start to end of its process", *_shown(_spread(seconds), ".1f"))
+    return Found([table], {"seconds": _spread(seconds)})
+
+
 def growth(asked: Asked) -> Found:
     """Seconds and memory of runs of more and more targets, and what a further target costs."""
     costs = whole_runs.growing([*SIZES, *([LARGE] if asked.large else [])], asked.repeats)
@@ -131,7 +140,7 @@ def tuning(asked: Asked) -> Found:
     return Found([table], found)
 
 
-SECTIONS = {"steady": steady, "widths": widths, "job": job, "growth": growth, "tuning": tuning}
+SECTIONS = {"steady": steady, "widths": widths, "job": job, "start": start, "growth": growth, "tuning": tuning}
 
 
 def main() -> None:

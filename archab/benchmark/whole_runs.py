@@ -23,6 +23,7 @@ RANKS = range(1, 6)
 EPOCHS = 10
 RUN = ["+space=n_diagonal_original", "samples_per_measure=1", f"routine.epochs={EPOCHS}", "control=false"]
 COMPILES = 600  # targets: of 100 steps, `auto` compiles from 513 students on
+LEAST = 1  # target a member
 TUNED = 40  # targets a member of a run that is tuned
 GRID = ("tune.lr=[1e-3,2.5e-3,6.3e-3,1.6e-2,4e-2,1e-1]", "tune.targets=8", "tune.extend=0")
 RATED_STEPS = 100  # steps of a student of the loop, of which its rate is taken
@@ -73,6 +74,15 @@ def first_and_second(targets: int, restarts: int) -> tuple[Cost, Cost]:
     with tempfile.TemporaryDirectory() as folder:
         first, second = (run(Path(folder), Path(folder, "cache"), targets, restarts, seed) for seed in (0, 1))
     return first, second
+
+
+def starting(repeats: int) -> list[Cost]:
+    """Runs of next to nothing, of seeds behind the first, with all compiled: what a run costs beside its students."""
+    with tempfile.TemporaryDirectory() as folder:
+        costs = [
+            run(Path(folder), Path(folder, "cache"), LEAST, 1, seed, "engine=compiled") for seed in range(repeats + 1)
+        ]
+    return costs[1:]
 
 
 def plain_and_tuned() -> tuple[Cost, Cost]:
