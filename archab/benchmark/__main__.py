@@ -6,9 +6,8 @@
 `steady` times training alone, without the drawing of targets, scoring and compilation, on 500 students of the dense
 member of `n_diagonal` and on 128 of one encoder layer. `widths` does so for dense networks of growing width. `job`
 times a whole run from the start of its process, first with nothing compiled and then again, against what the plain loop
-takes to train as many students. `start` times a run that
-trains next to nothing, once all is compiled. `growth` gives seconds and memory of runs of more and more targets,
-`tuning` what equal tuning adds to a run.
+takes to train as many students. `start` times a run that trains next to nothing, once all is compiled. `growth` gives
+seconds and memory of runs of more and more targets, `tuning` what equal tuning adds to a run.
 """
 
 import argparse
