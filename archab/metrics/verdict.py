@@ -99,13 +99,18 @@ class MetricVerdict:
             return "; the evidence has faded since it was decided"
         return ""
 
+    @property
+    def validity(self) -> str:
+        """How often one may have looked for the rule's interval to hold."""
+        valid = {"anytime": "valid however often one looked", "fixed": "of a single look"}
+        return valid.get(str(self.rule.name), "of the two planned looks")
+
     def range(self) -> str:
         """The interval in words, with what it may be used for; empty where there is none."""
         low, high = self.interval
         if self.found.blocks < FEWEST_BLOCKS or math.isnan(low) or (math.isinf(low) and math.isinf(high)):
             return ""
-        valid = {"anytime": ", valid however often one looked", "fixed": " of a single look"}
-        how = valid.get(str(self.rule.name), " of the two planned looks")
+        how = f"{',' if self.rule.name == 'anytime' else ''} {self.validity}"
         how += ", of this pair of sides by itself" if self.compared > 1 else ""
         span = f"{self.metric.span(low, high, self.names)} ({words.level(self.rule.alpha)} interval{how})"
         if self.rule.name != "anytime" and self.found.any_failed:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from archab.evidence import words
@@ -16,7 +17,6 @@ from archab.review.figures.picture import Picture
 from archab.review.figures.sheet import SMALL, TICK, WIDTH, Sheet, inches
 
 ROW, MOST_DOTS, MOST_ROWS = 0.36, 200, 30
-VALID = {"anytime": "valid however often one looked", "fixed": "of a single look"}
 
 
 def picture(verdicts: Sequence[MetricVerdict]) -> Picture:
@@ -24,12 +24,11 @@ def picture(verdicts: Sequence[MetricVerdict]) -> Picture:
     first = verdicts[0]
     shown = list(verdicts[:MOST_ROWS])
     what = {"difference": "A's less B's", "log": "A's over B's", "logit": "odds of A's over B's"}[first.metric.scale]
-    valid = VALID.get(str(first.rule.name), "of the two planned looks")
     rows = {"pair": "pair of runs", "run": "round, the k-th runs of either side"}.get(first.noun, first.noun)
     caption = (
         f"{first.metric.name}, {what}; {first.metric.better} is better. Diamond: mean, line: "
-        f"{words.level(first.rule.alpha)} interval, {valid}; a dot is a {rows}. Coloured where one side is better, "
-        f"in its colour (A blue, B orange){'; shaded: within the margin' if first.metric.margin else ''}. n = "
+        f"{words.level(first.rule.alpha)} interval, {first.validity}; a dot is a {rows}. Coloured where one side is "
+        f"better, in its colour (A blue, B orange){'; shaded: within the margin' if first.metric.margin else ''}. n = "
         f"{words.factors([v.found.blocks for v in shown])}."
     )
     if len(verdicts) > len(shown):
@@ -75,7 +74,7 @@ def _draw(verdicts: list[MetricVerdict], palette: Palette, title: str, caption: 
     return sheet.figure
 
 
-def _row(axes, v: MetricVerdict, y: int, sign: float, reach: float, palette: Palette) -> None:  # type: ignore[no-untyped-def]
+def _row(axes: Axes, v: MetricVerdict, y: int, sign: float, reach: float, palette: Palette) -> None:
     colour = {"a_better": palette.a, "b_better": palette.b}.get(v.verdict, palette.ink)
     d = sign * v.found.differences[np.isfinite(v.found.differences)][:MOST_DOTS]
     if d.size:

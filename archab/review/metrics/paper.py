@@ -68,9 +68,10 @@ def latex(verdicts: Sequence[MetricVerdict]) -> str:
         figures = [v.metric.apart(v.found.theta), between(v), f"{v.found.blocks:,}", *(lost if failed else []), p]
         rows.append([*v.names, *means, *figures])
     corrected = f" p is corrected for {len(verdicts)} pairs of sides." if len(verdicts) > 1 else ""
-    valid = {"anytime": "valid however often one looked", "fixed": "of a single look"}
-    how = valid.get(str(first.rule.name), "of the two planned looks")
-    caption = f"{first.metric.name}, {first.metric.better} is better; mean ± sd over runs. Intervals: {how}.{corrected}"
+    caption = (
+        f"{first.metric.name}, {first.metric.better} is better; mean ± sd over runs. Intervals: {first.validity}."
+        f"{corrected}"
+    )
     lines = [
         r"\begin{table}", r"\centering", rf"\begin{{tabular}}{{ll{'r' * (len(head) - 2)}}}", r"\toprule",
         " & ".join(map(escaped, head)) + r" \\", r"\midrule",
