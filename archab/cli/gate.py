@@ -86,14 +86,12 @@ def _pair(asked: Sequence[str] | None, tables: dict[str, Any]) -> list[str]:
 
 def _alone(rounds: "Rounds") -> list[str]:
     """What is said of runs that the other side has none of, or none yet."""
+    from archab.evidence.table import some
+
     met = rounds.scores == rounds.scores
     alone = [[rounds.labels[i] for i in (met[:, side] & ~met[:, 1 - side]).nonzero()[0]] for side in (0, 1)]
-    notes = [f"Of new alone: {_few(alone[0])}: run the old one there, too."] if alone[0] and rounds.paired else []
+    notes = [f"Of new alone: {some(alone[0])}: run the old one there, too."] if alone[0] and rounds.paired else []
     return notes + ([f"Not ended: {int(rounds.waiting.sum())}."] if rounds.waiting.any() else [])
-
-
-def _few(labels: list[str]) -> str:
-    return ", ".join(labels[:5]) + (f" and {len(labels) - 5} more" if len(labels) > 5 else "")
 
 
 def _show(

@@ -307,9 +307,9 @@ class Verdict:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object: fixed names, null for NaN, infinity and whatever the design does not have."""
-        members = [{**_plain(m, MEMBER_JSON.split()), "name": self.member_name(m.member)} for m in self.members]
+        members = [{**plain(m, MEMBER_JSON.split()), "name": self.member_name(m.member)} for m in self.members]
         said = {"sentence": self.sentence(), "members": members, "notes": [note.text for note in self.notes]}
-        return {name: said[name] if name in said else _plain(getattr(self, name)) for name in JSON.split()}
+        return {name: said[name] if name in said else plain(getattr(self, name)) for name in JSON.split()}
 
     def to_rich(self, width: int = 80) -> Any:
         """A `rich.table.Table` with a line per member, for a terminal so many columns wide."""
@@ -337,12 +337,12 @@ MEMBER_JSON = """
 """
 
 
-def _plain(value: object, names: Sequence[str] = ()) -> Any:
+def plain(value: object, names: Sequence[str] = ()) -> Any:
     """A value as JSON has it; of a dataclass these names, all of its fields where none are given."""
     if is_dataclass(value):
-        return {name: _plain(getattr(value, name)) for name in names or [f.name for f in fields(value)]}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
+        return {name: plain(getattr(value, name)) for name in names or [f.name for f in fields(value)]}
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value

@@ -219,10 +219,16 @@ def decide(verdict: Verdict, *, p_adjusted: float | None = None, family: int = 1
 
 def fewest(verdict: Verdict) -> tuple[int, int]:
     """How many there are of what the rule counts (rounds, else blocks), and how few it can work with."""
-    design, alpha = verdict.data, verdict.alpha
-    if verdict.rule == "anytime":
-        return len(verdict.log_e), max(FEWEST_BLOCKS, sequential.fewest_rounds(alpha))
-    return min(map(len, design.sides(design.values))), max(FEWEST_BLOCKS, math.ceil(1 - math.log2(alpha)))
+    design = verdict.data
+    have = len(verdict.log_e) if verdict.rule == "anytime" else min(map(len, design.sides(design.values)))
+    return have, needed(verdict.settings)
+
+
+def needed(settings: Rule) -> int:
+    """How many rounds (of the anytime rule) or blocks a rule needs, however clear they are."""
+    if settings.name == "anytime":
+        return max(FEWEST_BLOCKS, sequential.fewest_rounds(settings.alpha))
+    return max(FEWEST_BLOCKS, math.ceil(1 - math.log2(settings.alpha)))
 
 
 def _decision(verdict: Verdict, p: float, family: int) -> tuple[Decision, Status, str]:

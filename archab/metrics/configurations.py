@@ -1,6 +1,6 @@
 """Sides of several configurations that learnt the same targets, side by side: more than two in archab's own runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +35,7 @@ def side_by_side(
     Raises:
         ArchabError: if configurations learnt different targets, or splits of a data set.
     """
-    known: dict[tuple[int, ...], tuple[str, str]] = {}
+    known: dict[Hashable, tuple[str, str]] = {}
     found: list[_Side] = []
     for study in studies:
         if study.overlap:
@@ -103,11 +103,11 @@ def _scores(own: pd.DataFrame) -> pd.Series:
     return wide.mean(axis=1)
 
 
-def _refuse_other_targets(table: pd.DataFrame, label: str, known: dict[tuple[int, ...], tuple[str, str]]) -> None:
+def _refuse_other_targets(table: pd.DataFrame, label: str, known: dict[Hashable, tuple[str, str]]) -> None:
     if not {"draw", "source"} <= set(table):
         raise ArchabError(f"{label}: rows without draws tell no targets that configurations share")
     for key, names in table.groupby(_TARGET, observed=True)["target"]:
-        name, of = known.setdefault(key, (str(names.iloc[0]), label))  # type: ignore[arg-type]
+        name, of = known.setdefault(key, (str(names.iloc[0]), label))
         if (names != name).any():
             seed, draw, member, _ = key
             raise ArchabError(

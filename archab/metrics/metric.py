@@ -192,3 +192,8 @@ def number(value: float) -> str:
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"
+
+
+def mean_of(mean: float, deviation: float) -> str:
+    """Mean and standard deviation: "0.91 ± 0.004", a dash where there is none."""
+    return f"{number(mean)} ± {number(deviation)}" if math.isfinite(mean) else "–"

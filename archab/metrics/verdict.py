@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,14 @@ from archab.errors import ArchabError
 from archab.evidence import e_process as sequential
 from archab.evidence import words
 from archab.evidence.closed import e_holm
-from archab.evidence.fields import Decision
+from archab.evidence.fields import Decision, plain
 from archab.evidence.power import more_blocks
 from archab.evidence.rule import FEWEST_BLOCKS, Rule
 from archab.evidence.spread import Spread, sentence, split
 from archab.evidence.statistics import Array, holm
+from archab.evidence.verdict import needed
 from archab.metrics.contrast import Contrast, contrast, within
-from archab.metrics.metric import Metric, number
+from archab.metrics.metric import Metric, mean_of
 from archab.metrics.rounds import Rounds
 
 
@@ -135,7 +136,7 @@ class MetricVerdict:
     def counted(self) -> str:
         """What was compared, how, and how often."""
         mine = [
-            f"{name} {number(mean)} ± {number(sd)}" if math.isfinite(mean) else f"{name} –"
+            f"{name} {mean_of(mean, sd)}"
             for name, mean, sd in zip(self.names, self.means, self.deviations, strict=True)
         ]
         failed = [
@@ -184,7 +185,7 @@ class MetricVerdict:
             "ci_high": single[1],
             "prob_a_better": self.found.share,
             "correlation": self.found.correlation,
-            "spread": None if self.spread is None else {k: _plain(v) for k, v in asdict(self.spread).items()},
+            "spread": self.spread,
             "rule": self.rule.name,
             "alpha": self.rule.alpha,
             "planned": self.rule.planned,
@@ -198,7 +199,7 @@ class MetricVerdict:
             "notes": list(self.notes),
             "next_step": self.next_step,
         }
-        return {name: _plain(value) for name, value in values.items()}
+        return {name: plain(value) for name, value in values.items()}
 
     def __repr__(self) -> str:
         return f"MetricVerdict: {self.sentence()}"
@@ -239,7 +240,7 @@ def together(found: Sequence[Contrast], p_rule: Sequence[float], rule: Rule, rou
 
 
 def _decision(found: Contrast, metric: Metric, rule: Rule, p: float, compared: int, noun: str) -> tuple[Decision, str]:
-    have, need = _have(found, rule), _need(rule)
+    have, need = _have(found, rule), needed(rule)
     if have < need:
         return "undecided", f"Too few {noun}s for any verdict: {have:,} of at least {need}."
     if p <= rule.alpha * (1 + 1e-12):
@@ -255,12 +256,6 @@ def _decision(found: Contrast, metric: Metric, rule: Rule, p: float, compared: i
 
 def _have(found: Contrast, rule: Rule) -> int:
     return found.blocks if rule.name == "fixed" else found.differences.size
-
-
-def _need(rule: Rule) -> int:
-    if rule.name == "anytime":
-        return max(FEWEST_BLOCKS, sequential.fewest_rounds(rule.alpha))
-    return max(FEWEST_BLOCKS, math.ceil(1 - math.log2(rule.alpha)))
 
 
 def _direction(found: Contrast, rule: Rule) -> int:
@@ -337,7 +332,7 @@ def _next(found: Contrast, rule: Rule, verdict: Decision, compared: int, noun: s
     if verdict != "undecided":
         return ""
     what = f"more {noun}"
-    have, need = _have(found, rule), _need(rule)
+    have, need = _have(found, rule), needed(rule)
     if found.waiting and rule.name != "fixed":
         return "Let the runs end that have not: evidence waits for them."
     if have < need:
@@ -359,13 +354,6 @@ def _next(found: Contrast, rule: Rule, verdict: Decision, compared: int, noun: s
         return ""
     none = f"No number of further {noun}s is in sight that would decide."
     return f"About {words.counted(more, what)} {why}." if more else none
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON has it: null for NaN and infinity."""
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def p_of(found: Contrast, rule: Rule) -> float:
@@ -392,8 +380,8 @@ def _decided(rounds: Rounds, found: Contrast, rule: Rule, p: float, adjusted: fl
         names=names,
         rule=rule,
         found=found,
-        means=tuple(float(x.mean()) if x.size else math.nan for x in raw),  # type: ignore[arg-type]
-        deviations=tuple(float(x.std(ddof=1)) if x.size > 1 else math.nan for x in raw),  # type: ignore[arg-type]
+        means=(_mean(raw[0]), _mean(raw[1])),
+        deviations=(_deviation(raw[0]), _deviation(raw[1])),
         runs=(found.a.size, found.b.size),
         p_rule=p,
         p_adjusted=adjusted,
@@ -407,6 +395,14 @@ def _decided(rounds: Rounds, found: Contrast, rule: Rule, p: float, adjusted: fl
         noun=rounds.noun,
         spread=parts,
     )
+
+
+def _mean(x: Array) -> float:
+    return float(x.mean()) if x.size else math.nan
+
+
+def _deviation(x: Array) -> float:
+    return float(x.std(ddof=1)) if x.size > 1 else math.nan
 
 
 def _spread(rounds: Rounds, found: Contrast) -> Spread | None:

@@ -15,6 +15,7 @@ from archab.evidence.contrast import Contrast
 from archab.evidence.costs import joined
 from archab.evidence.notes import Note, restored
 from archab.evidence.study import Study
+from archab.metrics.runs import same
 from archab.results import CONTROL, COSTS, CURVES, ROWS, TABLES
 from archab.runs.labels import PLACE, SHARED
 from archab.runs.labels import labels as labelled
@@ -153,16 +154,9 @@ def selected(one: Recorded, where: Sequence[str], found: Sequence[Recorded]) -> 
             first = sorted(known, key=lambda name: (name.count("."), name))[:12]
             near = ends[:3] or difflib.get_close_matches(key, known, 3, 0.6) or [*first, "…"]
             raise ArchabError(f"--where {condition}: no configuration has the key {key}. There are: {', '.join(near)}")
-        if not _same(one.value(key), wanted):
+        if (value := one.value(key)) is None or not same(value, wanted):
             return False
     return True
-
-
-def _same(value: str | None, wanted: str) -> bool:
-    try:
-        return value is not None and float(value) == float(wanted)
-    except ValueError:
-        return value == wanted
 
 
 def _recorded(fingerprint: str, runs: Sequence[Logged]) -> Recorded:

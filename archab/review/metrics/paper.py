@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 
 from archab.evidence import words
 from archab.evidence.e_process import EARLY, FINAL
+from archab.metrics.metric import mean_of
 from archab.metrics.verdict import MetricVerdict
-from archab.review.metrics.terminal import between, mean_of
+from archab.review.metrics.terminal import between
 from archab.review.paper import HOLM, RAMDAS, VOVK, Reference, article, entries, escaped, in_text, marked, marker
 
 AVERAGED = article(

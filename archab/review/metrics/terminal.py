@@ -12,7 +12,7 @@ from archab.evidence import words
 from archab.evidence.rule import FEWEST_BLOCKS
 from archab.metrics import ranking
 from archab.metrics.compare import Compared
-from archab.metrics.metric import number
+from archab.metrics.metric import mean_of
 from archab.metrics.verdict import MetricVerdict
 from archab.review.terminal.glyphs import COLOURS, Glyphs, glyphs
 from archab.review.terminal.plot import sparkline
@@ -64,11 +64,6 @@ def between(verdict: MetricVerdict) -> str:
         return ""
     ends = (low, high) if verdict.metric.lower else (high, low)
     return " to ".join(map(verdict.metric.apart, ends))
-
-
-def mean_of(mean: float, deviation: float) -> str:
-    """Mean and standard deviation: "0.91 ± 0.004", a dash where there is none."""
-    return f"{number(mean)} ± {number(deviation)}" if math.isfinite(mean) else "–"
 
 
 def panel(verdict: MetricVerdict, width: int, drawn: Glyphs) -> Panel:
