@@ -19,7 +19,7 @@ import yaml
 from rich.table import Table
 from rich.text import Text
 
-from archab.cli.console import console
+from archab.cli.heading import console
 from archab.cli.overrides import configured
 from archab.comparison.comparison import Comparison
 from archab.engine.equivalence import why_not_batched

@@ -11,12 +11,12 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.table import Table
 from rich.text import Text
 
-from archab import __version__
+from archab.cli.heading import console
 from archab.evidence.contrast import facts
 from archab.evidence.fields import Verdict
 from archab.experiment.job import Watch
 from archab.review import terminal
-from archab.review.terminal import glyphs
+from archab.review.glyphs import glyphs
 from archab.runs.shard import Shard
 
 if TYPE_CHECKING:  # what imports torch, which a run that is shown again has no need of
@@ -25,12 +25,6 @@ if TYPE_CHECKING:  # what imports torch, which a run that is shown again has no 
 
 LINE_EVERY = 5.0  # seconds between two lines of progress where there is no terminal
 LETTERS = {"a": "A", "b": "B", "reference": " "}
-
-
-def console() -> Console:
-    """Standard output; a pipe gets 100 columns of plain text, in ASCII."""
-    out = Console(highlight=False)
-    return out if out.is_terminal else Console(highlight=False, width=max(out.width, 100))
 
 
 @dataclass(frozen=True)
@@ -48,9 +42,6 @@ class Terminal(Watch):
     def opening(self, comparison: "Comparison", space: str, question: str) -> None:
         out, survey = self.out, comparison.survey
         text = glyphs(out).text
-        out.print(Text(text(f"archab {__version__} · {space} · seed {comparison.seed}")), style="bold")
-        if question:
-            out.print(Text(text(question)), style="italic")
         grid = Table.grid(padding=(0, 2))
         for side, sizes in survey.sizes.items():
             name, unit = Text(text(comparison.spaces[side].name)), Text(text(comparison.spaces[side].unit))

@@ -159,6 +159,10 @@ def _run(cfg: DictConfig) -> dict[str, str]:
             "hydra/sweeper=until_decided: splits of one data set overlap, so that more of them do not decide; "
             "-m 'seed=range(0,4)' trains as many as are planned"
         )
+    space, target = (hydras.runtime.choices.get(group) or "" for group in ("space", "target"))
+    from archab.cli.heading import heading
+
+    heading(space or "space", config["seed"], config["space"]["question"])
     lines: list[str] = []
     if asks_for_match(config):
         from archab.experiment.build import matched
@@ -166,7 +170,6 @@ def _run(cfg: DictConfig) -> dict[str, str]:
         config, lines = matched(config)
     from archab.experiment.job import Job
 
-    space, target = (hydras.runtime.choices.get(group) or "" for group in ("space", "target"))
     job = Job(config, space or "space", again, folder, own, lines, target)
     job.check()
     from archab.cli.console import Terminal

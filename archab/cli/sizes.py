@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from archab.cli import overrides
-from archab.cli.console import console
+from archab.cli.heading import console
 from archab.errors import ArchabError
 
 if TYPE_CHECKING:

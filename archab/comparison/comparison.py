@@ -16,6 +16,7 @@ from numpy.random import SeedSequence
 from archab.comparison import budget, contrast, products, tuning
 from archab.comparison.checks import check
 from archab.comparison.costs import Counted, costs_of, counted
+from archab.comparison.duration import lasting
 from archab.comparison.inspection import Survey, index_of, minibatch, survey
 from archab.comparison.matching import matched
 from archab.comparison.plan import Finished, Lesson, Part, Plan
@@ -254,6 +255,21 @@ class Comparison:
             tuned=self._chosen,
             notes=tuple(dict.fromkeys(notes)),
         )
+
+    @cached_property
+    def expected(self) -> float:
+        """Seconds that the students of all parts are going to take; those of short runs are not counted."""
+        students = [key for key in self.candidates if key[0] != "reference"]
+        return sum(lasting(self.candidates[key], self.plan.methods[key]) for key in students)
+
+    def reseeded(self, seed: int) -> "Comparison":
+        """The same of another seed, with what is known already of the networks and of the engines that train them."""
+        if seed == self.seed:
+            return self
+        other = replace(self, seed=seed)
+        known = "survey", "contrast", "counted", "candidates", "_methods", "_of_trials", "expected"
+        vars(other).update({name: vars(self)[name] for name in known if name in vars(self)})
+        return other
 
     def attempts(self, trials: Sequence[Trial]) -> "Comparison":
         """The trials of tuning as a comparison: targets of a stream of their own, and a restart for each trial.

@@ -9,7 +9,6 @@ import pandas as pd
 
 from archab.comparison.comparison import Comparison
 from archab.comparison.costs import costs_of
-from archab.comparison.duration import expected
 from archab.comparison.parallel import trained, why_alone, workers
 from archab.comparison.plan import Part
 from archab.comparison.study import notes_of, study_of
@@ -18,15 +17,14 @@ from archab.evidence.fields import Verdict
 from archab.evidence.members import at_a_glance
 from archab.evidence.series import by_round
 from archab.evidence.verdict import judge
-from archab.experiment.build import comparison as built
 from archab.experiment.context import of_configuration
 from archab.experiment.describe import flat, here, tags_of
 from archab.experiment.job import Job, Watch
-from archab.experiment.remembered import remember
+from archab.experiment.remembered import described, remember
 from archab.experiment.tuning import in_force, tuned
 from archab.results import TUNING, curve_frame, frame, spent_frame, write
 from archab.review.context import Context
-from archab.review.markdown import described
+from archab.review.markdown import described as in_markdown
 from archab.runs.folder import RunFolder
 from archab.runs.log import Record
 from archab.store.mlflow import Store
@@ -48,7 +46,7 @@ def run(job: Job, watch: Watch, draw: Draw | None = None) -> None:
     Raises:
         ArchabError: on a mistake in the configuration, or a store or folder that cannot be used.
     """
-    comparison, folder = built(job.config), job.run_folder
+    comparison, folder = described(job), job.run_folder
     watch.opening(comparison, job.space, job.config["space"]["question"])
     for line in job.matched:
         watch.say(f"  matched     {line}")
@@ -62,7 +60,7 @@ def run(job: Job, watch: Watch, draw: Draw | None = None) -> None:
             hint = "" if job.config["rerun"] else ": rerun=true trains anew"
             watch.say(f"  as it was begun, by the plan that is kept{hint}")
         remember(comparison, folder.shared)
-        watch.planned(comparison, expected(comparison))
+        watch.planned(comparison, comparison.expected)
         _tracked(comparison, job, folder, hosts, watch, draw)
 
 
@@ -99,7 +97,7 @@ def _tracked(
             verdict = judge(study_of(comparison, table, control, folder.curves(), costs, job.own, job.again))
             record.log_series(by_round(verdict))
             record.log({"p_value": verdict.p_value, "blocks": float(verdict.blocks)}, step=0)
-            record.tags |= {"archab.verdict": verdict.verdict, "mlflow.note.content": described([verdict])}
+            record.tags |= {"archab.verdict": verdict.verdict, "mlflow.note.content": in_markdown([verdict])}
             watch.verdict(verdict, redrawn)
             if draw:
                 context = of_configuration(

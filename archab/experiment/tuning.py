@@ -19,6 +19,7 @@ from archab.errors import ArchabError
 from archab.evidence.budget import settled
 from archab.evidence.tuning import choose, in_words
 from archab.experiment.job import Watch
+from archab.experiment.remembered import after_trials
 from archab.space.routine import settings
 
 
@@ -55,7 +56,7 @@ def tuned(comparison: Comparison, folder: Path, watch: Watch) -> Comparison:
             shutil.rmtree(folder / "trials")
     finally:
         lock.release()
-    found = comparison.tuned(table)
+    found = after_trials(comparison, table)
     said = {"tuned": "tuned", "tuned unequally": "tuned", "budget": "budget", "still falling": "budget"}
     for note in notes_of(found):
         if note.kind in said:

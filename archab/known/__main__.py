@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
-from archab.cli.console import console
+from archab.cli.heading import console
 from archab.cli.overrides import configured
 from archab.errors import ArchabError
 from archab.evidence.fields import Verdict

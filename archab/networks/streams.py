@@ -67,7 +67,11 @@ def forked(sequence: SeedSequence) -> Iterator[None]:
     with torch.random.fork_rng(devices):
         try:
             seed = _word(sequence)
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(
+                seed
+            )  # torch.manual_seed notes a whole traceback for each idle GPU back end
+            if torch.cuda.is_available():
+                torch.cuda.manual_seed_all(seed)
             np.random.seed(seed & 0xFFFFFFFF)  # noqa: NPY002
             random.seed(seed)
             yield

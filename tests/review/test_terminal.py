@@ -13,7 +13,7 @@ from archab.evidence.fields import Verdict
 from archab.evidence.verdict import judge
 from archab.evidence.words import between, effect
 from archab.review.terminal import show
-from archab.review.terminal.glyphs import ASCII, BLOCKS
+from archab.review.glyphs import ASCII, BLOCKS
 from archab.review.terminal.plot import Scale, plot, sparkline
 
 

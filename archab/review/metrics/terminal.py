@@ -14,7 +14,7 @@ from archab.metrics import ranking
 from archab.metrics.compare import Compared
 from archab.metrics.metric import mean_of
 from archab.metrics.verdict import MetricVerdict
-from archab.review.terminal.glyphs import COLOURS, Glyphs, glyphs
+from archab.review.glyphs import COLOURS, Glyphs, glyphs
 from archab.review.terminal.plot import sparkline
 
 WIDEST, LABEL = 110, 10

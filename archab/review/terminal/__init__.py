@@ -18,7 +18,7 @@ from archab.evidence.notes import Note
 from archab.evidence.sentences import better, word
 from archab.evidence.words import between, effect
 from archab.review.finding import SCORED, caveat_line, counts, effects, fitted, measured, replicates
-from archab.review.terminal.glyphs import BLOCKS, COLOURS, Glyphs, glyphs
+from archab.review.glyphs import BLOCKS, COLOURS, Glyphs, glyphs
 from archab.review.terminal.plot import NAMES, plot, sparkline
 
 __all__ = ["BLOCKS", "family", "glyphs", "panel", "show", "table"]

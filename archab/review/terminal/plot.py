@@ -12,7 +12,7 @@ from archab.evidence.statistics import Array
 from archab.evidence.words import effect
 from archab.review import ratios
 from archab.review.finding import Effect, differences, effects, measured
-from archab.review.terminal.glyphs import BLUE, COLOURS, ORANGE, Glyphs
+from archab.review.glyphs import BLUE, COLOURS, ORANGE, Glyphs
 
 MOST_MEMBERS = 12
 NAMES = (6, 14)  # fewest and most cells of a member's name
