@@ -12,8 +12,8 @@ from tables import crossed_rows, paired_rows, random_rows, unpaired_rows
 from archab.evidence.fields import Verdict
 from archab.evidence.verdict import judge
 from archab.evidence.words import between, effect
-from archab.review.terminal import show
 from archab.review.glyphs import ASCII, BLOCKS
+from archab.review.terminal import show
 from archab.review.terminal.plot import Scale, plot, sparkline
 
 
