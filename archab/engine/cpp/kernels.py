@@ -235,6 +235,13 @@ class Program:
         shape, strides, offset = tuple(seen.shape), tuple(seen.stride()), int(seen.storage_offset())
         return View(Buffer(dtype, lanes, _extent(shape, strides, offset)), shape, strides, offset)
 
+    def fresh_each(self, node: fx.Node) -> list[View]:
+        """Memory for each of the results of a node that differ between students, as torch lays them out."""
+        return [
+            View(Buffer(seen.dtype, True, seen.numel()), tuple(seen.shape), tuple(seen.stride()))
+            for seen in node.meta["val"]
+        ]
+
     def add(self, kernel: Kernel, *outs: View) -> None:
         """A kernel that writes these windows."""
         self.kernels.append(kernel)

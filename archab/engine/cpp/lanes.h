@@ -43,6 +43,8 @@ template <> struct Scalar<Vec<unsigned>> { typedef unsigned type; };
   static inline Vec<double> name##_(Vec<double> x) { typedef Vec<double> X; return EVERY(name(x[l])); }
 FUNCTION(exp) FUNCTION(log) FUNCTION(sin) FUNCTION(cos) FUNCTION(tanh) FUNCTION(erf) FUNCTION(expm1) FUNCTION(log1p)
 FUNCTION(sqrt) FUNCTION(floor) FUNCTION(ceil) FUNCTION(trunc) FUNCTION(rint) FUNCTION(atan) FUNCTION(sinh) FUNCTION(cosh)
+FUNCTION(acos) FUNCTION(asin) FUNCTION(tan) FUNCTION(acosh) FUNCTION(asinh) FUNCTION(atanh) FUNCTION(log2) FUNCTION(log10)
+FUNCTION(exp2) FUNCTION(erfc) FUNCTION(lgamma)
 
 template <class X> static inline X up(typename Scalar<X>::type s) { return s - X{}; }  // x - 0 keeps the sign of -0
 template <> inline float up<float>(float s) { return s; }
@@ -80,6 +82,19 @@ template <class X> static inline X sigmoid_(X x) { return 1 / (1 + exp_(-x)); }
 template <class X> static inline X softplus_(X x, X beta, X threshold) {
   return sel(mask(x * beta > threshold), x, log1p_(exp_(x * beta)) / beta);
 }
+// By its recurrence up to 10 and the asymptotic series from there (Abramowitz and Stegun, 6.3.18), left of 0 by reflection.
+static inline double digamma_(double x) {
+  if (x <= 0) return std::floor(x) == x ? NAN : digamma_(1 - x) - M_PI / std::tan(M_PI * x);
+  double below = 0;
+  for (; x < 10; x += 1) below -= 1 / x;
+  double f = 1 / (x * x);
+  double series = f * (1. / 12 - f * (1. / 120 - f * (1. / 252 - f * (1. / 240 - f * (1. / 132 - f * 691. / 32760)))));
+  return below + std::log(x) - 0.5 / x - series;
+}
+template <class X> static inline X digamma_(X x) {
+  if constexpr (is_vector<X>) return EVERY(digamma_(double(x[l])));
+  else return digamma_(double(x));
+}
 template <class X> static inline X pow_(X x, X p) {
   if constexpr (is_vector<X>) return EVERY(std::pow(x[l], p[l]));
   else return std::pow(x, p);
@@ -113,6 +128,34 @@ static inline Vec<unsigned> key_of(Vec<long> student, long step, unsigned site) 
 template <class X> static inline X uniform_(Vec<unsigned> key, unsigned element) {
   Vec<unsigned> bits = mix(mix((element * 0x9E3779B1u) ^ key) + key) >> 8;
   return __builtin_convertvector(__builtin_convertvector(bits, Vec<int>), X) * typename Scalar<X>::type(1.0 / 16777216);
+}
+
+// The logarithm of the sum of two exponentials.
+template <class X> static inline X added(X a, X b) {
+  X high = max_(a, b), low = min_(a, b);
+  return sel(mask(low == up<X>(-INFINITY)) | mask(high == up<X>(INFINITY)), high, high + log1p_(exp_(low - high)));
+}
+
+// What stands before what in an order; NaN is the largest, as in torch.
+template <class T> static inline bool before(T x, T y, bool descending) {
+  return descending ? x > y || (x != x && y == y) : x < y || (y != y && x == x);
+}
+// The first K of N numbers in order, and where each was; of equal ones the first comes first.
+template <long N, long K, class T, class Get, class Put>
+static inline void ordered(bool descending, Get get, Put put) {
+  T values[N];
+  long places[N];
+  for (long k = 0; k < N; k++) {
+    T x = get(k);
+    long j = k;
+    for (; j > 0 && before(x, values[j - 1], descending); j--) {
+      values[j] = values[j - 1];
+      places[j] = places[j - 1];
+    }
+    values[j] = x;
+    places[j] = k;
+  }
+  for (long k = 0; k < K; k++) put(k, values[k], places[k]);
 }
 
 // An index into an axis of n: negative ones count from its end; others outside are reported, and read at 0.

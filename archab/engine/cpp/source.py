@@ -153,12 +153,11 @@ def _step(
     for value, place in zip(gradients, places, strict=True):
         if not (isinstance(value, View) and value.buffer is place.buffer):
             program.write(program.settled(program.value(value, dtype), None), place)
-    new = [
-        program.stored(program.value(v, held[name].dtype), lanes=True)
-        for v, name in zip(after, traced.buffers, strict=True)
-    ]
-    for value, name in zip(new, traced.buffers, strict=True):
-        program.write(value, held[name])
+    kept = [*traced.fixed, *traced.buffers]
+    new = {n: program.stored(program.value(v, held[n].dtype), lanes=True) for v, n in zip(after, kept, strict=True)}
+    for name, value in new.items():
+        if value.buffer is not held[name].buffer:  # else it is as it was
+            program.write(value, held[name])
     program.write(Apply("(({0}) + ({1}))", (total, program.stored(loss)), (), (), y.dtype, True), total)
     numbers: list[Any] = [
         View(Buffer(dtype, True, update.numbers, "numbers"), (), (), k) for k in range(update.numbers)

@@ -1,5 +1,6 @@
 """Rules for reading and writing by index, which may differ between students."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from archab.engine.cpp.kernels import A, NoRule, Program, place, rule
 from archab.engine.cpp.lanes import (
     Raw,
     Text,
+    Value,
     View,
 )
 
@@ -25,13 +27,29 @@ def index(program: Program, node: fx.Node, x: Any, indices: list[Any]) -> View:
 @rule(A.index_put.default, A._unsafe_index_put.default)
 def index_put(
     program: Program, node: fx.Node, x: Any, indices: list[Any], values: Any, accumulate: bool = False
-) -> View:
+) -> Value:
     seen = node.meta["val"]
+    if (masked := _masked(program, node, x, indices, values, accumulate)) is not None:
+        return masked
     out = program.fresh(node, seen.dtype, True)
     program.write(program.value(x, seen.dtype), out)
     value = program.stored(program.value(values, seen.dtype), lanes=True)
     _index(program, out, indices, value, "{x} += {out};" if accumulate else "{x} = {out};")
     return out
+
+
+def _masked(program: Program, node: fx.Node, x: Any, indices: list[Any], values: Any, accumulate: bool) -> Value | None:
+    """One number written wherever a mask says so; None where there is no mask."""
+    at = [d for d, i in enumerate(indices) if i is not None]
+    if len(at) != 1 or indices[at[0]].dtype != torch.bool or math.prod(values.shape) != 1:
+        return None
+    dtype, shape = node.meta["val"].dtype, tuple(node.meta["val"].shape)
+    mask, after = indices[at[0]], len(shape) - at[0] - len(indices[at[0]].shape)
+    mask = program.stored(mask).through(lambda t: t.reshape(*t.shape, *[1] * after).expand(shape))
+    number = program.stored(program.value(values, dtype)).through(lambda t: t.reshape(()))
+    whole = program.value(x, dtype)
+    text = "sel({0}, ({2}) + ({1}), {2})" if accumulate else "sel({0}, {1}, {2})"
+    return program.pointwise(node, text, dtype, mask, number, whole)
 
 
 def _index(program: Program, view: View, indices: list[Any], other: View, assign: str) -> None:

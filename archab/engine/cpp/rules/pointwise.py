@@ -19,7 +19,10 @@ from archab.engine.cpp.lanes import (
     contiguous,
 )
 
-_FUNCTIONS = "exp log sin cos tanh erf expm1 log1p sqrt floor ceil trunc atan sinh cosh"
+_FUNCTIONS = (
+    "exp log sin cos tanh erf expm1 log1p sqrt floor ceil trunc atan sinh cosh "
+    "acos asin tan acosh asinh atanh log2 log10 exp2 erfc lgamma digamma"
+)
 _ARITHMETIC: dict[Any, str] = {
     A.mul.Tensor: "{0} * {1}",
     A.mul.Scalar: "{0} * {1}",
@@ -45,6 +48,7 @@ _ARITHMETIC: dict[Any, str] = {
     A.sigmoid_backward.default: "{0} * ({1} * (1 - {1}))",
     **{getattr(A, name).default: name + "_({0})" for name in _FUNCTIONS.split()},
     A.round.default: "rint_({0})",
+    A.hypot.default: "sqrt_({0} * {0} + {1} * {1})",
     A.atan2.default: "atan2_({0}, {1})",
     A.fmod.Tensor: "remainder_({0}, {1})",
 }

@@ -100,7 +100,7 @@ def extreme_and_where(program: Program, node: fx.Node, x: Any, dim: int, keepdim
 def _extreme_and_where(program: Program, view: View, dim: int, largest: bool, keepdim: bool) -> tuple[View, View]:
     """The first of the largest or smallest along an axis, and its index; NaN counts as extreme."""
     dim %= len(view.shape)
-    start, sign = _dropped(view, dim), ">" if largest else "<"
+    start, sign = dropped(view, dim), ">" if largest else "<"
     best, where = (
         View(Buffer(dtype, True, math.prod(start.shape)), start.shape, contiguous(start.shape))
         for dtype in (view.dtype, torch.int64)
@@ -124,7 +124,7 @@ def _extreme_and_where(program: Program, view: View, dim: int, largest: bool, ke
     return best.through(lambda t: t.unsqueeze(dim)), where.through(lambda t: t.unsqueeze(dim))
 
 
-def _dropped(view: View, dim: int) -> View:
+def dropped(view: View, dim: int) -> View:
     """A view at index 0 of an axis."""
     return replace(view, shape=_but(view.shape, dim), strides=_but(view.strides, dim))
 
@@ -140,7 +140,15 @@ def place_of_extreme(program: Program, node: fx.Node, x: Any, dim: int | None = 
     return _extreme_and_where(program, program.stored(x, lanes=True), dim, node.target is A.argmax.default, keepdim)[1]
 
 
-@rule(A.cumsum.default)
+_RUNNING = {
+    A.cumsum.default: "a + x",
+    A.cumprod.default: "k == 0 ? x : a * x",
+    # Of what is larger, so that nothing overflows; two of -inf are -inf.
+    A.logcumsumexp.default: "k == 0 ? x : added(a, x)",
+}
+
+
+@rule(*_RUNNING)
 def cumulative(program: Program, node: fx.Node, x: Any, dim: int, **_: Any) -> View:
     view = program.stored(program.value(x, node.meta["val"].dtype), lanes=True)
     out = program.fresh(node, view.dtype, True)
@@ -148,11 +156,36 @@ def cumulative(program: Program, node: fx.Node, x: Any, dim: int, **_: Any) -> V
 
     def body(text: Text, names: list[str]) -> list[str]:
         here = [*names[:dim], "k", *names[dim:]]
+        kind = text.type(view.dtype)
         return [
-            f"{text.type(view.dtype)} a = {{}};",
-            f"for (long k = 0; k < {view.shape[dim]}; k++) {{ a += {text.name(view.buffer)}[{place(view, here)}];",
-            f"{text.name(out.buffer)}[{place(out, here)}] = a; }}",
+            f"{kind} a = {{}};",
+            f"for (long k = 0; k < {view.shape[dim]}; k++) {{",
+            f"{kind} x = {text.name(view.buffer)}[{place(view, here)}];",
+            f"{text.name(out.buffer)}[{place(out, here)}] = a = {_RUNNING[node.target]}; }}",
         ]
 
     program.add(Raw(_but(view.shape, dim), (view, out), body), out)
     return out
+
+
+@rule(A.cummax.default, A.cummin.default)
+def running_extreme(program: Program, node: fx.Node, x: Any, dim: int) -> tuple[View, View]:
+    """The largest or smallest so far, and the index of its last appearance."""
+    view = program.stored(x, lanes=True)
+    dim, sign = dim % max(1, len(view.shape)), ">=" if node.target is A.cummax.default else "<="
+    best, where = program.fresh_each(node)
+
+    def body(text: Text, names: list[str]) -> list[str]:
+        here = [*names[:dim], "k", *names[dim:]]
+        return [
+            f"{text.type(view.dtype)} a = {{}}; Vec<long> w = {{}};",
+            f"for (long k = 0; k < {view.shape[dim]}; k++) {{",
+            f"{text.type(view.dtype)} x = {text.name(view.buffer)}[{place(view, here)}];",
+            f"Mask m = k == 0 ? ~Mask{{}} : (mask(x {sign} a) & mask(a == a)) | mask(x != x);",
+            "a = sel(m, x, a); w = sel(m, up<Vec<long>>(k), w);",
+            f"{text.name(best.buffer)}[{place(best, here)}] = a;",
+            f"{text.name(where.buffer)}[{place(where, here)}] = w; }}",
+        ]
+
+    program.add(Raw(_but(view.shape, dim), (view, best, where), body), best, where)
+    return best, where

@@ -1,0 +1,67 @@
+"""Control flow that depends on data: every way through a network is taken, and conditions choose among what they give.
+
+While a network is traced, the truth of a tensor is not known. A way is a list of answers to what is asked in turn.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+MOST = 16  # ways through a network, and conditions on one
+
+Way = tuple[bool, ...]
+
+
+class TooMany(Exception):
+    """More ways than are worth a program."""
+
+
+class Asked(list[Tensor]):
+    """The conditions that were asked on one way, in turn; behind its answers the answer is no."""
+
+    def __init__(self, way: Way) -> None:
+        super().__init__()
+        self.way = way
+
+    def answer(self, condition: Tensor) -> bool:
+        """Whether a condition holds on this way."""
+        self.append(condition.reshape(()) != 0)
+        if len(self) > MOST:
+            raise TooMany(f"more than {MOST} conditions on data")
+        return len(self) <= len(self.way) and self.way[len(self) - 1]
+
+
+@contextmanager
+def on(way: Way) -> Iterator[Asked]:
+    """Within it, the truth of tensors is that of a way; a number taken out of a tensor stays one, without a gradient."""
+    asked = Asked(way)
+    functions: Any = {"__bool__": lambda tensor: asked.answer(tensor), "item": lambda tensor: tensor.detach()}
+    with patch.multiple(Tensor, **functions):
+        yield asked
+
+
+def every(run: Callable[[Way], tuple[Any, list[Tensor]]]) -> tuple[Any, list[Way]]:
+    """What a function gives whatever the data are, and the ways through it.
+
+    Args:
+        run: of a way to tensors, in any nest of lists and tuples, and the conditions that were asked on it.
+    """
+    ways: list[Way] = []
+
+    def explored(start: Way) -> Any:
+        result, conditions = run(start)
+        way = (*start, *[False] * (len(conditions) - len(start)))
+        ways.append(way)
+        if len(ways) > MOST:
+            raise TooMany(f"more than {MOST} ways through conditions on data")
+        for i in reversed(range(len(start), len(way))):
+            holds = conditions[i]
+            result = tree_map(lambda *both, holds=holds: torch.where(holds, *both), explored((*way[:i], True)), result)
+        return result
+
+    return explored(()), ways
