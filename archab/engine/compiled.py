@@ -52,6 +52,7 @@ class Block:
     def put(self, name: str, values: Tensor) -> None:
         """Set a tensor of every student, shape (R, …); lanes without a student get the last one's."""
         slot = self._slot(name)
+        values = torch.view_as_real(values.resolve_conj()) if values.is_complex() else values
         values = values.to(torch.int32).neg() if values.dtype == torch.bool else values
         padded = torch.cat([values, values[-1:].expand(self.blocks * self.lanes - len(values), *values.shape[1:])])
         slot[...] = padded.detach().numpy().reshape(self.blocks, self.lanes, -1).transpose(0, 2, 1)
@@ -177,7 +178,7 @@ def write(network: nn.Module, routine: Descent, inputs: Tensor, outputs: Tensor,
     try:
         traced, errors = trace(copy.deepcopy(network), inputs, outputs, loss), scored(loss, outputs)
         probe = _numbers(routine, 1)
-        dtype = next(iter(network.parameters())).dtype
+        dtype = next(iter(network.parameters())).dtype.to_real()
         norm = routine.clip_norm is not None
         graph = elementwise(routine.update, dtype, routine.moments, probe.shape[1] - norm)
     except (RuntimeError, TypeError, ValueError, AttributeError) as reason:

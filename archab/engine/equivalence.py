@@ -214,14 +214,21 @@ def _first_step(sample: Sample, program: Compiled) -> tuple[Found, Found]:
             cohort.loss.each(network(fitting(network, x)), fitting(network, y)).mean().backward()
     block = compiled.fit(cohort, program, cohort.students())
     parameters = [dict(n.named_parameters()) for n in networks]
-    buffers = [dict(n.named_buffers()) for n in networks]
+    learnt = set(program.source.learnable)
+    rest = [{k: t for k, t in (*p.items(), *n.named_buffers()) if k not in learnt} for p, n in zip(parameters, networks)]
     learnable = [name for name in program.source.learnable if parameters[0][name].numel()]
     slopes = {name: torch.stack([_slope(t[name]) for t in parameters]) for name in learnable}
-    kept = {name: torch.stack([t[name] for t in buffers]).reshape(STUDENTS, -1) for name in buffers[0]}
+    kept = {name: torch.stack([t[name].detach() for t in rest]) for name in rest[0]}
     return (
-        {f"the gradient of {name}": (block.gradient(name), g.reshape(STUDENTS, -1)) for name, g in slopes.items()},
-        {name: (block.get(name), wanted) for name, wanted in kept.items() if wanted.numel()},
+        {f"the gradient of {name}": (block.gradient(name), _flat(g)) for name, g in slopes.items()},
+        {name: (block.get(name), _flat(wanted)) for name, wanted in kept.items() if wanted.numel()},
     )
+
+
+def _flat(values: Tensor) -> Tensor:
+    """As a program holds them, shape (R, elements): complex numbers as two real ones."""
+    real = torch.view_as_real(values.resolve_conj()) if values.is_complex() else values
+    return real.reshape(len(values), -1)
 
 
 def _slope(parameter: nn.Parameter) -> Tensor:

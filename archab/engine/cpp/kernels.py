@@ -17,6 +17,7 @@ from archab.engine.cpp.lanes import (
     Literal,
     Local,
     Loop,
+    Pair,
     Shape,
     Value,
     View,
@@ -45,13 +46,14 @@ class NoRule(Exception):
 
 Rule = Callable[..., Any]
 RULES: dict[Any, Rule] = {}
+COMPLEX: dict[Any, Rule] = {}  # where an argument or the result is complex
 
 
-def rule(*operations: Any) -> Callable[[Rule], Rule]:
+def rule(*operations: Any, table: dict[Any, Rule] = RULES) -> Callable[[Rule], Rule]:
     """Register a rule: of the program, the graph's node and the operation's arguments, to a value."""
 
     def register(function: Rule) -> Rule:
-        RULES.update(dict.fromkeys(operations, function))
+        table.update(dict.fromkeys(operations, function))
         return function
 
     return register
@@ -114,14 +116,24 @@ class Program:
             return arguments[0][arguments[1]]
         if operation in _EMPTY or not any(_varies(a) for a in (*arguments, *named.values())):
             return self._constant(node, arguments, named)
+        if (isinstance(seen, Tensor) and seen.is_complex()) or any(isinstance(v, Pair) for v in _flat(arguments)):
+            return self._complex(node, arguments, named)
         for value in _flat(arguments):
             if isinstance(value, View | Apply | Local) and value.dtype not in C:
                 raise NoRule(f"numbers of type {value.dtype}")
         if operation in RULES:
             return RULES[operation](self, node, *arguments, **named)
         if _is_view(operation):
-            return self._seen(node, arguments[0])
+            return self.seen(node, arguments[0])
         raise NoRule(f"{operation}")
+
+    def _complex(self, node: fx.Node, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """An operation of complex numbers; a window on one is a window on each of its parts."""
+        if node.target in COMPLEX:
+            return COMPLEX[node.target](self, node, *arguments, **named)
+        if _is_view(node.target):
+            return Pair(self.seen(node, arguments[0].re), self.seen(node, arguments[0].im))
+        raise NoRule(f"{node.target} of complex numbers")
 
     def _written(self, found: dict[fx.Node, Any], to: Any, x: Any) -> View:
         """`copy_` into a tensor or a part of it: what sees that tensor sees it written from now on."""
@@ -161,7 +173,7 @@ class Program:
             return torch.empty_strided(seen.shape, seen.stride(), dtype=seen.dtype).fill_(filled)
         return node.target(*arguments, **named)  # type: ignore[operator]
 
-    def _seen(self, node: fx.Node, value: Any) -> View:
+    def seen(self, node: fx.Node, value: Any) -> View:
         """The window that a view operation makes: torch has computed it."""
         view, seen = self.stored(value), node.meta["val"]
         return View(view.buffer, tuple(seen.shape), tuple(seen.stride()), int(seen.storage_offset()))
@@ -314,7 +326,7 @@ def _flat(arguments: Any) -> list[Any]:
 
 
 def _varies(argument: Any) -> bool:
-    return any(isinstance(a, View | Apply | Local) for a in _flat([argument]))
+    return any(isinstance(a, View | Apply | Local | Pair) for a in _flat([argument]))
 
 
 def _is_view(operation: Any) -> bool:

@@ -78,6 +78,10 @@ template <class X> static inline X sign_(X x) {
   X one = up<X>(1);
   return sel(mask(x > X{}), one, sel(mask(x < X{}), -one, x));
 }
+template <class X> static inline X unit_(X a, X b) {  // of the complex number a + ib, its real part over its size
+  X size = sqrt_(a * a + b * b);
+  return sel(mask(size == X{}), size, a / size);
+}
 template <class X> static inline X sigmoid_(X x) { return 1 / (1 + exp_(-x)); }
 template <class X> static inline X softplus_(X x, X beta, X threshold) {
   return sel(mask(x * beta > threshold), x, log1p_(exp_(x * beta)) / beta);
@@ -165,9 +169,9 @@ static inline long wrap(long i, long n, int* outside) {
   return i;
 }
 
-// out[i, j] = sum over k of a[i, k] b[k, j], in tiles of I × J that stay in registers.
-template <int I, int J, long K, long A0, long A1, long B0, long B1, long O0, long O1, class X>
-static inline void tile(const X* a, const X* b, X* out) {
+// out[i, j] = sum over k of a[i, k] b[k, j], in tiles of I × J that stay in registers; b may be of plain numbers.
+template <int I, int J, long K, long A0, long A1, long B0, long B1, long O0, long O1, class X, class Y>
+static inline void tile(const X* a, const Y* b, X* out) {
   X sum[I][J] = {};
   for (long k = 0; k < K; k++) {
     X row[I];
@@ -175,7 +179,7 @@ static inline void tile(const X* a, const X* b, X* out) {
     for (int i = 0; i < I; i++) row[i] = a[i * A0 + k * A1];
 #pragma GCC unroll 16
     for (int j = 0; j < J; j++) {
-      X column = b[k * B0 + j * B1];
+      Y column = b[k * B0 + j * B1];
 #pragma GCC unroll 16
       for (int i = 0; i < I; i++) sum[i][j] += row[i] * column;
     }
@@ -185,8 +189,8 @@ static inline void tile(const X* a, const X* b, X* out) {
 #pragma GCC unroll 16
     for (int j = 0; j < J; j++) out[i * O0 + j * O1] = sum[i][j];
 }
-template <int I, int J, long M, long N, long K, long A0, long A1, long B0, long B1, long O0, long O1, class X>
-static inline void matmul(const X* a, const X* b, X* out) {
+template <int I, int J, long M, long N, long K, long A0, long A1, long B0, long B1, long O0, long O1, class X, class Y>
+static inline void matmul(const X* a, const Y* b, X* out) {
   long i = 0;
   for (; i + I <= M; i += I) {
     long j = 0;

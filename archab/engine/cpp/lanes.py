@@ -113,6 +113,24 @@ class Local:
 Value = View | Literal | Apply | Local
 
 
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A complex value, as its real and its imaginary part."""
+
+    re: Value
+    im: Value
+
+    @property
+    def shape(self) -> Shape:
+        """As of a tensor of complex numbers."""
+        return self.re.shape
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The complex type."""
+        return self.re.dtype.to_complex()
+
+
 def contiguous(shape: Shape) -> Shape:
     """Strides of a contiguous tensor."""
     return tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))

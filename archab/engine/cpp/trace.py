@@ -57,7 +57,12 @@ def trace(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss) -> Tr
     held = {name: _laid_out(p) for name, p in network.named_parameters() if name not in learnable}
     fixed = list(held)
     held |= {name: _laid_out(b) for name, b in network.named_buffers()}
+    of_complex = {name for name, t in (*network.named_parameters(), *network.named_buffers()) if t.is_complex()}
     ways: list[Way] = []
+
+    def answered(tensors: dict[str, Tensor], inputs: Tensor) -> Tensor:
+        own = {name: torch.view_as_complex(t) if name in of_complex else t for name, t in tensors.items()}
+        return functional_call(network, own, (inputs,))  # type: ignore[no-any-return]
 
     def step(
         learnable: dict[str, Tensor],
@@ -72,7 +77,7 @@ def trace(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss) -> Tr
                 after = {name: b.clone() for name, b in held.items()}
                 with on(way) as asked:
                     try:
-                        predictions = functional_call(network, {**learnable, **after}, (inputs,))
+                        predictions = answered({**learnable, **after}, inputs)
                         value = loss.each(predictions, outputs).mean()
                     except REFUSALS:
                         if not asked:
@@ -92,7 +97,7 @@ def trace(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss) -> Tr
             def predictions(zero: Tensor) -> tuple[Tensor, tuple[Tensor, list[Tensor]]]:
                 with quiet, on(way) as asked:
                     try:
-                        found = functional_call(network, {**learnable, **held}, (inputs,))
+                        found = answered({**learnable, **held}, inputs)
                     except REFUSALS:
                         if not asked:
                             raise
@@ -117,8 +122,9 @@ def trace(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss) -> Tr
 
 
 def _laid_out(tensor: Tensor) -> Tensor:
-    """As a program holds it: in order, whatever its strides are."""
-    return tensor.detach().contiguous()
+    """As a program holds it: in order, whatever its strides are, and complex numbers as two real ones."""
+    tensor = tensor.detach().resolve_conj().contiguous()
+    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
 
 
 def _reached(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss, way: Way | None = None) -> list[str]:

@@ -1,6 +1,6 @@
 """All rules, by operation."""
 
 from archab.engine.cpp.kernels import RULES
-from archab.engine.cpp.rules import indices, orders, pointwise, products, reductions, windows
+from archab.engine.cpp.rules import complexes, indices, orders, pointwise, products, reductions, windows
 
-__all__ = ["RULES", "indices", "orders", "pointwise", "products", "reductions", "windows"]
+__all__ = ["RULES", "complexes", "indices", "orders", "pointwise", "products", "reductions", "windows"]

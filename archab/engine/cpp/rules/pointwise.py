@@ -30,6 +30,7 @@ _ARITHMETIC: dict[Any, str] = {
     A.div.Scalar: "{0} / {1}",
     P.div.default: "{0} / {1}",
     A.neg.default: "-{0}",
+    A._neg_view.default: "-{0}",
     A.abs.default: "abs_({0})",
     A.sign.default: "sign_({0})",
     A.relu.default: "relu_({0})",

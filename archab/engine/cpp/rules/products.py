@@ -20,21 +20,26 @@ from archab.engine.cpp.rules.reductions import reduced
 
 @rule(A.mm.default, A.bmm.default)
 def matmul(program: Program, node: fx.Node, x: Any, y: Any) -> View:
-    a, b = program.stored(x, lanes=True), program.stored(y, lanes=True)
+    a, b = program.stored(x, lanes=True), program.stored(y)
     out = program.fresh(node, a.dtype, True)
+    multiply(program, a, b, out)
+    return out
+
+
+def multiply(program: Program, a: View, b: View, out: View) -> None:
+    """The product of matrices, or of rows of them, into `out`; what is multiplied by may be the same for all students."""
     m, k, n = *a.shape[-2:], b.shape[-1]
     rows, columns = _tile(m, n)
 
     def body(text: Text, names: list[str]) -> list[str]:
         at = [
-            f"{text.name(v.buffer)} + {place(replace(v, shape=v.shape[:-2], strides=v.strides[:-2]), names)}"
-            for v in (a, b, out)
+            f"{text.name(v.buffer)} + {place(replace(v, shape=v.shape[:-2], strides=v.strides[:-2]), inner)}"
+            for v, inner in ((a, names), (b, names[len(names) + 2 - len(b.shape) :]), (out, names))
         ]
         strides = ", ".join(str(s) for v in (a, b, out) for s in v.strides[-2:])
         return [f"matmul<{rows}, {columns}, {m}, {n}, {k}, {strides}>({', '.join(at)});"]
 
     program.add(Raw(out.shape[:-2], (a, b, out), body), out)
-    return out
 
 
 def _tile(m: int, n: int) -> tuple[int, int]:
