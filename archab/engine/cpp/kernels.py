@@ -230,7 +230,7 @@ class Program:
 
     def write(self, given: Value, out: View) -> None:
         """Copy a value to a window."""
-        if isinstance(given, Local) and given.shape == out.shape:
+        if isinstance(given, Local) and (given.shape, given.lanes) == (out.shape, out.lanes):
             given.loop.stores.append((given.name, out))
             self._made[out.buffer] = max(self._made.get(out.buffer, 0), self.kernels.index(given.loop))
             return

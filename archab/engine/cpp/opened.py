@@ -8,6 +8,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import product
 from typing import Any
 from unittest.mock import patch
@@ -30,6 +31,7 @@ def opened() -> Iterator[None]:
         **{f"conv{n}": _convolution for n in axes},
         **{f"conv_transpose{n}": _transposed_convolution for n in axes},
         **{f"avg_pool{n}": _average_pool for n in axes},
+        **{f"adaptive_avg_pool{n}d": partial(_adaptive_average_pool, n) for n in (1, 2, 3)},
         "one_hot": _one_hot,
         "interpolate": _interpolate,
         "bilinear": _bilinear,
@@ -174,8 +176,22 @@ def _interpolate(
         for i, row in enumerate(rows):
             for at, weight in _TAPS[mode](i, (n - 1) / max(m - 1, 1) if align_corners else scale, bool(align_corners)):
                 row[min(max(at, 0), n - 1)] += weight
-        matrix = torch.tensor(rows, dtype=inputs.dtype, device=inputs.device)
-        inputs = (inputs.movedim(axis + 2, -1) @ matrix.T).movedim(-1, axis + 2)
+        inputs = _weighted(inputs, axis + 2, rows)
+    return inputs
+
+
+def _weighted(inputs: Tensor, dim: int, rows: list[list[float]]) -> Tensor:
+    """Sums along one axis, by these weights of each."""
+    matrix = torch.tensor(rows, dtype=inputs.dtype, device=inputs.device)
+    return (inputs.movedim(dim, -1) @ matrix.T).movedim(-1, dim)
+
+
+def _adaptive_average_pool(axes: int, inputs: Tensor, output_size: Any) -> Tensor:
+    """Means over windows that share each of the last axes between them as evenly as they can."""
+    for dim, size in enumerate(_each(output_size, axes), inputs.dim() - axes):
+        n, m = inputs.shape[dim], inputs.shape[dim] if size is None else size
+        edges = [(i * n // m, -(-(i + 1) * n // m)) for i in range(m)]
+        inputs = _weighted(inputs, dim, [[(a <= k < b) / (b - a) for k in range(n)] for a, b in edges])
     return inputs
 
 

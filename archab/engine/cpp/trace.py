@@ -1,7 +1,8 @@
 """One student's training step and its evaluation as flat graphs of small operations, traced once a family."""
 
 import copy
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -60,9 +61,10 @@ def trace(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss) -> Tr
     of_complex = {name for name, t in (*network.named_parameters(), *network.named_buffers()) if t.is_complex()}
     ways: list[Way] = []
 
-    def answered(tensors: dict[str, Tensor], inputs: Tensor) -> Tensor:
+    def answered(tensors: dict[str, Tensor], inputs: Tensor, training: bool) -> Tensor:
         own = {name: torch.view_as_complex(t) if name in of_complex else t for name, t in tensors.items()}
-        return functional_call(network, own, (inputs,))  # type: ignore[no-any-return]
+        with _as_before(network.train(training)):
+            return functional_call(network, own, (inputs,))  # type: ignore[no-any-return]
 
     def step(
         learnable: dict[str, Tensor],
@@ -77,7 +79,7 @@ def trace(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss) -> Tr
                 after = {name: b.clone() for name, b in held.items()}
                 with on(way) as asked:
                     try:
-                        predictions = answered({**learnable, **after}, inputs)
+                        predictions = answered({**learnable, **after}, inputs, True)
                         value = loss.each(predictions, outputs).mean()
                     except REFUSALS:
                         if not asked:
@@ -97,7 +99,7 @@ def trace(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss) -> Tr
             def predictions(zero: Tensor) -> tuple[Tensor, tuple[Tensor, list[Tensor]]]:
                 with quiet, on(way) as asked:
                     try:
-                        found = answered({**learnable, **held}, inputs)
+                        found = answered({**learnable, **held}, inputs, False)
                     except REFUSALS:
                         if not asked:
                             raise
@@ -111,14 +113,24 @@ def trace(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss) -> Tr
 
     word = torch.zeros((), dtype=torch.int64)
     quiet = Counter(None)
-    network.train()
     stepping = _flat(step, learnable, held, inputs, outputs, word, torch.zeros_like(word))
     if len(ways) > 1 and any(_reached(network, inputs, outputs, loss, way) not in (reached, []) for way in ways):
         raise Untraceable("which parameters learn depends on data")
-    network.eval()
     predicting = _flat(predict, learnable, held, inputs)
     network.train()
     return Traced(list(learnable), fixed, list(held)[len(fixed) :], stepping, predicting)
+
+
+@contextmanager
+def _as_before(network: nn.Module) -> Iterator[None]:
+    """Afterwards its attributes are what they were: what it keeps of one trace must not be seen by the next."""
+    before = [(module, dict(vars(module))) for module in network.modules()]
+    try:
+        yield
+    finally:
+        for module, attributes in before:
+            vars(module).clear()
+            vars(module).update(attributes)
 
 
 def _laid_out(tensor: Tensor) -> Tensor:
