@@ -241,7 +241,9 @@ def _first_step(sample: Sample, program: Compiled) -> tuple[Found, Found]:
     block = compiled.fit(cohort, program, cohort.students())
     parameters = [dict(n.named_parameters()) for n in networks]
     learnt = set(program.source.learnable)
-    rest = [{k: t for k, t in (*p.items(), *n.named_buffers()) if k not in learnt} for p, n in zip(parameters, networks)]
+    rest = [
+        {k: t for k, t in (*p.items(), *n.named_buffers()) if k not in learnt} for p, n in zip(parameters, networks)
+    ]
     learnable = [name for name in program.source.learnable if parameters[0][name].numel()]
     slopes = {name: torch.stack([_slope(t[name]) for t in parameters]) for name in learnable}
     kept = {name: torch.stack([t[name].detach() for t in rest]) for name in rest[0]}

@@ -38,7 +38,7 @@ class Asked(list[Tensor]):
 
 @contextmanager
 def on(way: Way) -> Iterator[Asked]:
-    """Within it, the truth of tensors is that of a way; a number taken out of a tensor stays one, without a gradient."""
+    """Within it, the truth of tensors is that of a way; a number that is taken out of a tensor stays a tensor."""
     asked = Asked(way)
     functions: Any = {"__bool__": lambda tensor: asked.answer(tensor), "item": lambda tensor: tensor.detach()}
     with patch.multiple(Tensor, **functions):

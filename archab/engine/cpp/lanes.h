@@ -99,6 +99,22 @@ template <class X> static inline X digamma_(X x) {
   if constexpr (is_vector<X>) return EVERY(digamma_(double(x[l])));
   else return digamma_(double(x));
 }
+// From Winitzki's approximation by Newton's steps on the tail, whose share of the rounding stays small.
+static inline double erfinv_(double y) {
+  double tail = 1 - std::fabs(y);
+  if (!(tail > 0)) return tail == 0 ? std::copysign(INFINITY, y) : NAN;
+  double log_ = std::log(tail * (2 - tail)), half = 2 / (M_PI * 0.147) + log_ / 2;
+  double x = std::sqrt(std::sqrt(half * half - log_ / 0.147) - half);
+  for (int k = 0; k < 4; k++) {
+    double step = (tail > 0.5 ? std::fabs(y) - std::erf(x) : std::erfc(x) - tail) * std::exp(x * x) * std::sqrt(M_PI) / 2;
+    x += step / (1 + x * step);
+  }
+  return std::copysign(x, y);
+}
+template <class X> static inline X erfinv_(X x) {
+  if constexpr (is_vector<X>) return EVERY(erfinv_(double(x[l])));
+  else return erfinv_(double(x));
+}
 template <class X> static inline X pow_(X x, X p) {
   if constexpr (is_vector<X>) return EVERY(std::pow(x[l], p[l]));
   else return std::pow(x, p);

@@ -16,6 +16,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 from torch._C._functorch import TransformType
+from torch._decomp import decompositions
 from torch._functorch.autograd_function import custom_function_call
 from torch.autograd import Function
 from torch.nn import functional as F
@@ -27,10 +28,15 @@ from torch.utils import checkpoint
 def opened() -> Iterator[None]:
     """Within it, torch calls these, and none of its library kernels, which no decomposition opens."""
     axes = "1d", "2d", "3d"
+    reductions: Any = {"scatter_reduce": _scatter_reduce}
     functions: Any = {
         **{f"conv{n}": _convolution for n in axes},
         **{f"conv_transpose{n}": _transposed_convolution for n in axes},
         **{f"avg_pool{n}": _average_pool for n in axes},
+        **{f"adaptive_max_pool{n}d": partial(_adaptive_max_pool, n) for n in (1, 2, 3)},
+        "max_pool3d": _max_pool,
+        "pad": _pad,
+        "grid_sample": _grid_sample,
         **{f"adaptive_avg_pool{n}d": partial(_adaptive_average_pool, n) for n in (1, 2, 3)},
         "one_hot": _one_hot,
         "interpolate": _interpolate,
@@ -41,7 +47,8 @@ def opened() -> Iterator[None]:
     with warnings.catch_warnings(), ExitStack() as entered:
         warnings.filterwarnings("ignore", message="TF32 acceleration")
         entered.enter_context(patch.multiple(F, **functions))
-        entered.enter_context(patch.multiple(torch, cdist=_distances, bilinear=_bilinear))
+        entered.enter_context(patch.multiple(torch, cdist=_distances, bilinear=_bilinear, **reductions))
+        entered.enter_context(patch.multiple(Tensor, **reductions))
         entered.enter_context(patch.multiple(checkpoint, **checkpoints))
         entered.enter_context(patch.object(Function, "apply", classmethod(_applied)))
         entered.enter_context(patch.dict(custom_function_call.functorch_table, {_FUNCTIONALIZE: _forward}))
@@ -99,14 +106,104 @@ def _average_pool(
     divisor_override: int | None = None,
 ) -> Tensor:
     """Average pooling, as a sum over the positions of its kernel."""
-    axes = 1 if isinstance(kernel_size, int) and inputs.dim() == 2 else inputs.dim() - 2
-    kernel = _each(kernel_size, axes)
-    if ceil_mode or not count_include_pad or inputs.dim() != axes + 2:
-        raise NotImplementedError("pooling of whole windows, padding counted, of batches")
-    padded = F.pad(inputs, [p for end in reversed(_each(padding, axes)) for p in (end, end)])
-    strides = _each(kernel_size if stride is None else stride, axes)
+    axes = inputs.dim() - 2
+    kernel, strides, ends = (_each(v, axes) for v in (kernel_size, stride or kernel_size, padding))
+    if ceil_mode or not count_include_pad:
+        for dim, (size, step, end) in enumerate(zip(kernel, strides, ends, strict=True), 2):
+            n = inputs.shape[dim]
+            m = (math.ceil if ceil_mode else math.floor)((n + 2 * end - size) / step) + 1
+            m -= (m - 1) * step >= n + end  # no window begins behind the border
+            rows = []
+            for i in range(m):
+                low, high = i * step - end, min(i * step - end + size, n + end)
+                count = high - low if count_include_pad else min(high, n) - max(low, 0)
+                rows.append([(low <= k < high) / (1 if divisor_override else count) for k in range(n)])
+            inputs = _weighted(inputs, dim, rows)
+        return inputs / (divisor_override or 1)
+    padded = F.pad(inputs, [p for end in reversed(ends) for p in (end, end)])
     total: Any = sum(seen for _, seen in _windows(padded, kernel, strides, [1] * axes))
     return total / (divisor_override or math.prod(kernel))
+
+
+def _max_pool(
+    inputs: Tensor,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None = None,
+    padding: int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Tensor:
+    """The first of the largest that each position of the kernel sees."""
+    axes = inputs.dim() - 2
+    if ceil_mode or return_indices:
+        raise NotImplementedError("max pooling of incomplete windows, or with its indices")
+    padded = F.pad(inputs, [p for end in reversed(_each(padding, axes)) for p in (end, end)], value=-math.inf)
+    strides = _each(stride or kernel_size, axes)
+    seen = [one for _, one in _windows(padded, _each(kernel_size, axes), strides, _each(dilation, axes))]
+    return torch.stack(seen).max(0).values
+
+
+def _adaptive_max_pool(axes: int, inputs: Tensor, output_size: Any, return_indices: bool = False) -> Tensor:
+    if return_indices:
+        raise NotImplementedError("adaptive max pooling with its indices")
+    if not axes:
+        return inputs
+    dim, (size, *others) = inputs.dim() - axes, _each(output_size, axes)
+    n, m = inputs.shape[dim], inputs.shape[dim] if size is None else size
+    inputs = _adaptive_max_pool(axes - 1, inputs, others)
+    windows = [inputs.narrow(dim, i * n // m, -(-(i + 1) * n // m) - i * n // m) for i in range(m)]
+    return torch.stack([window.max(dim).values for window in windows], dim)
+
+
+def _pad(inputs: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
+    """Padding; by the border's values it is a choice of places."""
+    if mode != "replicate":
+        return _PAD(inputs, pad, mode, value)
+    for axis, (low, high) in enumerate(zip(pad[::2], pad[1::2], strict=True)):
+        n = inputs.shape[-1 - axis]
+        places = [min(max(k, 0), n - 1) for k in range(-low, n + high)]
+        inputs = inputs.index_select(inputs.dim() - 1 - axis, torch.tensor(places, device=inputs.device))
+    return inputs
+
+
+def _grid_sample(
+    inputs: Tensor,
+    grid: Tensor,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool | None = None,
+) -> Tensor:
+    if inputs.dim() != 4:
+        raise NotImplementedError("grid_sample of volumes")
+    modes, paddings = ("bilinear", "nearest", "bicubic"), ("zeros", "border", "reflection")
+    found: Tensor = decompositions.grid_sampler_2d(
+        inputs, grid, modes.index(mode), paddings.index(padding_mode), bool(align_corners)
+    )
+    return found
+
+
+def _scatter_reduce(
+    self: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
+    """Sums, means and extremes of what is sent to each place; equal extremes share the gradient."""
+    src = src[tuple(slice(n) for n in index.shape)]
+    one = torch.ones_like(src)
+    if not include_self:
+        reached = torch.zeros_like(self).scatter_add(dim, index, one) > 0
+        self = torch.where(reached, {"amax": -math.inf, "amin": math.inf, "prod": 1.0}.get(reduce, 0.0), self)
+    if reduce in ("sum", "mean"):
+        total = self.scatter_add(dim, index, src)
+        counts = torch.full_like(self, float(include_self)).scatter_add(dim, index, one)
+        return total / counts.clamp(min=1) if reduce == "mean" else total
+    if reduce == "prod":
+        raise NotImplementedError("products of what is sent to one place")
+    with torch.no_grad():
+        found = _SCATTER_REDUCE(self, dim, index, src, reduce)
+        own, sent = (self == found).to(src.dtype), (src == found.gather(dim, index)).to(src.dtype)
+        shared = own.scatter_add(dim, index, sent)
+    kept = torch.where(own > 0, self, 0.0) / shared
+    return kept.scatter_add(dim, index, src * sent / shared.gather(dim, index))
 
 
 def _windows(
@@ -274,6 +371,7 @@ def _forward(interpreter: Any, function: Any, *given: Any, **_: Any) -> Any:
     return function.forward(*given)
 
 
+_PAD, _SCATTER_REDUCE = F.pad, Tensor.scatter_reduce
 _FUNCTIONALIZE = TransformType.Functionalize
 _APPLY = Function.__dict__["apply"].__func__
 

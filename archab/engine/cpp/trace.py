@@ -20,7 +20,6 @@ from archab.engine.loss import Loss, kind
 from archab.errors import explain
 from archab.networks.noise import Counter, Drawn
 
-
 REFUSALS = AssertionError, ValueError  # what a network raises where it does not like its data
 
 

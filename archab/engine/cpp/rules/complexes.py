@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from archab.engine.cpp.kernels import A, COMPLEX, RULES, NoRule, P, Program, rule
+from archab.engine.cpp.kernels import COMPLEX, RULES, A, NoRule, P, Program, rule
 from archab.engine.cpp.lanes import Buffer, Literal, Pair, Value, View, contiguous
 from archab.engine.cpp.rules.products import multiply
 
@@ -98,9 +98,7 @@ def conjugate(program: Program, node: fx.Node, x: Pair) -> Pair:
     if node.target is A.resolve_conj.default:
         return x
     part: Any = _Part(node)
-    return Pair(
-        program.pointwise(part, "{0}", x.re.dtype, x.re), program.pointwise(part, "(-({0}))", x.re.dtype, x.im)
-    )
+    return Pair(program.pointwise(part, "{0}", x.re.dtype, x.re), program.pointwise(part, "(-({0}))", x.re.dtype, x.im))
 
 
 @rule(A.mul.Tensor, A.mul.Scalar, P.mul.default, table=COMPLEX)
@@ -241,7 +239,7 @@ def to_real(program: Program, node: fx.Node, x: Any, dims: list[int], normal: in
     re, im = (_product(program, part, last, table) for part, table in ((pair.re, cosines), (pair.im, sines)))
     shape = tuple(node.meta["val"].shape)
     scale = _scale(normal, shape, dims)
-    return program.pointwise(node, f"((({{0}}) + ({{1}})) * {{2}})", re.dtype, re, im, Literal(scale, re.dtype))
+    return program.pointwise(node, "((({0}) + ({1})) * {2})", re.dtype, re, im, Literal(scale, re.dtype))
 
 
 def _stored(program: Program, pair: Pair) -> Pair:

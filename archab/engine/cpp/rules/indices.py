@@ -107,6 +107,28 @@ def scatter(program: Program, node: fx.Node, x: Any, dim: int, index: Any, sourc
     return out
 
 
+@rule(A.scatter_reduce.two)
+def scatter_extreme(
+    program: Program,
+    node: fx.Node,
+    x: Any,
+    dim: int,
+    index: Any,
+    source: Any,
+    reduce: str,
+    *,
+    include_self: bool = True,
+) -> View:
+    if reduce not in ("amax", "amin") or not include_self:
+        raise NoRule(f"scatter_reduce by {reduce}")
+    dtype = node.meta["val"].dtype
+    out = program.fresh(node, dtype, True)
+    program.write(program.value(x, dtype), out)
+    value = program.stored(program.value(source, dtype), lanes=True)
+    _along(program, out, dim, index, value, f"{{x}} = {reduce[1:]}_({{x}}, {{out}});", out)
+    return out
+
+
 def _along(program: Program, view: View, dim: int, index: Any, other: View, assign: str, written: View) -> None:
     places = program.stored(program.value(index, torch.int64))
     dim %= max(1, len(view.shape))

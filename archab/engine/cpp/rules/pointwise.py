@@ -21,7 +21,7 @@ from archab.engine.cpp.lanes import (
 
 _FUNCTIONS = (
     "exp log sin cos tanh erf expm1 log1p sqrt floor ceil trunc atan sinh cosh "
-    "acos asin tan acosh asinh atanh log2 log10 exp2 erfc lgamma digamma"
+    "acos asin tan acosh asinh atanh log2 log10 exp2 erfc lgamma digamma erfinv"
 )
 _ARITHMETIC: dict[Any, str] = {
     A.mul.Tensor: "{0} * {1}",
@@ -48,6 +48,7 @@ _ARITHMETIC: dict[Any, str] = {
     A.tanh_backward.default: "{0} * (1 - {1} * {1})",
     A.sigmoid_backward.default: "{0} * ({1} * (1 - {1}))",
     **{getattr(A, name).default: name + "_({0})" for name in _FUNCTIONS.split()},
+    P.erf_inv.default: "erfinv_({0})",
     A.round.default: "rint_({0})",
     A.hypot.default: "sqrt_({0} * {0} + {1} * {1})",
     A.atan2.default: "atan2_({0}, {1})",
@@ -167,6 +168,13 @@ def threshold_backward(program: Program, node: fx.Node, gradient: Any, x: Any, t
     dtype = node.meta["val"].dtype
     values = [program.value(v, dtype) for v in (gradient, x, threshold)]
     return program.pointwise(node, "sel(mask(({1}) <= ({2})), {X}{{}}, {0})", dtype, *values)
+
+
+@rule(A.hardshrink_backward.default, A.softshrink_backward.default)
+def shrink_backward(program: Program, node: fx.Node, gradient: Any, x: Any, bound: float) -> Value:
+    dtype = node.meta["val"].dtype
+    values = [program.value(v, dtype) for v in (gradient, x, bound)]
+    return program.pointwise(node, "sel(mask(abs_({1}) <= ({2})), {X}{{}}, {0})", dtype, *values)
 
 
 @rule(A.clamp.default)
