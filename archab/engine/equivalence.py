@@ -194,8 +194,8 @@ def _wrong_later(sample: Sample, program: Compiled, tolerance: float) -> str | N
 def _remembers(sample: Sample) -> bool:
     """Whether what a network keeps in attributes hangs on, or changes, more than the step at which it is kept.
 
-    A map kept to be looked at, or a table made at the first call, is the same in a network that has made no step before;
-    a count is not.
+    A map kept to be looked at, or a table made at the first call, is the same in a network that has made no step yet; a
+    count is not.
     """
     network, inputs = copied(sample.networks[0]).train(), fitting(sample.networks[0], sample.cohort(3).inputs[0])
     for mode in (True, False):
@@ -241,9 +241,7 @@ def _first_step(sample: Sample, program: Compiled) -> tuple[Found, Found]:
     block = compiled.fit(cohort, program, cohort.students())
     parameters = [dict(n.named_parameters()) for n in networks]
     learnt = set(program.source.learnable)
-    rest = [
-        {k: t for k, t in (*p.items(), *n.named_buffers()) if k not in learnt} for p, n in zip(parameters, networks)
-    ]
+    rest = [{k: t for k, t in (*n.named_parameters(), *n.named_buffers()) if k not in learnt} for n in networks]
     learnable = [name for name in program.source.learnable if parameters[0][name].numel()]
     slopes = {name: torch.stack([_slope(t[name]) for t in parameters]) for name in learnable}
     kept = {name: torch.stack([t[name].detach() for t in rest]) for name in rest[0]}

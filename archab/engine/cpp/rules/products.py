@@ -27,7 +27,7 @@ def matmul(program: Program, node: fx.Node, x: Any, y: Any) -> View:
 
 
 def multiply(program: Program, a: View, b: View, out: View) -> None:
-    """The product of matrices, or of rows of them, into `out`; what is multiplied by may be the same for all students."""
+    """The product of matrices into `out`; the second may be the same for all students, and for all of the first."""
     m, k, n = *a.shape[-2:], b.shape[-1]
     rows, columns = _tile(m, n)
 
