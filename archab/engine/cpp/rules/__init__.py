@@ -1,6 +1,6 @@
 """All rules, by operation."""
 
 from archab.engine.cpp.kernels import RULES
-from archab.engine.cpp.rules import indices, pointwise, products, reductions, windows
+from archab.engine.cpp.rules import indices, linalg, pointwise, products, reductions, windows
 
-__all__ = ["RULES", "indices", "pointwise", "products", "reductions", "windows"]
+__all__ = ["RULES", "indices", "linalg", "pointwise", "products", "reductions", "windows"]
