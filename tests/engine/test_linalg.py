@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from test_compiled import THREE, Net, program_of, sample_of, weight
+from test_compiled import THREE, program_of, sample_of, weight
 from torch import linalg, nn
 
 from archab.engine.compiled import Block, fit
@@ -105,27 +105,42 @@ OPERATIONS = {
 }
 
 
-def run(n, x):
-    found = [torch.atleast_1d(function(n.w[k])).flatten() for k, (_, function) in enumerate(OPERATIONS.values())]
-    return x.sum(-1, keepdim=True) * torch.cat(found)
+# One of each algorithm; all of them take half a minute.
+DAILY = ["solve of batches", "det", "slogdet", "cholesky above", "triangular", "qr of more rows", "matrix_exp"]
+DAILY += ["eigh", "svd", "pinv", "householder_product"]
 
 
-def test_values_and_gradients_of_every_operation_are_torchs_in_float64():
-    shapes = [shape for shape, _ in OPERATIONS.values()]
-    sample = sample_of(run, {"w": lambda: nn.ParameterList([weight(*shape)() for shape in shapes])}, THREE)
+@pytest.mark.parametrize(
+    "names", [pytest.param(DAILY, id="daily"), pytest.param(list(OPERATIONS), id="all", marks=pytest.mark.slow)]
+)
+def test_values_and_gradients_are_torchs_in_float64_and_a_student_s_own(names):
+    def values(n):
+        return [OPERATIONS[name][1](w).flatten() for name, w in zip(names, n.w, strict=True)]
+
+    def run(n, x):
+        return x.sum(-1, keepdim=True) * torch.cat(values(n))
+
+    parts = {"w": lambda: nn.ParameterList([weight(*OPERATIONS[name][0])() for name in names])}
+    sample = sample_of(run, parts, THREE)
     program, cohort = program_of(sample), sample.cohort(1)
     x, y = cohort.inputs.double(), cohort.outputs.double()
     block = fit(cohort, program, cohort.students())
     answers = Block(program, cohort.students(), cohort.noise).answers(x, y)
     for i, network in enumerate(sample.networks[: len(x)]):
+        alone = Block(program, population.of([network]), [0]).answers(x[i : i + 1], y[:1])
+        assert torch.equal(alone[0], answers[i])
         predicted = network.train()(x[i])
         (predicted - y[i]).square().mean().backward()
-        pieces = [torch.atleast_1d(function(w)).numel() for w, (_, function) in zip(network.w, OPERATIONS.values())]
-        for k, (name, found, wanted) in enumerate(
-            zip(OPERATIONS, answers[i].split(pieces, -1), predicted.detach().split(pieces, -1), strict=True)
-        ):
+        sizes = [len(piece) for piece in values(network)]
+        pieces = zip(names, answers[i].split(sizes, -1), predicted.detach().split(sizes, -1), network.w, strict=True)
+        for k, (name, found, wanted, w) in enumerate(pieces):
+            slope = torch.from_numpy(block.gradient(f"w.{k}")[i].copy()).view(w.shape)
             torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-9, msg=lambda m, name=name: f"{name}: {m}")
-            slope = torch.from_numpy(block.gradient(f"w.{k}")[i].copy()).view(network.w[k].shape)
             torch.testing.assert_close(
-                slope, network.w[k].grad, rtol=1e-8, atol=1e-10, msg=lambda m, name=name: f"gradient of {name}: {m}"
+                slope, w.grad, rtol=1e-8, atol=1e-9, msg=lambda m, name=name: f"gradient of {name}: {m}"
             )
+
+
+def test_large_matrices_have_no_rule():
+    with pytest.raises(NoRule, match="33 × 33"):
+        program_of(sample_of(lambda n, x: x + linalg.det(n.w), {"w": weight(33, 33)}, THREE))

@@ -76,7 +76,9 @@ def solve(program: Program, node: fx.Node, a: Any, b: Any, left: bool = True, ch
 
 
 def _factored(program: Program, a: View, factors: View, pivots: View, pivot: bool = True) -> None:
-    _call(program, _factors(a, pivot), [factors, pivots], a=a, f=factors, i=_column(pivots))
+    m, n = a.shape[-2:]
+    text = f"{_factors(a, pivot)} copy<{m}, {n}>(f, x);"
+    _call(program, text, [factors, pivots], a=a, f=_scratch(a, m, n), x=factors, i=_column(pivots))
 
 
 def _factors(a: View, pivot: bool = True) -> str:
@@ -93,8 +95,9 @@ def _solved(program: Program, factors: View, pivots: View, b: View, out: View, l
     else:
         seen = out
     n, k = seen.shape[-2:]
-    text = f"copy<{n}, {k}>(b, x); lu_solve<{n}, {k}, {str(transposed).lower()}>(f, i, x);"
-    _call(program, text, [out], f=factors, i=_column(pivots), b=b, x=seen)
+    flag = str(transposed).lower()
+    text = f"copy<{n}, {k}>(b, work); lu_solve<{n}, {k}, {flag}>(f, i, work); copy<{n}, {k}>(work, x);"
+    _call(program, text, [out], f=factors, i=_column(pivots), b=b, work=_scratch(seen, n, k), x=seen)
 
 
 @rule(A.linalg_inv_ex.default)
@@ -176,7 +179,7 @@ def qr(program: Program, node: fx.Node, a: Any, mode: str = "reduced") -> list[V
     text = f"""copy<{m}, {n}>(a, work);
         reflectors<{m}, {n}>(work, t);
         triangle<{r.shape[-2]}, {n}, true, false>(work, r);"""
-    views = {"a": view, "work": _scratch(view, m, n), "t": _scratch(view, k, 1), "r": r}
+    views = {"a": view, "work": _transposed(_scratch(view, n, m)), "t": _scratch(view, k, 1), "r": r}
     if mode != "r":
         text += f"product<{m}, {q.shape[-1]}, {k}>(work, t, q);"
         views["q"] = q
@@ -229,15 +232,15 @@ def svd(
     return outs
 
 
-def _svd(a: View, u: View) -> str:
+def _svd(a: View, u: View, copy: str = "") -> str:
     """Of a, at least as tall as wide, the values w and the vectors u and v, in columns."""
     m, n = a.shape[-2:]
-    return f"copy<{m}, {n}>(a, work); svd<{m}, {n}, {u.shape[-1]}>(work, t, u, w, v);"
+    return f"{copy or f'copy<{m}, {n}>'}(a, work); svd<{m}, {n}, {u.shape[-1]}>(work, t, u, w, v);"
 
 
 def _working(a: View) -> dict[str, View]:
     m, n = a.shape[-2:]
-    return {"a": a, "work": _scratch(a, m, n), "t": _scratch(a, n, 1)}
+    return {"a": a, "work": _transposed(_scratch(a, n, m)), "t": _scratch(a, n, 1)}
 
 
 @rule(A.linalg_pinv.atol_rtol_tensor)
@@ -253,10 +256,7 @@ def pseudoinverse(
         view, seen = _transposed(view), _transposed(out)
     m, n = view.shape[-2:]
     u, v, values = (_scratch(view, *size) for size in ((m, n), (n, n), (n, 1)))
-    first = _svd(view, u)
-    if hermitian:
-        first = first.replace(f"copy<{m}, {n}>", f"mirror<{n}>")
-    text = f"{first} pseudoinverse<{m}, {n}>(u, w, v, {absolute.hex()}, {relative.hex()}, x);"
+    text = f"{_svd(view, u, f'mirror<{n}>' if hermitian else '')} pseudoinverse<{m}, {n}>(u, w, v, {absolute.hex()}, {relative.hex()}, x);"
     _call(program, text, [out], **_working(view), u=u, v=v, w=values, x=seen)
     return out
 
@@ -297,7 +297,7 @@ def _outputs(node: fx.Node) -> list[Any]:
 
 
 def _scratch(like: View, rows: int, columns: int, dtype: torch.dtype | None = None) -> View:
-    """Memory of one matrix, for all of a batch in turn."""
+    """Memory of one matrix, row by row, for all of a batch in turn."""
     batch = like.shape[:-2]
     buffer = Buffer(dtype or like.dtype, True, rows * columns)
     return View(buffer, (*batch, rows, columns), (*[0] * len(batch), columns, 1))
