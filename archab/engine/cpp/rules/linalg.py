@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, fx
 
 from archab.engine.cpp.kernels import A, NoRule, Program, place, rule
-from archab.engine.cpp.lanes import Buffer, Raw, Text, View
+from archab.engine.cpp.lanes import Buffer, Raw, Text, View, number
 
 LARGEST = 32  # rows and columns; of an exponential twice that, since its gradient is one of twice its size
 
@@ -90,10 +90,9 @@ def _factors(a: View, pivot: bool = True) -> str:
 
 
 def _solved(program: Program, factors: View, pivots: View, b: View, out: View, left: bool, transposed: bool) -> None:
+    seen = out
     if not left:
         b, seen, transposed = _transposed(b), _transposed(out), not transposed
-    else:
-        seen = out
     n, k = seen.shape[-2:]
     flag = str(transposed).lower()
     text = f"copy<{n}, {k}>(b, work); lu_solve<{n}, {k}, {flag}>(f, i, work); copy<{n}, {k}>(work, x);"
@@ -228,14 +227,16 @@ def svd(
     left, right = (u, _transposed(vh)) if compute_uv else (_scratch(view, s, k) for s in view.shape[-2:])
     if view.shape[-2] < view.shape[-1]:
         view, left, right = _transposed(view), right, left
-    _call(program, _svd(view, left), outs, **_working(view), u=left, w=_column(values), v=right)
+    m, n = view.shape[-2:]
+    text = _svd(view, left, f"copy<{m}, {n}>")
+    _call(program, text, outs, **_working(view), u=left, w=_column(values), v=right)
     return outs
 
 
-def _svd(a: View, u: View, copy: str = "") -> str:
+def _svd(a: View, u: View, copy: str) -> str:
     """Of a, at least as tall as wide, the values w and the vectors u and v, in columns."""
     m, n = a.shape[-2:]
-    return f"{copy or f'copy<{m}, {n}>'}(a, work); svd<{m}, {n}, {u.shape[-1]}>(work, t, u, w, v);"
+    return f"{copy}(a, work); svd<{m}, {n}, {u.shape[-1]}>(work, t, u, w, v);"
 
 
 def _working(a: View) -> dict[str, View]:
@@ -256,7 +257,9 @@ def pseudoinverse(
         view, seen = _transposed(view), _transposed(out)
     m, n = view.shape[-2:]
     u, v, values = (_scratch(view, *size) for size in ((m, n), (n, n), (n, 1)))
-    text = f"{_svd(view, u, f'mirror<{n}>' if hermitian else '')} pseudoinverse<{m}, {n}>(u, w, v, {absolute.hex()}, {relative.hex()}, x);"
+    bounds = ", ".join(number(bound, torch.float64) for bound in (absolute, relative))
+    first = _svd(view, u, f"mirror<{n}>" if hermitian else f"copy<{m}, {n}>")
+    text = f"{first} pseudoinverse<{m}, {n}>(u, w, v, {bounds}, x);"
     _call(program, text, [out], **_working(view), u=u, v=v, w=values, x=seen)
     return out
 
