@@ -167,8 +167,8 @@ class Program:
 
     def _constant(self, node: fx.Node, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """A value that no input changes, computed now."""
-        seen = node.meta["val"]
         if node.target in _EMPTY:
+            seen = node.meta["val"]
             filled = arguments[1] if node.target is A.full_like.default else _EMPTY[node.target]
             return torch.empty_strided(seen.shape, seen.stride(), dtype=seen.dtype).fill_(filled)
         return node.target(*arguments, **named)  # type: ignore[operator]

@@ -116,9 +116,9 @@ def generate(
     heads = [f"constexpr long {name} = {value};" for name, value in constants.items()]
     heads.append(f"#define HITS {len(errors) - 1}")
     heads += [f"typedef {C[kind]} {name};" for name, kind in types.items()]
-    text = "\n".join(
-        [f"constexpr int LANES = {lanes};", _FILES["lanes.h"], *heads, step, predict, *scored, _FILES["drive.h"]]
-    )
+    body = "\n".join([step, predict, *scored])
+    algebra = [_FILES["linalg.h"]] if "namespace linalg" in body else []
+    text = "\n".join([f"constexpr int LANES = {lanes};", _FILES["lanes.h"], *algebra, *heads, body, _FILES["drive.h"]])
     slopes = {name: replace(slot, start=slot.start + places["G_AT"]) for name, slot in slopes.items()}
     work = max(step_work, predict_work, *works)
     return Source(text, state.slots, state.bytes, work, traced.learnable, slopes, dtype, lanes)
@@ -302,4 +302,4 @@ def _placed(kernels: Sequence[Kernel], base: int, lanes: int) -> tuple[dict[Buff
     return starts, top
 
 
-_FILES = {name: (Path(__file__).parent / name).read_text() for name in ("lanes.h", "drive.h")}
+_FILES = {name: (Path(__file__).parent / name).read_text() for name in ("lanes.h", "linalg.h", "drive.h")}

@@ -244,7 +244,7 @@ class Hamiltonian(nn.Module):
         return torch.cat([p, -q], -1)
 
 
-@of(3, by="vmap")
+@of(3)
 class Cayley(nn.Module):
     """An orthogonal matrix by solving with a skew one."""
 

@@ -21,7 +21,7 @@ class WeightNorm(nn.Module):
         return self.linear(x)
 
 
-@of(3, by="vmap")
+@of(3)
 class Orthogonal(nn.Module):
     """A weight kept orthogonal by a matrix exponential."""
 

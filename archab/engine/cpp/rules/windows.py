@@ -91,6 +91,13 @@ def select_scatter(program: Program, node: fx.Node, x: Any, source: Any, dim: in
     return _written_into(program, node, x, source, lambda t: t.select(dim, index))
 
 
+@rule(A.diagonal_scatter.default)
+def diagonal_scatter(
+    program: Program, node: fx.Node, x: Any, source: Any, offset: int = 0, dim1: int = 0, dim2: int = 1
+) -> View:
+    return _written_into(program, node, x, source, lambda t: t.diagonal(offset, dim1, dim2))
+
+
 @rule(A.slice_backward.default)
 def slice_backward(
     program: Program, node: fx.Node, gradient: Any, sizes: list[int], dim: int, start: int, end: int, step: int
