@@ -202,8 +202,9 @@ def _remembers(sample: Sample) -> bool:
         for x in inputs.split(sample.minibatch):
             new = copied(sample.networks[0]).train(mode)
             with torch.no_grad():
-                for tensor, known in zip(_tensors(new), _tensors(network.train(mode)), strict=True):
-                    tensor.copy_(known)
+                known = dict(_tensors(network.train(mode)))
+                for name, tensor in _tensors(new):
+                    tensor.copy_(known[name])
             with Counter(torch.tensor(0)), torch.no_grad():
                 one = network(x)
             with Counter(torch.tensor(0)), torch.no_grad():
@@ -213,8 +214,8 @@ def _remembers(sample: Sample) -> bool:
     return False
 
 
-def _tensors(network: nn.Module) -> list[Tensor]:
-    return [*network.parameters(), *network.buffers()]
+def _tensors(network: nn.Module) -> list[tuple[str, Tensor]]:
+    return [*network.named_parameters(), *network.named_buffers()]
 
 
 Found = dict[str, tuple[Any, Tensor]]
@@ -240,8 +241,8 @@ def _first_step(sample: Sample, program: Compiled) -> tuple[Found, Found]:
             cohort.loss.each(network(fitting(network, x)), fitting(network, y)).mean().backward()
     block = compiled.fit(cohort, program, cohort.students())
     parameters = [dict(n.named_parameters()) for n in networks]
-    learnt = set(program.source.learnable)
-    rest = [{k: t for k, t in (*n.named_parameters(), *n.named_buffers()) if k not in learnt} for n in networks]
+    held = set(program.source.slots) - set(program.source.learnable)
+    rest = [{name: tensor for name, tensor in _tensors(n) if name in held} for n in networks]
     learnable = [name for name in program.source.learnable if parameters[0][name].numel()]
     slopes = {name: torch.stack([_slope(t[name]) for t in parameters]) for name in learnable}
     kept = {name: torch.stack([t[name].detach() for t in rest]) for name in rest[0]}

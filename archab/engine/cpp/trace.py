@@ -123,13 +123,13 @@ def trace(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss) -> Tr
 @contextmanager
 def _as_before(network: nn.Module) -> Iterator[None]:
     """Afterwards its attributes are what they were: what it keeps of one trace must not be seen by the next."""
-    before = [(module, dict(vars(module))) for module in network.modules()]
+    before = [(here, dict(here)) for module in network.modules() for here in (vars(module), module._buffers)]
     try:
         yield
     finally:
-        for module, attributes in before:
-            vars(module).clear()
-            vars(module).update(attributes)
+        for here, attributes in before:
+            here.clear()
+            here.update(attributes)
 
 
 def _laid_out(tensor: Tensor) -> Tensor:
@@ -150,9 +150,8 @@ def _reached(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss, wa
             if way is None:
                 raise
             return []
-    named = {name: p for name, p in step.named_parameters() if p.requires_grad}
-    slopes = torch.autograd.grad(value, list(named.values()), allow_unused=True)
-    return [name for name, slope in zip(named, slopes, strict=True) if slope is not None]
+    value.backward()
+    return [name for name, p in step.named_parameters() if p.grad is not None]
 
 
 def elementwise(update: Any, dtype: torch.dtype, moments: int, numbers: int) -> fx.GraphModule:
