@@ -224,6 +224,8 @@ def answers(population: Population, inputs: Tensor, together: bool) -> Tensor:
 def answer_together(networks: Sequence[nn.Module], inputs: Tensor) -> bool:
     """Whether `vmap` gives what networks of one family answer alone, inputs (networks, n, …)."""
     population = of(networks)
+    if population.modules:  # each is asked for itself, so that nothing would be compared
+        return False
     try:
         alone, together = (answers(population, inputs, batched) for batched in (False, True))
     except (RuntimeError, TypeError, ValueError):

@@ -96,9 +96,10 @@ def trace(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss) -> Tr
     def predict(learnable: dict[str, Tensor], held: dict[str, Tensor], inputs: Tensor) -> Tensor:
         def on_way(way: Way) -> tuple[Any, list[Tensor]]:
             def predictions(zero: Tensor) -> tuple[Tensor, tuple[Tensor, list[Tensor]]]:
+                buffers = {name: held[name].clone() for name in held if name not in fixed}
                 with quiet, on(way) as asked:
                     try:
-                        found = answered({**learnable, **held}, inputs, False)
+                        found = answered({**learnable, **held, **buffers}, inputs, False)
                     except REFUSALS:
                         if not asked:
                             raise

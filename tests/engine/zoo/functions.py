@@ -28,7 +28,7 @@ class SplineEdges(nn.Module):
         return torch.einsum("bik,oik->bo", bases, self.spline) + self.base(F.silu(x.squeeze(-1)))
 
 
-@of(3, by="vmap")
+@of(3)
 class ChebyshevEdges(nn.Module):
     """A polynomial for each edge, through angles."""
 
@@ -57,7 +57,7 @@ class RadialBasis(nn.Module):
         return self.out(torch.exp(-self.widths * (x.unsqueeze(1) - self.centres).square().sum(-1)))
 
 
-@of(4, by="vmap")
+@of(4)
 class MixtureOfExperts(nn.Module):
     """The two best of four experts, weighted by a softmax over these."""
 
@@ -89,7 +89,7 @@ class DispatchingExperts(nn.Module):
         return out
 
 
-@of(4, 4, by="vmap")
+@of(4, 4)
 class FourierMixing(nn.Module):
     """The real part of a transform over positions and features instead of attention."""
 
@@ -102,7 +102,7 @@ class FourierMixing(nn.Module):
         return h + self.mlp(h)
 
 
-@of(8, by="vmap")
+@of(8)
 class SpectralConvolution(nn.Module):
     """Complex weights on the lowest frequencies."""
 
@@ -117,7 +117,7 @@ class SpectralConvolution(nn.Module):
         return torch.fft.irfft(low, n=8) + self.skip(x.unsqueeze(1)).squeeze(1)
 
 
-@of(3, by="vmap", dtype=torch.float32, tolerance=1e-4)
+@of(3, dtype=torch.float32, tolerance=1e-4)
 class ComplexLayer(nn.Module):
     """Complex weights in single precision, and their absolute values out."""
 

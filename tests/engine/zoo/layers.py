@@ -127,7 +127,7 @@ class PaddedEmbedding(nn.Module):
         return (self.words(x) + self.positions(torch.arange(5))).tanh() @ self.words.weight.T
 
 
-@of(5, by="vmap", inputs=Tokens(7))
+@of(5, inputs=Tokens(7))
 class Bag(nn.Module):
     """A mean over the words."""
 
@@ -176,7 +176,7 @@ class Convolution2d(nn.Module):
         return F.avg_pool2d(self.second(self.first(x).tanh()), 2).mean((2, 3))
 
 
-@of(2, 4, by="vmap")
+@of(2, 4)
 class Transposed(nn.Module):
     """A convolution upwards."""
 
@@ -188,7 +188,7 @@ class Transposed(nn.Module):
         return self.up(x)
 
 
-@of(4, 4, 4, by="vmap")
+@of(4, 4, 4)
 class Shuffled(nn.Module):
     """Channels into space, an adaptive pool, a larger picture."""
 

@@ -107,7 +107,7 @@ class GumbelChoice(nn.Module):
         return (F.gumbel_softmax(logits) if self.training else logits.softmax(-1)) @ self.values
 
 
-@of(4, by="vmap", noisy=True)
+@of(4, noisy=True)
 class ShuffledFeatures(nn.Module):
     """The features in a random order as it trains."""
 

@@ -37,7 +37,7 @@ class Lazy(nn.Module):
         return self.linear(x)
 
 
-@of(3, by="vmap", tolerance=1e-08)
+@of(3, by="vmap", tolerance=3e-08)
 class MixedPrecision(nn.Module):
     """A layer of 32 bits inside one of 64."""
 
@@ -88,6 +88,42 @@ class Branching(nn.Module):
         return y if y.sum() > 0 else y * 2
 
 
+@of(3, by="compiled", alone="data-dependent control flow")
+class WarmingUp(nn.Module):
+    """A gate that opens after some steps, a size that is asked for as a number, and weights that must be finite."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear, self.gate = nn.Linear(3, 3), nn.Parameter(torch.randn(3))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+
+    def forward(self, x):
+        self.steps += self.training
+        h = self.linear(x) * self.gate
+        if not torch.isfinite(self.linear.weight).all():
+            raise ValueError("weights without end")
+        if self.steps > 3:
+            h = h + h.tanh()
+        return h / 2 if self.gate.norm().item() > 1 else h
+
+
+@of(3, 4, by="compiled", alone="dynamic shape")
+class KeptBuffer(nn.Module):
+    """A table that is registered at the first call, and one that is masked by an index of its values."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear, self.table = nn.Linear(4, 4), None
+
+    def forward(self, x):
+        if self.table is None:
+            del self.table
+            self.register_buffer("table", torch.arange(x.shape[1], dtype=x.dtype).unsqueeze(-1).cos(), persistent=False)
+        h = self.linear(x) * self.table
+        h[h > 1] = 1.0
+        return h
+
+
 @of(3, by="", alone="dynamic shape")
 class Selecting(nn.Module):
     """What is positive is selected by a mask."""
@@ -101,7 +137,7 @@ class Selecting(nn.Module):
         return y + y[y > 0].mean()
 
 
-@of(3, by="")
+@of(3, by="compiled")
 class Checkpointed(nn.Module):
     """A layer that is computed again on the way back."""
 
@@ -123,7 +159,7 @@ class Straight(torch.autograd.Function):
         return 0.5 * gradient
 
 
-@of(3, by="")
+@of(3, by="compiled")
 class OwnBackward(nn.Module):
     """A rounding with a derivative of its own."""
 

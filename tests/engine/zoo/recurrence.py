@@ -29,7 +29,7 @@ class SelectiveScan(nn.Module):
         return torch.stack(seen, 1) + self.skip * x
 
 
-@of(8, 3, by="vmap")
+@of(8, 3)
 class DiagonalStateSpace(nn.Module):
     """A long convolution whose kernel is a sum of complex exponentials, by Fourier transforms."""
 
@@ -121,7 +121,7 @@ class StepwiseCell(nn.Module):
         return self.out(h)
 
 
-@of(6, by="vmap")
+@of(6)
 class RunningProducts(nn.Module):
     """Running sums, products, maxima and log-sums along the features."""
 

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from zoo.kind import of
 
 
-@of(3, by="vmap")
+@of(3)
 class BilinearForm(nn.Module):
     """Products of two inputs, and a gated half."""
 
@@ -31,7 +31,7 @@ class Maxout(nn.Module):
         return self.slope(self.pieces(x).unflatten(-1, (4, 3)).amax(-1))
 
 
-@of(4, by="vmap")
+@of(4)
 class Sorted(nn.Module):
     """Weights on the order statistics, and a sparse softmax by sorting."""
 
@@ -135,7 +135,7 @@ class GraphLayer(nn.Module):
         return self.own(x) + torch.zeros_like(x).index_add(1, end, sent)
 
 
-@of(3, by="vmap")
+@of(3)
 class NearestCode(nn.Module):
     """The nearest row of a codebook, its gradient passed straight through."""
 

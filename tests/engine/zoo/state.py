@@ -81,7 +81,7 @@ class MovingAverage(nn.Module):
         return h - self.mean
 
 
-@of(3, by="vmap")
+@of(3)
 class Teacher(nn.Module):
     """A slow copy of a layer, moved in the forward pass without gradients."""
 
@@ -129,7 +129,7 @@ class FirstBatch(nn.Module):
         return h + self.shift
 
 
-@of(4, 4, by="vmap")
+@of(4, 4)
 class KeptTable(nn.Module):
     """Angles made when they are first asked for, and kept."""
 
@@ -190,7 +190,7 @@ class RandomList(nn.Module):
         return self.linear(x) * self.features[0]
 
 
-@of(3, 4, by="vmap")
+@of(3, 4)
 class KeptMaps(nn.Module):
     """It keeps its last attention, graph and all, to be looked at."""
 
