@@ -51,4 +51,7 @@ def test_a_section_that_is_not_there_is_named(monkeypatch, capsys):
     with pytest.raises(SystemExit) as ended:
         benchmark.main()
     assert ended.value.code == 2
-    assert "stedy: no such section. There are: steady, widths, job, start, growth, tuning" in capsys.readouterr().err
+    assert (
+        "stedy: no such section. There are: steady, widths, job, start, growth, tuning, rival, layers"
+        in capsys.readouterr().err
+    )

@@ -7,15 +7,18 @@
 member of `n_diagonal` and on 128 of one encoder layer. `widths` does so for dense networks of growing width. `job`
 times a whole run from the start of its process, first with nothing compiled and then again, against what the plain loop
 takes to train as many students. `start` times a run that trains next to nothing, once all is compiled. `growth` gives
-seconds and memory of runs of more and more targets, `tuning` what equal tuning adds to a run.
+seconds and memory of runs of more and more targets, `tuning` what equal tuning adds to a run. `rival` times whole runs
+against those of expressivity, the original system (extra: bench). `layers` tells which of torch's layers are compiled.
 """
 
 import argparse
 import json
 import platform
 import statistics
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,8 @@ from rich.console import Console
 from rich.table import Table
 
 from archab.benchmark import whole_runs
+from archab.benchmark.layers import LAYERS
+from archab.benchmark.layers import found as of_layer
 from archab.benchmark.students import ALL, JAX, MINIBATCH, Race, Trained, dense, encoder, everyone, interleaved
 from archab.comparison.comparison import Comparison
 from archab.engine.plan import cores
@@ -35,6 +40,7 @@ WHOLE = {"targets": 100, "restarts": 5}
 SIZES = (1_000, 2_000, 4_000, 10_000)
 SLOPES = ((2_000, 10_000), (4_000, 10_000))
 LARGE = 100_000
+RIVALS = (200, 2_000, 20_000)  # targets a member
 LONG = 100  # targets of a run that `auto` decides on, of 1,000 steps
 
 
@@ -139,7 +145,41 @@ def tuning(asked: Asked) -> Found:
     return Found([table], found)
 
 
+def rival(asked: Asked) -> Found:
+    """A whole run against the original system's, as many students each on one thread."""
+    if find_spec("expressivity") is None:
+        raise SystemExit("rival: expressivity is not installed; pip install 'archab[bench]'")
+    table = _table("whole runs, one thread", "students", "archab, s", "expressivity, s", "×")
+    figures = {}
+    with tempfile.TemporaryDirectory() as cache:
+        whole_runs.against_expressivity(whole_runs.LEAST, Path(cache))
+        for targets in RIVALS[: 3 if asked.large else 2]:
+            mine, theirs = whole_runs.against_expressivity(targets, Path(cache))
+            students = 2 * len(whole_runs.RANKS) * targets
+            table.add_row(f"{students:,}", f"{mine.seconds:.1f}", f"{theirs:.1f}", _times(theirs / mine.seconds))
+            figures[str(students)] = {"archab": asdict(mine), "expressivity": theirs}
+    return Found([table], figures)
+
+
+def layers(asked: Asked) -> Found:
+    """Which of torch's layers programs train, and how much faster than the loop `auto` is at 200 students of each."""
+    table = _table("a layer in a small network, one thread", "layer", "engine=compiled", "engine=auto", "× loop")
+    figures: dict[str, Any] = {}
+    for name, layer in LAYERS.items():
+        found = of_layer(layer, name, asked.students or 200, asked.repeats)
+        figures[name] = asdict(found)
+        table.add_row(name, found.asked, found.auto, _times(found.over_the_loop))
+    engines = [of["asked"] for of in figures.values()]
+    counts = {engine: engines.count(engine) for engine in ("compiled", "vmap", "loop")}
+    median = statistics.median(of["over_the_loop"] for of in figures.values())
+    counted = ", ".join(f"{engine} {count}" for engine, count in counts.items())
+    table.add_section()
+    table.add_row(f"all {len(figures)}", counted, "median", _times(median))
+    return Found([table], {"layers": figures, "counts": counts, "median": median})
+
+
 SECTIONS = {"steady": steady, "widths": widths, "job": job, "start": start, "growth": growth, "tuning": tuning}
+SECTIONS |= {"rival": rival, "layers": layers}
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ from archab.networks.population import Population
 from archab.networks.probe import fitting
 from archab.networks.streams import forked
 from archab.space.architectures import deep, transformer
+from archab.space.inputs import Inputs, Normal
 from archab.space.routine import AdamW
 from archab.space.space import ArchitecturalSpace
 
@@ -77,11 +78,15 @@ def encoder() -> ArchitecturalSpace:
 class Race:
     """R students of one member, each with samples and a mini-batch order of its own, and all that can train them."""
 
-    def __init__(self, space: ArchitecturalSpace, students: int, steps: int, member: int = 0) -> None:
+    def __init__(
+        self, space: ArchitecturalSpace, students: int, steps: int, member: int = 0, inputs: Inputs = Normal()
+    ) -> None:
         self.space, self.students, self.steps = space, students, steps
         with forked(np.random.SeedSequence(0)):
             self.population = population.of([space.construct(member) for _ in range(students)])
-            self.cohort = _cohort(space.construct(member), self.population, space.input_shape, steps * MINIBATCH)
+            self.cohort = _cohort(
+                space.construct(member), self.population, inputs, space.input_shape, steps * MINIBATCH
+            )
 
     def loop(self, fused: bool | None = None) -> Trained:
         """One student after another, as one would write it; `fused` as in torch.optim.AdamW."""
@@ -192,10 +197,10 @@ def _by_hand(
     return total
 
 
-def _cohort(teacher: nn.Module, students: Population, shape: Sequence[int], samples: int) -> Cohort:
-    """Their training: each learns one network, drawn from their own prior, on normal inputs of this shape."""
+def _cohort(teacher: nn.Module, students: Population, given: Inputs, shape: Sequence[int], samples: int) -> Cohort:
+    """Their training: each learns one network, drawn from their own prior, on inputs of this shape."""
     count = len(students)
-    inputs = torch.randn(count, samples, *shape)
+    inputs = given((count, samples, *shape), torch.Generator().manual_seed(0))
     with torch.no_grad():
         outputs = torch.stack([teacher(x) for x in inputs])
     order = torch.rand(count, samples).argsort(1)

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,8 @@ from archab.space.space import ArchitecturalSpace
 
 RANKS = range(1, 6)
 EPOCHS = 10
-RUN = ["+space=n_diagonal_original", "samples_per_measure=1", f"routine.epochs={EPOCHS}", "control=false"]
+SAMPLES = 160
+RUN = ["+space=n_diagonal_original", f"samples={SAMPLES}", f"routine.epochs={EPOCHS}", "control=false"]
 COMPILES = 600  # targets: of 100 steps, `auto` compiles from 513 students on
 LEAST = 1  # target a member
 TUNED = 40  # targets a member of a run that is tuned
@@ -38,11 +39,20 @@ class Cost:
     memory: float
 
 
-def run(folder: Path, cache: Path, targets: int, restarts: int, seed: int, *further: str) -> Cost:
+def run(
+    folder: Path,
+    cache: Path,
+    targets: int,
+    restarts: int,
+    seed: int,
+    *further: str,
+    environment: Mapping[str, str] | None = None,
+) -> Cost:
     """One run of `n_diagonal_original`: its rows and its store stay in `folder`, what it compiles in `cache`.
 
     Args:
         further: overrides.
+        environment: variables that its process has besides.
 
     Raises:
         subprocess.CalledProcessError: if it fails.
@@ -50,10 +60,10 @@ def run(folder: Path, cache: Path, targets: int, restarts: int, seed: int, *furt
     """
     command = [sys.executable, "-m", "archab", *RUN, f"targets={targets}", f"restarts={restarts}", f"seed={seed}"]
     command += further
-    environment = os.environ | {"XDG_CACHE_HOME": str(cache)}
+    variables = os.environ | {"XDG_CACHE_HOME": str(cache)} | dict(environment or {})
     with (folder / "said").open("w") as said:
         start = time.perf_counter()
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=said, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=folder, env=variables, stdout=said, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -83,6 +93,17 @@ def starting(repeats: int) -> list[Cost]:
             run(Path(folder), Path(folder, "cache"), LEAST, 1, seed, "engine=compiled") for seed in range(repeats + 1)
         ]
     return costs[1:]
+
+
+def against_expressivity(targets: int, cache: Path) -> tuple[Cost, float]:
+    """A run on one thread, all compiled before, and the seconds of expressivity on one, for as many students."""
+    one = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    with tempfile.TemporaryDirectory() as folder:
+        mine = run(Path(folder), cache, targets, 1, 0, "engine=compiled", environment=one)
+        start = time.perf_counter()
+        command = [sys.executable, "-m", "archab.benchmark.rival", str(targets)]
+        subprocess.run(command, cwd=folder, env=os.environ | one, stdout=subprocess.DEVNULL, check=True)
+        return mine, time.perf_counter() - start
 
 
 def plain_and_tuned() -> tuple[Cost, Cost]:

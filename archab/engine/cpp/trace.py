@@ -63,7 +63,7 @@ def trace(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss) -> Tr
     def answered(tensors: dict[str, Tensor], inputs: Tensor, training: bool) -> Tensor:
         own = {name: torch.view_as_complex(t) if name in of_complex else t for name, t in tensors.items()}
         with _as_before(network.train(training)):
-            return functional_call(network, own, (inputs,))  # type: ignore[no-any-return]
+            return functional_call(network, own, (inputs,))
 
     def step(
         learnable: dict[str, Tensor],
@@ -91,7 +91,7 @@ def trace(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss) -> Tr
             return ([gradients[name] for name in learnable], after, value), asked
 
         found, ways[:] = every(on_way)
-        return found  # type: ignore[no-any-return]
+        return found
 
     def predict(learnable: dict[str, Tensor], held: dict[str, Tensor], inputs: Tensor) -> Tensor:
         def on_way(way: Way) -> tuple[Any, list[Tensor]]:
@@ -107,9 +107,9 @@ def trace(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss) -> Tr
                 return zero, (found, list(asked))
 
             # Under autograd, as in a step: recurrent layers are then opened before their writes are made functional.
-            return grad(predictions, has_aux=True)(torch.zeros_like(inputs, dtype=torch.float32).sum())[1]  # type: ignore[no-any-return]
+            return grad(predictions, has_aux=True)(torch.zeros_like(inputs, dtype=torch.float32).sum())[1]
 
-        return every(on_way)[0]  # type: ignore[no-any-return]
+        return every(on_way)[0]
 
     word = torch.zeros((), dtype=torch.int64)
     quiet = Counter(None)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -42,7 +43,7 @@ def _pair(program: Program, given: Any, dtype: torch.dtype) -> Pair:
 
 
 def _real(node: fx.Node) -> torch.dtype:
-    return node.meta["val"].dtype.to_real()  # type: ignore[no-any-return]
+    return node.meta["val"].dtype.to_real()
 
 
 def _is_real(given: Any) -> bool:
@@ -130,7 +131,7 @@ def _of_four(program: Program, node: fx.Node, a: Pair, b: Pair, re: str, im: str
     return Pair(*(program.pointwise(part, f"({text})", dtype, a.re, a.im, b.re, b.im) for text in (re, im)))
 
 
-_POINTWISE = {
+_POINTWISE: dict[Any, tuple[str, str]] = {
     A.exp.default: ("exp_({0}) * cos_({1})", "exp_({0}) * sin_({1})"),
     A.sgn.default: ("unit_({0}, {1})", "unit_({1}, {0})"),
     A.log.default: ("log_(sqrt_({0} * {0} + {1} * {1}))", "atan2_({1}, {0})"),
@@ -197,7 +198,7 @@ def as_real(program: Program, node: fx.Node, x: Pair) -> View:
     shape, strides = tuple(seen.shape), tuple(seen.stride())
     out = View(Buffer(seen.dtype, True, _extent(shape, strides, seen)), shape, strides, int(seen.storage_offset()))
     for k, part in enumerate((x.re, x.im)):
-        program.write(program.settled(part, None), out.through(lambda t, k=k: t.select(-1, k)))
+        program.write(program.settled(part, None), out.through(partial(torch.select, dim=-1, index=k)))
     return out
 
 
@@ -208,7 +209,7 @@ def _extent(shape: tuple[int, ...], strides: tuple[int, ...], seen: Any) -> int:
 @rule(A.view_as_complex.default, table=COMPLEX)
 def as_complex(program: Program, node: fx.Node, x: Any) -> Pair:
     view, part = program.stored(x), _Part(node)
-    halves = (view.through(lambda t, k=k: t.select(-1, k)) for k in (0, 1))
+    halves = (view.through(partial(torch.select, dim=-1, index=k)) for k in (0, 1))
     return Pair(*(program.pointwise(part, "{0}", view.dtype, half) for half in halves))  # type: ignore[arg-type]
 
 

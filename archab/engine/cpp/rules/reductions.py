@@ -140,7 +140,7 @@ def place_of_extreme(program: Program, node: fx.Node, x: Any, dim: int | None = 
     return _extreme_and_where(program, program.stored(x, lanes=True), dim, node.target is A.argmax.default, keepdim)[1]
 
 
-_RUNNING = {
+_RUNNING: dict[Any, str] = {
     A.cumsum.default: "a + x",
     A.cumprod.default: "k == 0 ? x : a * x",
     # Of what is larger, so that nothing overflows; two of -inf are -inf.
