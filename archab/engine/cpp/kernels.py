@@ -97,13 +97,15 @@ class Program:
                 case "placeholder":
                     found[node] = next(given)
                 case "get_attr":
-                    found[node] = getattr(graph, node.target).detach()
+                    found[node] = getattr(graph, node.target).detach().clone()  # it may be written on
                 case "call_function":
                     arguments, named = fx.node.map_arg((tuple(node.args), dict(node.kwargs)), found.__getitem__)
-                    if node.target is A.copy_.default:
-                        found[node] = self._written(found, *arguments[:2])
-                    else:
+                    if node.target is not A.copy_.default:
                         found[node] = self._operate(node, arguments, named)
+                    elif all(isinstance(a, Tensor) for a in arguments[:2]):
+                        found[node] = arguments[0].copy_(arguments[1])
+                    else:
+                        found[node] = self._written(found, *arguments[:2])
         return [found[node] for node in outputs]
 
     def _operate(self, node: fx.Node, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
@@ -137,6 +139,8 @@ class Program:
 
     def _written(self, found: dict[fx.Node, Any], to: Any, x: Any) -> View:
         """`copy_` into a tensor or a part of it: what sees that tensor sees it written from now on."""
+        if to.dtype.is_complex:
+            raise NoRule("writing into complex numbers")
         if isinstance(to, Tensor):
             memory = to.untyped_storage()
             same = [
