@@ -162,12 +162,11 @@ def compare(program: Program, node: fx.Node, x: Any, y: Any) -> Value:
 
 @rule(A.complex.default, A.polar.default, table=COMPLEX)
 def of_parts(program: Program, node: fx.Node, x: Any, y: Any) -> Pair:
+    part: Any = _Part(node)
     dtype = _real(node)
     one, other = program.value(x, dtype), program.value(y, dtype)
-    if node.target is A.complex.default:
-        return Pair(one, other)
-    part: Any = _Part(node)
-    return Pair(*(program.pointwise(part, f"(({{0}}) * {f}_({{1}}))", dtype, one, other) for f in ("cos", "sin")))
+    texts = ("{0}", "{1}") if node.target is A.complex.default else ("(({0}) * cos_({1}))", "(({0}) * sin_({1}))")
+    return Pair(*(program.pointwise(part, text, dtype, one, other) for text in texts))
 
 
 @rule(A.mm.default, A.bmm.default, table=COMPLEX)
