@@ -4,10 +4,12 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from itertools import starmap
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
@@ -80,7 +82,23 @@ JOINED_ROWS = 100_000  # that `join` has in memory
 def frame(rows: Iterable[Row]) -> pd.DataFrame:
     """The rows as a table in key order, with the schema's columns and types."""
     table = pd.DataFrame.from_records(map(attrgetter(*COLUMNS), rows), columns=list(COLUMNS)).astype(_DTYPES)
-    return table.sort_values(KEY, ignore_index=True)
+    return together([table])
+
+
+def columns(**given: Any) -> pd.DataFrame:
+    """The same of columns by name, of which a scalar is that of all rows; in the order that they have."""
+    numbers = {name: np.asarray(given[name], dtype) for name, dtype in _DTYPES.items() if dtype != "str"}
+    return pd.DataFrame({name: numbers[name][()] if name in numbers else given[name] for name in COLUMNS})
+
+
+def together(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Several tables of rows as one in key order."""
+    return pd.concat(tables, ignore_index=True).sort_values(KEY, ignore_index=True)
+
+
+def rows_of(table: pd.DataFrame) -> Iterator[Row]:
+    """What `frame` was given."""
+    return starmap(Row, zip(*(table[name].tolist() for name in COLUMNS), strict=True))
 
 
 def write(table: pd.DataFrame, path: Path) -> None:

@@ -144,7 +144,7 @@ def _trained(
         for unit in units:
             if unit in missing:
                 one = next(finished)
-                table = frame(one.rows).assign(fingerprint=job.fingerprint)
+                table = one.table.assign(fingerprint=job.fingerprint)
                 table.attrs["redrawn"] = one.redrawn
                 if unit.first == 0:
                     folder.write_curves(unit.name, curve_frame(comparison.seed, unit.member, unit.source, one.curves))
