@@ -66,7 +66,7 @@ def at_equal_error(design: Design, sizes: Array, names: tuple[str, str], alpha: 
     scores = _scores(design)
     if np.bincount(patterns(_held(scores))).min() < FEWEST_BLOCKS:
         return EqualError(reason=f"At least {FEWEST_BLOCKS} targets a member are needed.")
-    for name, own in zip(names, np.nanmin(scores, axis=(0, 2)), strict=True):
+    for name, own in zip(names, np.fmin.reduce(scores, axis=(0, 2)), strict=True):
         if own >= 0:
             return EqualError(reason=f"{name} learnt nothing: all its errors are 1 or more.")
     found = size_ratio(scores, sizes, alpha)
@@ -112,7 +112,7 @@ def size_ratio(scores: Array, sizes: Array, alpha: float = 0.05) -> EqualError:
     """
     order = np.argsort(sizes, axis=1, kind="stable")
     at = np.log(np.take_along_axis(sizes, order, axis=1))
-    means = np.take_along_axis(np.nanmean(scores, axis=0, keepdims=True), order[None], axis=2)
+    means = np.take_along_axis(np.mean(scores, axis=0, keepdims=True, where=~np.isnan(scores)), order[None], axis=2)
     [ratio] = _log_ratio(means, at)
     if not math.isfinite(ratio):
         return EqualError(float(np.exp(ratio)))
@@ -192,7 +192,7 @@ def _held(scores: Array) -> np.ndarray:
 def _scores(design: Design) -> Array:
     """A paired design's scores, shape (blocks, 2, M), blocks in the order seed, draw, target."""
     units = units_of(design.students)
-    block = units.groupby(["seed", "draw", "name"]).ngroup().to_numpy()
+    block = np.repeat(units[::2].groupby(["seed", "draw", "name"]).ngroup().to_numpy(), 2)  # sides lie side by side
     scores = np.full((block.max() + 1, 2, len(design.members)), np.nan)
     scores[block, (units["side"] == "b").astype(int), np.searchsorted(design.members, units["member"])] = units["y"]
     return scores

@@ -22,7 +22,7 @@ from archab.experiment.describe import flat, here, tags_of
 from archab.experiment.job import Job, Watch
 from archab.experiment.remembered import described, remember
 from archab.experiment.tuning import in_force, tuned
-from archab.results import TUNING, curve_frame, frame, spent_frame, write
+from archab.results import JUDGED, TUNING, curve_frame, frame, spent_frame, write
 from archab.review.context import Context
 from archab.review.markdown import described as in_markdown
 from archab.runs.folder import RunFolder
@@ -153,7 +153,7 @@ def _trained(
             else:
                 table = folder.read(unit.name)
             redrawn += int(table.attrs["redrawn"])
-            rows.append(table)
+            rows.append(table[list(JUDGED)])
             if unit == last[unit.member]:
                 design = arrange(pd.concat(rows, ignore_index=True), [comparison.seed], ())
                 live.record.log(at_a_glance(design), step=unit.member)
