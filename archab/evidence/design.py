@@ -206,7 +206,7 @@ def units_of(table: pd.DataFrame) -> pd.DataFrame:
     """A row for every target, member and side, in this order: the mean score over its restarts."""
     key = ["seed", "draw", "member", "source", "name", "side"]
     if table["restart"].nunique() == 1:  # which no student shares with another of its side and target
-        return table[[*key, "y", "clipped"]].assign(restarts=1)
+        return table[[*key, "y", "clipped"]].assign(restarts=np.int8(1))
     means = table.groupby(key, as_index=False, observed=True)
     return means.agg(y=("y", "mean"), clipped=("clipped", "max"), restarts=("y", "size"))
 

@@ -192,7 +192,8 @@ def _held(scores: Array) -> np.ndarray:
 def _scores(design: Design) -> Array:
     """A paired design's scores, shape (blocks, 2, M), blocks in the order seed, draw, target."""
     units = units_of(design.students)
-    block = np.repeat(units[::2].groupby(["seed", "draw", "name"]).ngroup().to_numpy(), 2)  # sides lie side by side
+    a, b = units[::2], units[1::2]  # sides lie side by side
+    block, column = a.groupby(["seed", "draw", "name"]).ngroup(), np.searchsorted(design.members, a["member"])
     scores = np.full((block.max() + 1, 2, len(design.members)), np.nan)
-    scores[block, (units["side"] == "b").astype(int), np.searchsorted(design.members, units["member"])] = units["y"]
+    scores[block, 0, column], scores[block, 1, column] = a["y"], b["y"]
     return scores

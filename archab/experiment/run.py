@@ -20,6 +20,7 @@ from archab.evidence.verdict import judge
 from archab.experiment.context import of_configuration
 from archab.experiment.describe import flat, here, tags_of
 from archab.experiment.job import Job, Watch
+from archab.experiment.memory import give_back
 from archab.experiment.remembered import described, remember
 from archab.experiment.tuning import in_force, tuned
 from archab.results import JUDGED, TUNING, curve_frame, frame, spent_frame, write
@@ -81,6 +82,7 @@ def _tracked(
     with tracked(store, record, watch.warn, job.patience) as live:
         redrawn = _trained(comparison, units, job, folder, live, watch)
         table, control = folder.join(), None
+        give_back()
         costs = costs_of(comparison.counted, folder.spent())
         folder.keep_costs(costs)
         if comparison.tuning is not None:
@@ -155,8 +157,9 @@ def _trained(
             redrawn += int(table.attrs["redrawn"])
             rows.append(table[list(JUDGED)])
             if unit == last[unit.member]:
-                design = arrange(pd.concat(rows, ignore_index=True), [comparison.seed], ())
-                live.record.log(at_a_glance(design), step=unit.member)
+                figures = at_a_glance(arrange(pd.concat(rows, ignore_index=True), [comparison.seed], ()))
+                live.record.log(figures, step=unit.member)
                 live.send()
                 rows = []
+                give_back()
     return redrawn
