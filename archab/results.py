@@ -4,10 +4,12 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from itertools import starmap
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
@@ -69,6 +71,7 @@ COSTS = "costs.parquet"  # what a student costs, a row a member and side: see `a
 SPENT_COLUMNS = ("member", "side", "students", "steps", "seconds")  # of a part: steps are a student's, seconds too
 TUNING = "tuning.parquet"  # the trials by which the routines were chosen, where they were
 REPORT = "report"  # and the folder of its figures
+JUDGED = tuple(name for name in COLUMNS if name not in ("train_nmse", "overlap"))  # what a verdict is made of
 KEY = ["seed", "member", "source", "draw", "side", "restart"]
 _TYPES: dict[Any, str] = {int: "int64", float: "float64"}
 _DTYPES = {field.name: _TYPES.get(field.type, "str") for field in fields(Row)}
@@ -80,7 +83,23 @@ JOINED_ROWS = 100_000  # that `join` has in memory
 def frame(rows: Iterable[Row]) -> pd.DataFrame:
     """The rows as a table in key order, with the schema's columns and types."""
     table = pd.DataFrame.from_records(map(attrgetter(*COLUMNS), rows), columns=list(COLUMNS)).astype(_DTYPES)
-    return table.sort_values(KEY, ignore_index=True)
+    return together([table])
+
+
+def columns(**given: Any) -> pd.DataFrame:
+    """The same of columns by name, of which a scalar is that of all rows; in the order that they have."""
+    numbers = {name: np.asarray(given[name], dtype) for name, dtype in _DTYPES.items() if dtype != "str"}
+    return pd.DataFrame({name: numbers[name][()] if name in numbers else given[name] for name in COLUMNS})
+
+
+def together(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Several tables of rows as one in key order."""
+    return pd.concat(tables, ignore_index=True).sort_values(KEY, ignore_index=True)
+
+
+def rows_of(table: pd.DataFrame) -> Iterator[Row]:
+    """What `frame` was given."""
+    return starmap(Row, zip(*(table[name].tolist() for name in COLUMNS), strict=True))
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
@@ -145,6 +164,24 @@ def read(path: Path) -> pd.DataFrame:
         raise ArchabError(f"{path}: columns {', '.join(missing)} are missing from the table of rows")
     # As categories of which each row has a byte: a million rows are held in 80 MB.
     return table.astype({name: pd.CategoricalDtype(list(words)) for name, words in _FEW.items()})
+
+
+def read_judged(path: Path) -> pd.DataFrame:
+    """What a verdict is made of in a table that `write` or `join` wrote, in the fewest bytes; a column at a time.
+
+    Raises:
+        ArchabError: as `read` does.
+    """
+    try:
+        with parquet.ParquetFile(path, read_dictionary=["fingerprint", *_FEW]) as file:
+            there = [name for name in JUDGED if name in file.schema_arrow.names]
+            return pd.DataFrame({name: _small(file.read([name]).column(0).to_pandas()) for name in there}, copy=False)
+    except Exception as error:  # pyarrow raises many kinds
+        raise ArchabError(f"{path}: not a readable table of rows ({first_line(error)})") from error
+
+
+def _small(column: pd.Series) -> pd.Series:
+    return pd.to_numeric(column, downcast="integer") if column.dtype == "int64" else column
 
 
 def read_curves(path: Path) -> pd.DataFrame:

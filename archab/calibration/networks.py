@@ -17,7 +17,7 @@ from archab.errors import ArchabError
 from archab.evidence.tuning import choose
 from archab.evidence.verdict import judge
 from archab.experiment import build
-from archab.results import frame
+from archab.results import together
 
 ALPHA = 0.05
 TARGETS = 4  # a member and experiment, where none are asked for
@@ -82,7 +82,7 @@ def calibrate(overrides: Sequence[str], experiments: int) -> Calibration:
 def _cut(comparison: Comparison, experiments: int) -> Iterator[pd.DataFrame]:
     """The rows of each experiment: one long run, cut by draw; they share nothing."""
     whole = replace(comparison, targets=comparison.targets * experiments)
-    table = frame(row for part in whole.plan.parts for row in whole.run(part).rows)
+    table = together([whole.run(part).table for part in whole.plan.parts])
     for _, rows in table.groupby(table["draw"] // comparison.targets):
         yield rows
 

@@ -27,7 +27,7 @@ from archab.engine.plan import Candidate, Compiled, Loop, Vmap, programs, thread
 from archab.errors import ArchabError, first_line
 from archab.experiment.build import comparison
 from archab.experiment.instantiate import bound, imported
-from archab.results import frame
+from archab.results import together
 from archab.space.inputs import Normal, Tokens
 from archab.space.routine import Descent
 from archab.space.space import ArchitecturalSpace
@@ -137,7 +137,7 @@ def _few(asked: Comparison) -> Comparison:
 
 
 def _rows(few: Comparison) -> pd.DataFrame:
-    return frame(row for part in few.plan.parts for row in few.run(part).rows).set_index(KEY)
+    return together([few.run(part).table for part in few.plan.parts]).set_index(KEY)
 
 
 def _off(rows: pd.DataFrame, alone: pd.DataFrame, side: str, member: int) -> float:

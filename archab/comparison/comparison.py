@@ -41,7 +41,7 @@ from archab.networks.population import Population, interleaved, joined
 from archab.networks.signature import signature
 from archab.networks.streams import Stage, forked, stream, tile_size, tiles
 from archab.networks.streams import words as numbered
-from archab.results import CONTROLS, Row, Side, curve_frame, frame, spent_frame
+from archab.results import CONTROLS, Row, Side, columns, curve_frame, frame, rows_of, spent_frame, together
 from archab.runs.identity import in_force
 from archab.space.inputs import Inputs, Normal
 from archab.space.routine import Routine, epochs_of, kind, settings
@@ -382,7 +382,7 @@ class Comparison:
 
     def attempted(self, finished: Iterable[Finished]) -> pd.DataFrame:
         """The rows of `attempts` as `archab.evidence.tuning.choose` reads them."""
-        return self.attempted_rows(frame(row for one in finished for row in one.rows))
+        return self.attempted_rows(together([one.table for one in finished]))
 
     def attempted_rows(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The same of rows that are a table."""
@@ -424,7 +424,7 @@ class Comparison:
             if part.first == 0
         ]
         control = [row for member in range(len(self.a)) for row in self.control(member)]
-        rows = frame(row for one in finished.values() for row in one.rows)
+        rows = together([one.table for one in finished.values()])
         costs = costs_of(self.counted, spent_frame(side for one in finished.values() for side in one.spent))
         return study_of(self, rows, frame(control) if control else None, pd.concat(curves, ignore_index=True), costs)
 
@@ -434,7 +434,7 @@ class Comparison:
 
     def _all(self) -> Iterator[Row]:
         for part in self.plan.parts:
-            yield from self.run(part).rows
+            yield from rows_of(self.run(part).table)
 
     def run(self, part: Part, advance: Callable[[float], None] = lambda students: None) -> Finished:
         """Train the students of one part of the plan.
@@ -447,7 +447,7 @@ class Comparison:
         with threads(1):
             targets = lesson.source.draw(part.first, part.last)
             beaten = linear.errors(targets, self.loss) if not self.trials else np.full(part.targets, np.nan)
-        rows: list[Row] = []
+        tables = []
         watched: dict[str, list[Curve]] = {side: [] for side in self._learning(part)}
         asked = [(side, routines) for side in watched for routines in self._together(side, part.member)]
         cohorts = []
@@ -456,12 +456,11 @@ class Comparison:
             cohorts.append((self._method(side, part), replace(cohort, curves=None if part.first else watched[side])))
         spent = []
         for (side, routines), outcome in zip(asked, side_by_side(cohorts), strict=True):
-            rows += self._rows(part, side, targets, list(routines), outcome, beaten)
+            tables.append(self._table(part, side, targets, list(routines), outcome, beaten))
             students = len(outcome.diverged)
             spent.append((part.member, side, students, outcome.steps, outcome.seconds / students))
         curves = {side: quartiles(own) for side, own in watched.items()}
-        rows.sort(key=lambda row: (row.draw, row.side, row.restart))
-        return Finished(rows, targets.redrawn, curves, spent)
+        return Finished(together(tables), targets.redrawn, curves, spent)
 
     def control(self, member: int) -> list[Row]:
         """Train students of the reference's own family on the first targets of a member, by their own routine.
@@ -482,7 +481,7 @@ class Comparison:
         routine = self.spaces["reference"].routine_of(index_of(self.spaces["reference"], member))
         cohort = self._cohort(lesson, part, "reference", targets, [routine], lambda _: None)
         [outcome] = side_by_side([(self._method("reference", part), cohort)])
-        return list(self._rows(part, "reference", targets, [0], outcome, beaten))
+        return list(rows_of(self._table(part, "reference", targets, [0], outcome, beaten)))
 
     @cached_property
     def controlled(self) -> list[int]:
@@ -607,29 +606,27 @@ class Comparison:
             return space
         return replace(space, prior=control.Standardised(space.prior, self.survey.shapes[side][index].output))
 
-    def _rows(
+    def _table(
         self, part: Part, side: str, targets: Targets, restarts: Sequence[int], outcome: Outcome, beaten: np.ndarray
-    ) -> Iterator[Row]:
-        size = self.plan.sizes[side][index_of(self.spaces[side], part.member)]
-        for student, diverged in enumerate(outcome.diverged):
-            target, restart = divmod(student, len(restarts))
-            yield Row(
-                fingerprint="",
-                seed=self.seed,
-                member=part.member,
-                target=targets.names[target],
-                draw=part.first + target,
-                source=part.source,  # type: ignore[arg-type]
-                side=side,  # type: ignore[arg-type]
-                restart=restarts[restart],
-                nmse=float(outcome.nmse[student]),
-                train_nmse=float(outcome.train_nmse[student]),
-                measure=size,
-                status="diverged" if diverged else "ok",
-                linear=float(beaten[target]),
-                accuracy=float(outcome.accuracy[student]),
-                overlap=self.overlap,
-            )
+    ) -> pd.DataFrame:
+        each = len(restarts)
+        return columns(
+            fingerprint="",
+            seed=self.seed,
+            member=part.member,
+            target=np.repeat(np.array(targets.names, dtype=object), each),
+            draw=np.repeat(np.arange(part.first, part.last), each),
+            source=part.source,
+            side=side,
+            restart=np.tile(restarts, part.targets),
+            nmse=outcome.nmse,
+            train_nmse=outcome.train_nmse,
+            measure=self.plan.sizes[side][index_of(self.spaces[side], part.member)],
+            status=np.where(outcome.diverged, "diverged", "ok"),
+            linear=np.repeat(beaten, each),
+            accuracy=outcome.accuracy,
+            overlap=self.overlap,
+        )
 
     def _candidate(self, side: str, index: int) -> Candidate:
         """What the engine decides on one family of networks by."""

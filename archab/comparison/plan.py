@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
 from archab.engine.plan import Method
-from archab.results import Row, Side
+from archab.results import Row, Side, rows_of
 from archab.targets.base import TargetSource
 
 
@@ -33,17 +35,22 @@ class Finished:
     """What a part gave.
 
     Attributes:
-        rows: in key order.
+        table: its rows in key order.
         redrawn: how many draws of its targets were refused as constant.
         curves: of the first part of a member and source, for each side: the step, and the quartiles over its students
             of the mean loss since the step before.
         spent: what training took, a row a side as `archab.results.SPENT_COLUMNS`.
     """
 
-    rows: list[Row]
+    table: pd.DataFrame
     redrawn: int
     curves: dict[str, list[tuple[int, float, float, float]]]
     spent: list[tuple[int, str, int, float, float]]
+
+    @property
+    def rows(self) -> list[Row]:
+        """The same, a student each."""
+        return list(rows_of(self.table))
 
 
 @dataclass(frozen=True)

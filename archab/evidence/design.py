@@ -80,14 +80,16 @@ def arrange(
     ranked = () if "draw" in table else (_SHUFFLED if kind == "unpaired" else _RANKED,)
     unmatched = (_UNMATCHED,) if kind == "unpaired" and "source" not in table else ()
     table = _with_draws(table, kind)
-    key = ["seed", "draw", "member", "source", "target", "side"]
-    units = table.groupby(key, as_index=False).agg(y=("y", "mean"), clipped=("clipped", "max"), restarts=("y", "size"))
+    units = units_of(table)
     cells = {"paired": _paired, "crossed": _crossed, "unpaired": _unpaired}[kind](units)
     members = tuple(int(m) for m in np.unique(cells["member"]))
     block = cells["block"].to_numpy()
     column = np.searchsorted(members, cells["member"])
-    values, home = (np.full((block.max() + 1, len(members)), np.nan) for _ in range(2))
-    values[block, column], home[block, column] = cells["value"], cells["home"]
+    values, home = np.full((block.max() + 1, len(members)), np.nan), None
+    values[block, column] = cells["value"]
+    if kind == "crossed":
+        home = np.full(values.shape, np.nan)
+        home[block, column] = cells["home"]
     first = np.unique(block, return_index=True)[1]
     seeds, note = _seed_order(table, order, holes)
     member_rounds, gaps = _rounds(cells, kind, len(members), seeds, holes)
@@ -96,7 +98,7 @@ def arrange(
         members=members,
         students=table,
         values=values,
-        home=home if kind == "crossed" else None,
+        home=home,
         is_a=(cells["side"].to_numpy()[first] == "a") if kind == "unpaired" else None,
         clipped=np.bincount(block, cells["clipped"]) > 0,
         member_rounds=member_rounds,
@@ -123,8 +125,7 @@ _UNMATCHED = Note(
 
 def _refuse_near_names(table: pd.DataFrame) -> None:
     """Raise an ArchabError where a target of one side alone has a name that the other side writes in another form."""
-    names = table[["seed", "member", "target", "side"]].drop_duplicates()
-    one = names[names.groupby(["seed", "member", "target"], observed=True)["side"].transform("nunique") == 1]
+    one = table[_alone(table)].drop_duplicates(["seed", "member", "name"])
     if one.empty:
         return
     plain = {name: _plain_name(str(name)) for name in one["target"].unique()}
@@ -145,16 +146,22 @@ def _plain_name(name: str) -> str:
     return repr(float(text)) if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", text) else text
 
 
+def _alone(table: pd.DataFrame) -> np.ndarray:
+    """Which students are of a target that the other side did not learn."""
+    is_a = (table["side"] == "a").groupby([table[name] for name in ("seed", "member", "name")])
+    return (is_a.transform("all") == is_a.transform("any")).to_numpy()
+
+
 def _kind(table: pd.DataFrame) -> Kind:
-    targets = table.groupby(["seed", "member", "target"])["side"].agg(["nunique", "first"])
-    single = targets[targets["nunique"] == 1]
-    if 0 < len(single) < len(targets):
+    single = table[_alone(table)]
+    if 0 < len(single) < len(table):
+        key = ["seed", "member", "name"]
         lacking = [
-            f"seed {row.seed} member {row.member} target {row.target} lacks side {'b' if row.first == 'a' else 'a'}"
-            for row in single.reset_index().itertuples()
+            f"seed {row.seed} member {row.member} target {row.target} lacks side {'b' if row.side == 'a' else 'a'}"
+            for row in single.drop_duplicates(key).sort_values(key).itertuples()
         ]
         raise ArchabError(f"some targets have both sides and some have one; missing: {some(lacking)}")
-    sources = set(table["source"]) if "source" in table else {""}
+    sources = set(table["source"].unique()) if "source" in table else {""}
     if not single.empty:
         sides = table.groupby("member")["side"].nunique()
         if (sides < 2).any():
@@ -181,13 +188,13 @@ def _with_draws(table: pd.DataFrame, kind: Kind) -> pd.DataFrame:
             key = (table["seed"].astype(str) + "/" + key).map(_digest)
         ranked = key.groupby([table[name] for name in within if name != "member" or not shared], observed=True)
         table = table.assign(draw=ranked.transform(lambda names: pd.factorize(names, sort=True)[0]).astype("int64"))
-        table = table.sort_values(["seed", "draw", "member", "source", "target", "side", "restart"], ignore_index=True)
-    per_target = table.groupby(["seed", "target"])[["draw", "source"]].nunique().max(axis=1)
-    if (per_target > 1).any():
-        raise ArchabError(f"{_first(per_target)}: more than one draw or source; a target is drawn once")
-    per_draw = table.groupby([*within, "draw"])["target"].nunique()
-    if (per_draw > 1).any():
-        raise ArchabError(f"{_first(per_draw)}: more than one target; a draw is one target")
+        table = table.sort_values(["seed", "draw", "member", "source", "name", "side", "restart"], ignore_index=True)
+    if several := _first_of_several(table, ["seed", "name"], ["draw", "source"]):
+        raise ArchabError(f"{several}: more than one draw or source; a target is drawn once")
+    if several := _first_of_several(table, [*within, "draw"], ["name"]):
+        raise ArchabError(f"{several}: more than one target; a draw is one target")
+    if kind == "unpaired" and (several := _first_of_several(table, ["seed", "name"], ["side"])):
+        raise ArchabError(f"{several}: sides a and b in different members; students of one side are needed")
     return table
 
 
@@ -195,13 +202,21 @@ def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
+def units_of(table: pd.DataFrame) -> pd.DataFrame:
+    """A row for every target, member and side, in this order: the mean score over its restarts."""
+    key = ["seed", "draw", "member", "source", "name", "side"]
+    if table["restart"].nunique() == 1:  # which no student shares with another of its side and target
+        return table[[*key, "y", "clipped"]].assign(restarts=np.int8(1))
+    means = table.groupby(key, as_index=False, observed=True)
+    return means.agg(y=("y", "mean"), clipped=("clipped", "max"), restarts=("y", "size"))
+
+
 def _paired(units: pd.DataFrame) -> pd.DataFrame:
-    key = ["seed", "draw", "member", "source", "target"]
-    wide = units.pivot(index=key, columns="side", values=["y", "clipped"])
-    cells = wide.index.to_frame(index=False)
-    cells["value"] = (wide["y"]["a"] - wide["y"]["b"]).to_numpy(dtype=float)
-    cells["clipped"] = (wide["clipped"]["a"] | wide["clipped"]["b"]).to_numpy(dtype=bool)
-    return cells.assign(home=np.nan, block=_numbered(cells, "seed", "target"))
+    a, b = units[::2].reset_index(drop=True), units[1::2].reset_index(drop=True)  # of each target one after the other
+    cells = a[["seed", "draw", "member", "source", "name"]].assign(
+        value=a["y"] - b["y"], clipped=a["clipped"] | b["clipped"]
+    )
+    return cells.assign(block=_numbered(cells, "seed", "name"))
 
 
 def _crossed(units: pd.DataFrame) -> pd.DataFrame:
@@ -232,11 +247,8 @@ def _numbered(cells: pd.DataFrame, *key: str) -> pd.Series:
 
 
 def _unpaired(units: pd.DataFrame) -> pd.DataFrame:
-    both = units.groupby(["seed", "target"])["side"].nunique()
-    if (both > 1).any():
-        raise ArchabError(f"{_first(both)}: sides a and b in different members; students of one side are needed")
     cells = units.sort_values(["seed", "draw", "member", "side"], ignore_index=True)
-    return cells.assign(value=cells["y"], home=np.nan, block=_numbered(cells, "seed", "target"))
+    return cells.assign(value=cells["y"], block=_numbered(cells, "seed", "name"))
 
 
 def _rounds(
@@ -287,10 +299,14 @@ def _seed_order(table: pd.DataFrame, order: Sequence[int] | None, holes: Sequenc
     return known, note
 
 
-def _first(counts: pd.Series) -> str:
-    """The key of the first count above one, in words."""
-    row = counts[counts > 1].reset_index().iloc[0]
-    return " ".join(f"{name} {row[str(name)]}" for name in counts.index.names)
+def _first_of_several(table: pd.DataFrame, key: list[str], columns: list[str]) -> str:
+    """The first key, in words, at which one of these columns holds several values; empty where none does."""
+    found = table[[*key, *columns]].drop_duplicates()
+    twice = found[found.duplicated(key)].sort_values(key)
+    if twice.empty:
+        return ""
+    row = table.loc[twice.index[0]]
+    return " ".join(f"{name} {row[name]}" for name in (k.replace("name", "target") for k in key))
 
 
 def _on_sides(units: pd.DataFrame, kind: Kind) -> list[str]:

@@ -4,9 +4,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
-from archab.evidence.design import Design
+from archab.evidence.design import Design, units_of
+from archab.evidence.estimate import patterns
 from archab.evidence.rule import FEWEST_BLOCKS
 from archab.evidence.statistics import LARGEST_PERMUTED, Array
 from archab.evidence.words import error, telling
@@ -64,9 +64,9 @@ def at_equal_error(design: Design, sizes: Array, names: tuple[str, str], alpha: 
     if not one_prior or (design.students["source"] != "reference").any():
         return EqualError(reason="Each size has a prior of its own, and errors on targets of two do not compare.")
     scores = _scores(design)
-    if np.unique(_held(scores), axis=0, return_counts=True)[1].min() < FEWEST_BLOCKS:
+    if np.bincount(patterns(_held(scores))).min() < FEWEST_BLOCKS:
         return EqualError(reason=f"At least {FEWEST_BLOCKS} targets a member are needed.")
-    for name, own in zip(names, np.nanmin(scores, axis=(0, 2)), strict=True):
+    for name, own in zip(names, np.fmin.reduce(scores, axis=(0, 2)), strict=True):
         if own >= 0:
             return EqualError(reason=f"{name} learnt nothing: all its errors are 1 or more.")
     found = size_ratio(scores, sizes, alpha)
@@ -112,7 +112,7 @@ def size_ratio(scores: Array, sizes: Array, alpha: float = 0.05) -> EqualError:
     """
     order = np.argsort(sizes, axis=1, kind="stable")
     at = np.log(np.take_along_axis(sizes, order, axis=1))
-    means = np.take_along_axis(np.nanmean(scores, axis=0, keepdims=True), order[None], axis=2)
+    means = np.take_along_axis(np.mean(scores, axis=0, keepdims=True, where=~np.isnan(scores)), order[None], axis=2)
     [ratio] = _log_ratio(means, at)
     if not math.isfinite(ratio):
         return EqualError(float(np.exp(ratio)))
@@ -167,10 +167,10 @@ def _reached(errors: Array, sizes: Array) -> list[Array]:
 def _resampled(scores: Array) -> Array:
     """Mean scores of resampled blocks, shape (resamples, 2, M)."""
     rng, held = np.random.default_rng(_SEED), _held(scores)
-    patterns, strata = np.unique(held, axis=0, return_inverse=True)
+    strata, first = patterns(held), np.unique(patterns(held), return_index=True)[1]
     totals = np.zeros((RESAMPLES, *scores.shape[1:]))
-    for stratum, members in enumerate(patterns):
-        own = scores[strata.ravel() == stratum][:, :, members]
+    for stratum, members in enumerate(held[first]):
+        own = scores[strata == stratum][:, :, members]
         means = _drawn(own.reshape(len(own), -1), rng)
         totals[:, :, members] += len(own) * means.reshape(RESAMPLES, 2, -1)
     return totals / held.sum(axis=0)
@@ -191,7 +191,9 @@ def _held(scores: Array) -> np.ndarray:
 
 def _scores(design: Design) -> Array:
     """A paired design's scores, shape (blocks, 2, M), blocks in the order seed, draw, target."""
-    key = ["seed", "draw", "target", "side", "member"]
-    table = design.students.groupby(key, observed=True)["y"].mean().unstack(["side", "member"]).sort_index()
-    columns = pd.MultiIndex.from_product([("a", "b"), design.members])
-    return table[columns].to_numpy(dtype=float).reshape(len(table), 2, -1)
+    units = units_of(design.students)
+    a, b = units[::2], units[1::2]  # sides lie side by side
+    block, column = a.groupby(["seed", "draw", "name"]).ngroup(), np.searchsorted(design.members, a["member"])
+    scores = np.full((block.max() + 1, 2, len(design.members)), np.nan)
+    scores[block, 0, column], scores[block, 1, column] = a["y"], b["y"]
+    return scores

@@ -124,7 +124,15 @@ def _contributions(values: Array) -> tuple[Array, np.ndarray]:
     """w_b d_b of every block, with 1/(M n_m) for each member in it, and its stratum: the members that it holds."""
     held = ~np.isnan(values)
     weights = 1 / (values.shape[1] * np.count_nonzero(held, axis=0))
-    return np.nansum(values * weights, axis=1), np.unique(held, axis=0, return_inverse=True)[1].ravel()
+    return np.nansum(values * weights, axis=1), patterns(held)
+
+
+def patterns(held: np.ndarray) -> np.ndarray:
+    """The inverse that `np.unique` gives of rows of truth values, shape (n, M), eight columns at a time."""
+    labels = np.zeros(len(held), np.int64)
+    for octet in np.packbits(held, axis=1).T:  # which keeps their order
+        labels = np.unique(labels * 256 + octet, return_inverse=True)[1]
+    return labels
 
 
 def groups_of(values: Array, is_a: np.ndarray) -> list[Group]:

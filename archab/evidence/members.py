@@ -85,9 +85,9 @@ def fit_of(design: Design, member: int) -> Fit:
     if own["side"].nunique() < 2:
         return Fit(NAN, None)
     both = own.assign(fit=st.score(own["linear"], design.floor))
-    scores = both.groupby(["side", "seed", "target"], observed=True)[["y", "fit"]]
+    scores = both.groupby(["side", "seed", "name"], observed=True)[["y", "fit"]]
     typical = scores.mean().groupby("side", observed=True).mean()
-    targets = own.drop_duplicates(["seed", "target"])
+    targets = own.drop_duplicates(["seed", "name"])
     beaten = (typical["y"] < typical["fit"] + math.log(BEATS)).any()
     return Fit(math.exp(float(st.score(targets["linear"], design.floor).mean())), bool(beaten))
 
@@ -127,14 +127,14 @@ def limited(members: Sequence[Member], control_name: str, member_names: Sequence
 
 def _block_scores(students: pd.DataFrame, member: int, side: str) -> st.Array:
     own = students[(students["member"] == member) & (students["side"] == side)]
-    return own.groupby(["seed", "target"])["y"].mean().to_numpy(dtype=float)
+    return own.groupby(["seed", "name"])["y"].mean().to_numpy(dtype=float)
 
 
 def _best_of(own: pd.DataFrame) -> tuple[float, ...] | None:
     """Expected best of 1, 2, … restarts: geometric mean over blocks, as far as every block has restarts."""
-    if own.groupby(["seed", "target"]).size().min() < FEWEST:
+    if own.groupby(["seed", "name"]).size().min() < FEWEST:
         return None
-    blocks = [np.exp(y.to_numpy(dtype=float)) for _, y in own.groupby(["seed", "target"])["y"]]
+    blocks = [np.exp(y.to_numpy(dtype=float)) for _, y in own.groupby(["seed", "name"])["y"]]
     most = min(block.size for block in blocks)
     return tuple(np.exp(np.mean([np.log(st.expected_best(block)[:most]) for block in blocks], axis=0)).tolist())
 
@@ -163,7 +163,8 @@ def _controls(design: Design, control: pd.DataFrame | None, alpha: float) -> dic
         raise ArchabError(f"no column {', '.join(missing)} in the control: {', '.join(key)}, nmse are needed")
     scored = control.assign(y=st.score(control["nmse"], design.floor), target=control["target"].astype(str))
     reached = scored.groupby(key)["y"].mean()
-    sides = design.students.groupby([*key, "side"])["y"].mean().unstack()
+    learnt = design.students[design.students["target"].isin(scored["target"])]
+    sides = learnt.groupby([*key, "side"])["y"].mean().unstack()
     both = sides.join(reached.rename("control"), how="inner").dropna()
     return {int(str(member)): _control(own, alpha) for member, own in both.groupby("member")}
 

@@ -175,11 +175,11 @@ def _spread(design: Design, alpha: float) -> spread.Spread | None:
     """Of differences between the k-th restarts of both sides; None where there is one a target, or targets differ."""
     if design.kind == "unpaired" or design.students["restart"].nunique() < 2:
         return None
-    key = ["member", "source", "seed", "target", "restart"]
+    key = ["member", "source", "seed", "name", "restart"]
     sides = design.students.pivot(index=key, columns="side", values="y").dropna()
     at = sides.index.to_frame(index=False)
     d = (sides["a"] - sides["b"]).to_numpy(dtype=float)
-    groups = at.groupby(["seed", "target"], observed=True).ngroup().to_numpy()
+    groups = at.groupby(["seed", "name"], observed=True).ngroup().to_numpy()
     return spread.split(d, groups, at.groupby(["member", "source"], observed=True).ngroup().to_numpy(), alpha)
 
 

@@ -20,9 +20,10 @@ from archab.evidence.verdict import judge
 from archab.experiment.context import of_configuration
 from archab.experiment.describe import flat, here, tags_of
 from archab.experiment.job import Job, Watch
+from archab.experiment.memory import give_back
 from archab.experiment.remembered import described, remember
 from archab.experiment.tuning import in_force, tuned
-from archab.results import TUNING, curve_frame, frame, spent_frame, write
+from archab.results import JUDGED, TUNING, curve_frame, frame, spent_frame, write
 from archab.review.context import Context
 from archab.review.markdown import described as in_markdown
 from archab.runs.folder import RunFolder
@@ -81,6 +82,7 @@ def _tracked(
     with tracked(store, record, watch.warn, job.patience) as live:
         redrawn = _trained(comparison, units, job, folder, live, watch)
         table, control = folder.join(), None
+        give_back()
         costs = costs_of(comparison.counted, folder.spent())
         folder.keep_costs(costs)
         if comparison.tuning is not None:
@@ -144,7 +146,7 @@ def _trained(
         for unit in units:
             if unit in missing:
                 one = next(finished)
-                table = frame(one.rows).assign(fingerprint=job.fingerprint)
+                table = one.table.assign(fingerprint=job.fingerprint)
                 table.attrs["redrawn"] = one.redrawn
                 if unit.first == 0:
                     folder.write_curves(unit.name, curve_frame(comparison.seed, unit.member, unit.source, one.curves))
@@ -153,10 +155,11 @@ def _trained(
             else:
                 table = folder.read(unit.name)
             redrawn += int(table.attrs["redrawn"])
-            rows.append(table)
+            rows.append(table[list(JUDGED)])
             if unit == last[unit.member]:
-                design = arrange(pd.concat(rows, ignore_index=True), [comparison.seed], ())
-                live.record.log(at_a_glance(design), step=unit.member)
+                figures = at_a_glance(arrange(pd.concat(rows, ignore_index=True), [comparison.seed], ()))
+                live.record.log(figures, step=unit.member)
                 live.send()
                 rows = []
+                give_back()
     return redrawn

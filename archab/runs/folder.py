@@ -159,11 +159,11 @@ class RunFolder:
         results.write(costs, self._whole_costs)
 
     def join(self) -> pd.DataFrame:
-        """All rows in key order."""
+        """All rows in key order; of their columns those that are judged."""
         results.join(sorted(self._parts.glob("*.parquet")), self._whole)
         if curves := sorted(self._parts.glob("*.curves")):
             results.join(curves, self._whole_curves)
-        return results.read(self._whole)
+        return results.read_judged(self._whole)
 
     def keep_control(self, rows: pd.DataFrame) -> None:
         """Keep the rows of the control, apart from those of the sides."""
