@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 Shape = tuple[int, ...]
 StandIn = Callable[..., Any]
@@ -88,10 +87,8 @@ def _rrelu(inplace: bool) -> StandIn:
     def rrelu(
         noise: Noise, input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False
     ) -> Tensor:
-        if not input.is_floating_point():
+        if not training or not input.is_floating_point():
             return NotImplemented
-        if not training:
-            return F.leaky_relu(input, (lower + upper) / 2, inplace)
         slope = lower + (upper - lower) * noise.uniform(input.shape, input).to(input.dtype)
         slope = torch.where(input.detach() <= 0, slope, torch.ones_like(slope))
         return input.mul_(slope) if inplace else input * slope
