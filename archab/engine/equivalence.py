@@ -13,6 +13,7 @@ from archab.engine import compiled, loop
 from archab.engine import vmap as batched
 from archab.engine.cohort import Cohort
 from archab.engine.compiled import Block, Compiled
+from archab.engine.cpp.branches import watched
 from archab.engine.loss import Loss, SquaredError, kind, plausible
 from archab.errors import ArchabError, explain
 from archab.networks import population
@@ -184,11 +185,28 @@ def _wrong_later(sample: Sample, program: Compiled, tolerance: float) -> str | N
     cohort = sample.cohort(4).for_one_epoch()
     networks = [copied(n) for n in sample.networks[:STUDENTS]]
     before = [signature(n) for n in networks]
-    losses = [torch.as_tensor(loop.fit(cohort, i, n, cohort.order).total) for i, n in enumerate(networks)]
+    new = [copied(n) for n in networks]  # since an evaluation may count, too
+    with watched(new) as answered:
+        _answered(new, cohort.inputs)
+    with watched(networks) as stepped:
+        losses = [torch.as_tensor(loop.fit(cohort, i, n, cohort.order).total) for i, n in enumerate(networks)]
     if [signature(n) for n in networks] != before and _remembers(sample):
         return "its attributes change as it trains"
+    with watched(networks) as later:
+        _answered(networks, cohort.inputs)
+    for traced, taken in zip(program.source.ways, (stepped, answered | later), strict=True):
+        if not {tuple(way) for way in traced} <= taken:
+            return "a condition on data has a way that the check does not take"
     block = compiled.fit(cohort, program, cohort.students())
     return _wrong({"the loss": (block.get("total")[:, 0], torch.stack(losses))}, tolerance)
+
+
+def _answered(networks: list[nn.Module], inputs: Tensor) -> None:
+    """Let these very networks answer in evaluation mode, each on inputs of its own."""
+    with torch.no_grad(), unfused():
+        for network, x in zip(networks, inputs, strict=True):
+            network.eval()(fitting(network, x))
+            network.train()
 
 
 def _remembers(sample: Sample) -> bool:

@@ -78,7 +78,7 @@ def ways(x: Tensor, layer: nn.Linear, other: nn.Linear) -> Tensor:
     if not torch.isfinite(layer.weight).all():
         raise ValueError("weights without end")
     h = Straight.apply(3 * layer(x)) if layer.weight.norm() > other.weight.norm() else layer(x).tanh()
-    return checkpoint(other, h, use_reentrant=False) * (2.0 if other.bias.sum().item() > 0 else 1.0)
+    return checkpoint(other, h, use_reentrant=False)
 
 
 class Use(nn.Module):

@@ -3,15 +3,16 @@
 While a network is traced, the truth of a tensor is not known. A way is a list of answers to what is asked in turn.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
+_TRUTH = Tensor.__bool__
 MOST = 16  # ways through a network, and conditions on one
 
 Way = tuple[bool, ...]
@@ -38,11 +39,43 @@ class Asked(list[Tensor]):
 
 @contextmanager
 def on(way: Way) -> Iterator[Asked]:
-    """Within it, the truth of tensors is that of a way; a number that is taken out of a tensor stays a tensor."""
+    """Within it, the truth of tensors is that of a way."""
     asked = Asked(way)
-    functions: Any = {"__bool__": lambda tensor: asked.answer(tensor), "item": lambda tensor: tensor.detach()}
-    with patch.multiple(Tensor, **functions):
+    with patch.object(Tensor, "__bool__", lambda tensor: asked.answer(tensor)):
         yield asked
+
+
+@contextmanager
+def watched(networks: Sequence[nn.Module]) -> Iterator[set[Way]]:
+    """Within it, the ways that calls of these networks take."""
+    taken: set[Way] = set()
+    answers: list[bool] = []
+    inside = False
+
+    def begin(*_: Any) -> None:
+        nonlocal inside
+        inside = True
+        answers.clear()
+
+    def end(*_: Any) -> None:
+        nonlocal inside
+        inside = False
+        taken.add(tuple(answers))
+
+    def answered(tensor: Tensor) -> bool:
+        answer = _TRUTH(tensor)
+        if inside:
+            answers.append(answer)
+        return answer
+
+    hooks = [network.register_forward_pre_hook(begin) for network in networks]
+    hooks += [network.register_forward_hook(end) for network in networks]
+    try:
+        with patch.object(Tensor, "__bool__", answered):
+            yield taken
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def every(run: Callable[[Way], tuple[Any, list[Tensor]]]) -> tuple[Any, list[Way]]:

@@ -38,6 +38,7 @@ class Source:
         gradients: where in the workspace the gradient of each is after a step.
         dtype: its type.
         lanes: students of a block.
+        ways: through conditions on data, of a step and of an evaluation.
     """
 
     text: str
@@ -48,6 +49,7 @@ class Source:
     gradients: dict[str, Slot]
     dtype: torch.dtype
     lanes: int
+    ways: Any
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def generate(
     text = "\n".join([f"constexpr int LANES = {lanes};", _FILES["lanes.h"], *algebra, *heads, body, _FILES["drive.h"]])
     slopes = {name: replace(slot, start=slot.start + places["G_AT"]) for name, slot in slopes.items()}
     work = max(step_work, predict_work, *works)
-    return Source(text, state.slots, state.bytes, work, traced.learnable, slopes, dtype, lanes)
+    return Source(text, state.slots, state.bytes, work, traced.learnable, slopes, dtype, lanes, traced.ways)
 
 
 def _step(

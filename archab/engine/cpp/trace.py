@@ -12,6 +12,7 @@ from torch import Tensor, fx, nn
 from torch._decomp import decomposition_table
 from torch.func import functional_call, functionalize, grad, grad_and_value
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from archab.engine.cpp.branches import Way, every, on
 from archab.engine.cpp.kernels import A
@@ -38,6 +39,7 @@ class Traced:
         step: learnable, fixed, buffers, inputs, outputs, student and step to gradients, the new fixed and buffers, and
             the loss.
         predict: learnable, fixed, buffers and inputs to predictions in evaluation mode.
+        ways: through conditions on data, of a step and of an evaluation, but those on which it refuses its data.
     """
 
     learnable: list[str]
@@ -45,6 +47,7 @@ class Traced:
     buffers: list[str]
     step: fx.GraphModule
     predict: fx.GraphModule
+    ways: tuple[list[Way], list[Way]]
 
 
 def trace(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss) -> Traced:
@@ -60,6 +63,7 @@ def trace(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss) -> Tr
     held |= {name: _laid_out(b) for name, b in network.named_buffers()}
     of_complex = {name for name, t in (*network.named_parameters(), *network.named_buffers()) if t.is_complex()}
     ways: list[Way] = []
+    refused: set[Way] = set()
 
     def answered(tensors: dict[str, Tensor], inputs: Tensor, training: bool) -> Tensor:
         own = {name: torch.view_as_complex(t) if name in of_complex else t for name, t in tensors.items()}
@@ -84,6 +88,7 @@ def trace(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss) -> Tr
                     except REFUSALS:
                         if not asked:
                             raise
+                        refused.add((*way, *[False] * (len(asked) - len(way))))
                         value = torch.stack([p.sum() for p in learnable.values()]).sum() * torch.nan
                 return value, (list(after.values()), list(asked))
 
@@ -104,22 +109,27 @@ def trace(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss) -> Tr
                     except REFUSALS:
                         if not asked:
                             raise
+                        refused.add((*way, *[False] * (len(asked) - len(way))))
                         found = torch.full_like(outputs, torch.nan)
                 return zero, (found, list(asked))
 
             # Under autograd, as in a step: recurrent layers are then opened before their writes are made functional.
             return grad(predictions, has_aux=True)(torch.zeros_like(inputs, dtype=torch.float32).sum())[1]
 
-        return every(on_way)[0]
+        found, ways[:] = every(on_way)
+        return found
 
     word = torch.zeros((), dtype=torch.int64)
     quiet = Counter(None)
     stepping = _flat(step, learnable, held, inputs, outputs, word, torch.zeros_like(word))
+    stepped = [way for way in ways if way not in refused]
+    refused.clear()
     if len(ways) > 1 and any(_reached(network, inputs, outputs, loss, way) not in (reached, []) for way in ways):
         raise Untraceable("which parameters learn depends on data")
     predicting = _flat(predict, learnable, held, inputs)
     network.train()
-    return Traced(list(learnable), fixed, list(held)[len(fixed) :], stepping, predicting)
+    answered_ = [way for way in ways if way not in refused]
+    return Traced(list(learnable), fixed, list(held)[len(fixed) :], stepping, predicting, (stepped, answered_))
 
 
 @contextmanager
@@ -146,14 +156,37 @@ def _reached(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss, wa
     with torch.random.fork_rng(devices=()), Counter(torch.zeros((), dtype=torch.int64)), ExitStack() as taken:
         if way is not None:
             taken.enter_context(on(way))
+        held = dict(step.named_buffers())
+        writing = taken.enter_context(_Writing(dict(step.named_parameters())))
         try:
             value = loss.each(step(inputs), outputs).mean()
         except REFUSALS:
             if way is None:
                 raise
             return []
+        now = dict(step.named_buffers())
+        if replaced := [name for name, buffer in held.items() if now.get(name) is not buffer]:
+            raise Untraceable(f"its forward pass puts another tensor in the place of {replaced[0]}")
+    if writing.written:
+        raise Untraceable(f"its forward pass writes on {writing.written[0]}, which it learns")
     value.backward()
     return [name for name, p in step.named_parameters() if p.grad is not None]
+
+
+class _Writing(TorchDispatchMode):
+    """Sees which of these tensors that learn are written on, also through `.data`."""
+
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
+        super().__init__()
+        self._names = {t.untyped_storage().data_ptr(): name for name, t in tensors.items() if t.requires_grad}
+        self.written: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        for argument, given in zip(func._schema.arguments, args, strict=False):
+            if argument.alias_info is not None and argument.alias_info.is_write and isinstance(given, Tensor):
+                name = self._names.get(given.untyped_storage().data_ptr())
+                self.written += [name] if name else []
+        return func(*args, **(kwargs or {}))
 
 
 def elementwise(update: Any, dtype: torch.dtype, moments: int, numbers: int) -> fx.GraphModule:

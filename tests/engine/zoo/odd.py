@@ -90,7 +90,7 @@ class Branching(nn.Module):
 
 @of(3, by="compiled", alone="data-dependent control flow")
 class WarmingUp(nn.Module):
-    """A gate that opens after some steps, a size that is asked for as a number, and weights that must be finite."""
+    """A gate that opens after some steps, and weights that must be finite."""
 
     def __init__(self):
         super().__init__()
@@ -102,9 +102,9 @@ class WarmingUp(nn.Module):
         h = self.linear(x) * self.gate
         if not torch.isfinite(self.linear.weight).all():
             raise ValueError("weights without end")
-        if self.steps > 3:
+        if self.steps > 2:
             h = h + h.tanh()
-        return h / 2 if self.gate.norm().item() > 1 else h
+        return h
 
 
 @of(3, 4, by="compiled", alone="dynamic shape")
