@@ -29,6 +29,11 @@ class Asked(list[Tensor]):
         super().__init__()
         self.way = way
 
+    @property
+    def whole(self) -> Way:
+        """The way with an answer to all that was asked on it."""
+        return (*self.way, *[False] * (len(self) - len(self.way)))
+
     def answer(self, condition: Tensor) -> bool:
         """Whether a condition holds on this way."""
         self.append(condition.reshape(()) != 0)

@@ -88,7 +88,7 @@ def trace(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss) -> Tr
                     except REFUSALS:
                         if not asked:
                             raise
-                        refused.add((*way, *[False] * (len(asked) - len(way))))
+                        refused.add(asked.whole)
                         value = torch.stack([p.sum() for p in learnable.values()]).sum() * torch.nan
                 return value, (list(after.values()), list(asked))
 
@@ -109,7 +109,7 @@ def trace(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss) -> Tr
                     except REFUSALS:
                         if not asked:
                             raise
-                        refused.add((*way, *[False] * (len(asked) - len(way))))
+                        refused.add(asked.whole)
                         found = torch.full_like(outputs, torch.nan)
                 return zero, (found, list(asked))
 

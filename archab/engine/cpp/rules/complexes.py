@@ -20,13 +20,10 @@ class _Part:
 
     def __init__(self, node: fx.Node) -> None:
         self.target, self.users = node.target, node.users
-        self.meta = {"val": self._real(node.meta["val"])}
-
-    @staticmethod
-    def _real(seen: Any) -> Tensor:
-        dtype = seen.dtype.to_real() if seen.is_complex() else seen.dtype
-        memory = torch.empty(0, dtype=dtype, device="meta")
-        return memory.as_strided(tuple(seen.shape), tuple(seen.stride()), int(seen.storage_offset()))
+        seen = node.meta["val"]
+        memory = torch.empty(0, dtype=seen.dtype.to_real(), device="meta")
+        place = tuple(seen.shape), tuple(seen.stride()), int(seen.storage_offset())
+        self.meta = {"val": memory.as_strided(*place)}
 
 
 def _pair(program: Program, given: Any, dtype: torch.dtype) -> Pair:
@@ -171,7 +168,8 @@ def of_parts(program: Program, node: fx.Node, x: Any, y: Any) -> Pair:
 
 @rule(A.mm.default, A.bmm.default, table=COMPLEX)
 def matmul(program: Program, node: fx.Node, x: Any, y: Any) -> Pair:
-    part, (a, b) = _Part(node), (_pair(program, v, _real(node)) for v in (x, y))
+    part: Any = _Part(node)
+    a, b = (_pair(program, v, _real(node)) for v in (x, y))
 
     def product(one: Value, other: Value) -> Value | None:
         if _zero(one) or _zero(other):
@@ -184,8 +182,8 @@ def matmul(program: Program, node: fx.Node, x: Any, y: Any) -> Pair:
             alone = one if other is None else other
             if alone is None:
                 return Literal(0.0, _real(node), tuple(node.meta["val"].shape))
-            return alone if sign == "+" or other is None else program.pointwise(part, "(-({0}))", alone.dtype, alone)  # type: ignore[arg-type]
-        return program.pointwise(part, f"(({{0}}) {sign} ({{1}}))", one.dtype, one, other)  # type: ignore[arg-type]
+            return alone if sign == "+" or other is None else program.pointwise(part, "(-({0}))", alone.dtype, alone)
+        return program.pointwise(part, f"(({{0}}) {sign} ({{1}}))", one.dtype, one, other)
 
     re = together(product(a.re, b.re), product(a.im, b.im), "-")
     return Pair(re, together(product(a.re, b.im), product(a.im, b.re), "+"))
@@ -193,23 +191,18 @@ def matmul(program: Program, node: fx.Node, x: Any, y: Any) -> Pair:
 
 @rule(A.view_as_real.default, table=COMPLEX)
 def as_real(program: Program, node: fx.Node, x: Pair) -> View:
-    seen = node.meta["val"]
-    shape, strides = tuple(seen.shape), tuple(seen.stride())
-    out = View(Buffer(seen.dtype, True, _extent(shape, strides, seen)), shape, strides, int(seen.storage_offset()))
+    out = program.fresh(node, x.re.dtype, True)
     for k, part in enumerate((x.re, x.im)):
         program.write(program.settled(part, None), out.through(partial(torch.select, dim=-1, index=k)))
     return out
 
 
-def _extent(shape: tuple[int, ...], strides: tuple[int, ...], seen: Any) -> int:
-    return int(seen.storage_offset()) + sum((n - 1) * s for n, s in zip(shape, strides, strict=True)) + 1
-
-
 @rule(A.view_as_complex.default, table=COMPLEX)
 def as_complex(program: Program, node: fx.Node, x: Any) -> Pair:
-    view, part = program.stored(x), _Part(node)
+    part: Any = _Part(node)
+    view = program.stored(x)
     halves = (view.through(partial(torch.select, dim=-1, index=k)) for k in (0, 1))
-    return Pair(*(program.pointwise(part, "{0}", view.dtype, half) for half in halves))  # type: ignore[arg-type]
+    return Pair(*(program.pointwise(part, "{0}", view.dtype, half) for half in halves))
 
 
 @rule(A._fft_r2c.default, table=COMPLEX)
@@ -237,8 +230,7 @@ def to_real(program: Program, node: fx.Node, x: Any, dims: list[int], normal: in
     angles = 2 * math.pi / size * torch.outer(torch.arange(kept), torch.arange(size)).double()
     cosines, sines = (program.stored(_table(program, twice[:, None] * t, pair)) for t in (angles.cos(), -angles.sin()))
     re, im = (_product(program, part, last, table) for part, table in ((pair.re, cosines), (pair.im, sines)))
-    shape = tuple(node.meta["val"].shape)
-    scale = _scale(normal, shape, dims)
+    scale = _scale(normal, tuple(node.meta["val"].shape), dims)
     return program.pointwise(node, "((({0}) + ({1})) * {2})", re.dtype, re, im, Literal(scale, re.dtype))
 
 
