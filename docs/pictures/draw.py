@@ -13,7 +13,8 @@ STYLE = """<style>
 svg{--paper:#fff;--ink:#222;--pale:#767676;--a:#1f6fb4;--b:#b8590a;font:14px sans-serif}
 @media(prefers-color-scheme:dark){svg{--paper:#1c1f23;--ink:#e6e6e6;--pale:#9a9a9a;--a:#6cb2f0;--b:#f0a050}}
 .card{fill:var(--paper);stroke:var(--pale)}text{fill:var(--ink)}.small{font-size:12px}.pale{fill:var(--pale)}
-.line{stroke:var(--ink);fill:none}.bar{stroke:var(--ink);fill:none;stroke-dasharray:2 3}.thin{stroke:var(--pale);fill:none}.box{fill:none;stroke:var(--ink)}
+.line{stroke:var(--ink);fill:none}.bar{stroke:var(--ink);fill:none;stroke-dasharray:2 3}
+.thin{stroke:var(--pale);fill:none}.box{fill:none;stroke:var(--ink)}
 .a{stroke:var(--a);fill:none;stroke-width:2}.b{stroke:var(--b);fill:none;stroke-width:2;stroke-dasharray:6 4}
 .dot{fill:var(--ink)}.da{fill:var(--a)}.db{fill:var(--paper);stroke:var(--b);stroke-width:2}
 </style>"""
