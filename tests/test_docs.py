@@ -177,7 +177,7 @@ def test_a_page_holds(page):
         if not target.startswith(("http", "#", "mailto")):
             assert (page.parent / target.partition("#")[0]).exists(), f"{page.name}: {target} is not there"
     for typed in re.findall(r"`((?:python -m archab|archab-compare|archab gate)[^`…]*)`", text):
-        _there(shlex.split(typed))
+        _known(shlex.split(typed))
     for block in blocks(page):
         assert block.language in LANGUAGES, f"{block}: a language is needed, one of {', '.join(sorted(LANGUAGES))}"
         if block.language == "yaml":
@@ -195,6 +195,16 @@ def test_pictures_are_as_their_script_draws_them():
     spec.loader.exec_module(draw)
     files = {file.stem: file.read_text() for file in (DOCS / "pictures").glob("*.svg")}
     assert files == {name: draw.drawn(name) for name in draw.PICTURES}
+
+
+def _known(words: list[str]) -> None:
+    """A command that a sentence names, maybe in part: its program and its options are ones that there are."""
+    parsers = {"archab-compare": compare._parser(), "archab": gate._parser()}
+    if words[0] not in parsers:
+        _there(words)
+        return
+    for word in words:
+        assert not word.startswith("--") or word in parsers[words[0]]._option_string_actions, f"{words[0]}: no {word}"
 
 
 def _there(words: list[str]) -> None:
