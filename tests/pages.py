@@ -14,10 +14,10 @@ from pathlib import Path
 import yaml
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = sorted(DOCS.rglob("*.md"))
+PAGES = [page for page in sorted(DOCS.rglob("*.md")) if not any(part.startswith("_") for part in page.parts)]
 MADE = [page for page in PAGES if page.parent.name == "how_to" or page.stem == "tutorial"]  # pages that make a project
 LANGUAGES = {"python", "yaml", "bash", "text", "bibtex", "latex", "mermaid"}
-_FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.S | re.M)
+_FENCED = re.compile(r"^```([^`\n]*)\n(.*?)^```", re.S | re.M)
 _NAMED = re.compile(r"# ([\w/]+\.(?:py|yaml))(?:: (added|changed))?\n")
 
 
@@ -45,8 +45,9 @@ class Block:
         if self.language == "text":
             lines = [line[2:] for line in self.text.splitlines() if line.startswith("$ ")]
         else:
-            lines = self.text.splitlines() if self.language == "bash" else []
-        return [shlex.split(one, comments=True) for line in lines for one in line.split(" && ") if line.strip()]
+            lines = re.sub(r"(&&|\\)\n\s*", r"\1 ", self.text).splitlines() if self.language == "bash" else []
+        typed = [shlex.split(one, comments=True) for line in lines for one in line.split(" && ")]
+        return [[words[0].removeprefix(".venv/bin/"), *words[1:]] for words in typed if words]
 
     def put(self, folder: Path) -> None:
         """Write the file that it is, or change it."""
@@ -65,8 +66,8 @@ class Block:
 
 
 def blocks(page: Path) -> list[Block]:
-    """All blocks of a page, in order."""
-    found = _FENCED.findall(page.read_text())
+    """All blocks of a page, in order; directives of Sphinx are none."""
+    found = [block for block in _FENCED.findall(page.read_text()) if not block[0].startswith("{")]
     return [Block(page, i, language, text) for i, (language, text) in enumerate(found)]
 
 
