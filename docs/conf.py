@@ -33,11 +33,13 @@ html_theme_options = {
         "color-brand-primary": "#0f62a8",
         "color-brand-content": "#0f62a8",
         "color-brand-visited": "#0f62a8",
+        "color-api-name": "#0f62a8",
     },
     "dark_css_variables": {
         "color-brand-primary": "#62b0f0",
         "color-brand-content": "#62b0f0",
         "color-brand-visited": "#62b0f0",
+        "color-api-name": "#62b0f0",
     },
 }
 pygments_style = "a11y-high-contrast-light"
