@@ -1,4 +1,4 @@
-"""How the site is built: python -m sphinx -W -b html docs build/site. Nothing is fetched, and no page loads from elsewhere."""
+"""How the site is built: python -m sphinx -W -b html docs build/site. Nothing is fetched, now or by a reader."""
 
 import sys
 from importlib import metadata
@@ -27,6 +27,7 @@ html_theme = "furo"
 html_static_path = ["_static"]
 html_extra_path = ["_extra"]
 html_copy_source = False
+html_domain_indices = False
 html_show_sphinx = False
 html_theme_options = {
     "light_css_variables": {

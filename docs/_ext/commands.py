@@ -1,4 +1,4 @@
-"""What every command says of itself with --help, as a page of Markdown: asked of the commands when the site is built."""
+"""What every command says of itself with --help, as Markdown: asked of the commands when the site is built."""
 
 import io
 import os
@@ -30,7 +30,7 @@ def commands() -> dict[str, tuple[str, ...]]:
             found |= {f"archab {word}": ("archab.cli.run", word) for word in SUBCOMMANDS}
     for file in sorted([*(ROOT / "archab").glob("*.py"), *(ROOT / "archab").glob("*/__main__.py")]):
         path = file.relative_to(ROOT).with_suffix("")
-        if path.name != "__main__" and 'if __name__ == "__main__"' in file.read_text() or len(path.parts) == 3:
+        if (path.name != "__main__" and 'if __name__ == "__main__"' in file.read_text()) or len(path.parts) == 3:
             found[f"python -m archab.{path.parts[1]}"] = (".".join(path.parts),)
     return found
 

@@ -1,6 +1,6 @@
-"""Every key of the configuration: its default, its type and what it means, read from the schema, files and docstrings.
+"""Every key of the configuration, with default, type and meaning: read from the schema, the files and docstrings.
 
-Nothing is said here twice: a meaning stands in the docstring of the class that takes the value, or beside it in the file.
+A meaning stands once, in the docstring of the class that takes the value, or beside the key in its file.
 """
 
 import inspect
@@ -13,12 +13,12 @@ from typing import Any, get_args, get_type_hints
 
 import yaml
 from hydra.utils import get_object
-from hydra_plugins.archab_until_decided import UntilDecidedConfig
 
 from archab import Comparison
 from archab.cli import config
 from archab.comparison.tuning import Tune
 from archab.space.space import ArchitecturalSpace
+from hydra_plugins.archab_until_decided import UntilDecidedConfig
 
 GROUPS = ("architecture", "prior", "routine", "inputs", "target", "loss", "engine", "tracking")
 # Whose docstring says what the keys of a part of the schema mean, in the order in which they are asked.
@@ -30,7 +30,9 @@ SAID_BY = {
     config.Tracking: (),
 }
 _ITEM = re.compile(r"([*\w]+(?:, [*\w]+)*): (.*)")
-_LINE = re.compile(r"(?P<indent> *)(?P<key>[\w.\"]+):(?P<value>(?:[^#\"']|\"[^\"]*\"|'[^']*'|(?<! )#)*?)(?: +# (?P<said>.*))?")
+_LINE = re.compile(
+    r"(?P<indent> *)(?P<key>[\w.\"]+):(?P<value>(?:[^#\"']|\"[^\"]*\"|'[^']*'|(?<! )#)*?)(?: +# (?P<said>.*))?"
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Option:
-    """A file of a group: what it is, in a line or two, the commands of its head, the class that it makes, and its keys."""
+    """A file of a group: what it is, the commands of its head, the class that it makes, and its keys."""
 
     group: str
     name: str
@@ -165,7 +167,9 @@ def _option(group: str, file: Path) -> Option:
     if "_target_" in (values.get(group) or {}):  # of a file that sets more than its own group
         values, beside = values[group], {key.removeprefix(f"{group}."): text for key, text in beside.items()}
     if "_target_" not in values:
-        return Option(group, file.stem, about, commands, "", tuple(_plain(group, values, beside)))
+        prefix = "" if "hydra" in values else f"{group}."
+        said = beside if "hydra" in values else {f"{group}.{key}": text for key, text in beside.items()}
+        return Option(group, file.stem, about, commands, "", tuple(_plain(prefix, values, said)))
     makes = values.pop("_target_")
     made = get_object(makes)
     said = beside | described(made)
@@ -186,15 +190,14 @@ def _given(made: Any, name: str, values: dict[str, Any]) -> str:
     return "required" if value == "???" else _text(value)
 
 
-def _plain(group: str, values: dict[str, Any], beside: dict[str, str], prefix: str = "") -> Iterator[Key]:
+def _plain(prefix: str, values: dict[str, Any], beside: dict[str, str], around: str = "") -> Iterator[Key]:
     """The leaves of a file that makes no one object; a leaf without a comment has that of the mapping around it."""
     for name, value in values.items():
-        path = f"{prefix}{name}"
+        said = beside.get(f"{prefix}{name}", around)
         if isinstance(value, dict) and value:
-            yield from _plain(group, value, {f"{path}.{key}": beside.get(path, "") for key in value} | beside, f"{path}.")
+            yield from _plain(f"{prefix}{name}.", value, beside, said)
         elif name not in ("defaults", "_target_"):
-            own = path if group in ("launch",) else f"{group}.{path}"
-            yield Key(own, _text(value), "", _in_yaml(beside.get(path, "")))
+            yield Key(f"{prefix}{name}", _text(value), "", _in_yaml(said))
 
 
 def launchers() -> list[Option]:
@@ -244,4 +247,3 @@ def _text(value: Any) -> str:
 def _in_yaml(meaning: str) -> str:
     """In the words of a file: `null`, not None."""
     return re.sub(r"`?\bNone\b`?", "null", meaning).strip()
-

@@ -1,4 +1,4 @@
-"""What the site makes of the pages: a line `<!-- archab: NAME -->` is filled in, and twins for dark paper are told apart.
+"""What the site makes of its pages: lines `<!-- archab: NAME -->` are filled in, pictures have a twin for dark paper.
 
 Pages stay plain Markdown that a forge shows as well. Docstrings stay plain text, in which backticks alone are markup.
 """
@@ -27,6 +27,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("source-read", filled)
     app.connect("autodoc-process-docstring", plain, priority=400)  # before napoleon, which writes markup
     app.add_css_file("site.css")
+    app.add_js_file("theme.js")
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -107,14 +108,14 @@ def _chart(text: str) -> str:
     leads: dict[str, list[str]] = {}
     for a, _, b, _ in edges:
         leads.setdefault(a, []).append(b)
-    width = max(len(labels.get(box, box)) for box in labels)
-    lines = [f"{labels.get(box, box):<{width}}  → {', '.join(leads[box])}" if box in leads else labels[box] for box in labels]
+    width = max(map(len, labels.values()))
+    lines = [f"{label:<{width}}  → {', '.join(leads.get(box, []))}".rstrip(" →") for box, label in labels.items()]
     return "\n".join(lines) + "\n"
 
 
 def twins(found: re.Match[str]) -> str:
     """A picture with a twin for dark paper, as two of which the site's theme shows one."""
-    image = {name: match[1] for name in ("src", "alt", "width") if (match := re.search(rf'\b{name}="([^"]*)"', found["image"]))}
+    image = dict(re.findall(r'\b(src|alt|width)="([^"]*)"', found["image"]))
     alt = " ".join(image.get("alt", "").split())
     width = [f":width: {image['width']}"] if "width" in image else []
     lines = []
