@@ -151,7 +151,8 @@ def _kind(hint: Any) -> str:
     if hint is Any or is_dataclass(hint):
         return ""
     if isinstance(hint, UnionType):
-        return " or ".join("null" if kind is NoneType else _kind(kind) for kind in get_args(hint))
+        kinds = ["null" if kind is NoneType else _kind(kind) for kind in get_args(hint)]
+        return " or ".join(kinds) if all(kinds) else ""
     return {"int": "whole number", "float": "number", "str": "text", "bool": "true or false"}[hint.__name__]
 
 
@@ -246,4 +247,4 @@ def _text(value: Any) -> str:
 
 def _in_yaml(meaning: str) -> str:
     """In the words of a file: `null`, not None."""
-    return re.sub(r"`?\bNone\b`?", "null", meaning).strip()
+    return re.sub(r"`?\bNone\b`?", "null", meaning).strip().rstrip(".")

@@ -10,6 +10,7 @@ from pathlib import Path
 import commands
 import keys
 from sphinx.application import Sphinx
+from sphinx.domains.python import PyObject
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -26,6 +27,8 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Let Sphinx call these."""
     app.connect("source-read", filled)
     app.connect("autodoc-process-docstring", plain, priority=400)  # before napoleon, which writes markup
+    for one in PyObject.doc_field_types:
+        one.label = "Attributes" if one.name == "variable" else one.label
     app.add_css_file("site.css")
     app.add_js_file("theme.js")
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -69,7 +72,7 @@ def _setting(key: keys.Key) -> Iterator[str]:
         yield f":type: {key.kind}"
     if key.default:
         yield f":default: `{key.default}`"
-    yield from ("", _sentence(key.meaning), ":::", "")
+    yield from ("", _escaped(key.meaning), ":::", "")
 
 
 def _group(group: str) -> Iterator[str]:
@@ -84,10 +87,11 @@ def _option(option: keys.Option, level: str = "####") -> Iterator[str]:
         yield from ("```bash", *option.commands, "```", "")
     if option.keys:
         yield from ("| key | value | meaning |", "|---|---|---|")
-        yield from (f"| `{key.name}` | `{key.default}` | {_sentence(key.meaning)} |" for key in option.keys)
+        yield from (f"| `{key.name}` | `{key.default}` | {_escaped(key.meaning)} |" for key in option.keys)
         yield ""
     if option.makes:
-        yield from (f"Made: `{option.makes}`", "")
+        role = "" if option.group == "architecture" else "{py:obj}"  # of which the reference has no list
+        yield from (f"Made by {role}`{option.makes}`.", "")
 
 
 def _spaces() -> Iterator[str]:
@@ -133,11 +137,6 @@ def _without_markup(line: str) -> str:
     parts = _CODE.split(line)
     parts[::2] = [re.sub(r"([*|])|(?<=\w)_(?!\w)", lambda mark: "\\" + mark[0], part) for part in parts[::2]]
     return "".join(parts)
-
-
-def _sentence(meaning: str) -> str:
-    text = meaning[:1].upper() + meaning[1:].rstrip(".")
-    return _escaped(text) + "."
 
 
 def _escaped(text: str) -> str:
