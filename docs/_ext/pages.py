@@ -19,6 +19,7 @@ _FILL = re.compile(r"^<!-- archab: (?P<name>.+?) -->$", re.M)
 _PICTURE = re.compile(
     r"<picture>\s*<source [^>]*\bsrcset=\"(?P<dark>[^\"]*)\"[^>]*>\s*<img (?P<image>[^>]*)>\s*</picture>", re.S
 )
+_NAMED = re.compile(r"\[[\w/]+\.md\]\(([\w/.]+\.md)\)")  # a link that says the file's name, and here the page's title
 _EDGE = re.compile(r' *(\w+)(?:\["(.+?)"\])? --> (\w+)(?:\["(.+?)"\])?')
 _CODE = re.compile(r"(``.+?``|`[^`]+`)")
 
@@ -38,7 +39,7 @@ def filled(app: Sphinx, document: str, source: list[str]) -> None:
     """The text of a page as the site shows it."""
     if app.env.doc2path(document).suffix == ".md":
         text = _FILL.sub(lambda found: "\n".join(_made(found["name"])), source[0])
-        source[0] = _PICTURE.sub(twins, text)
+        source[0] = _NAMED.sub(r"[](\1)", _PICTURE.sub(twins, text))
 
 
 def _made(asked: str) -> Iterator[str]:
