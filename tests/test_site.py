@@ -213,7 +213,7 @@ def test_every_command_says_what_it_says_of_itself(read):
         "python -m archab.soak",
     } <= set(commands)
     assert [typed for typed in commands if f"$ {typed} --help" not in text] == []
-    asked = subprocess.run([sys.executable, "-m", "archab", "gate", "--help"], env={**os.environ, "COLUMNS": "100"},
+    asked = subprocess.run([sys.executable, "-m", "archab", "gate", "--help"], env={**os.environ, "COLUMNS": "88"},
                            capture_output=True, text=True)  # fmt: skip
     assert asked.stdout.strip() in text
     assert "Traceback" not in text

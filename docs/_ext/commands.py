@@ -36,12 +36,12 @@ def commands() -> dict[str, tuple[str, ...]]:
 
 
 def said(module: str, *words: str) -> str:
-    """What it prints with --help, 100 characters wide."""
+    """What it prints with --help, 88 characters wide, as many as a line of the site has."""
     out = io.StringIO()
     GlobalHydra.instance().clear()
     with (
         patch.object(sys, "argv", [module, *words, "--help"]),
-        patch.dict(os.environ, {"COLUMNS": "100", "NO_COLOR": "1"}),
+        patch.dict(os.environ, {"COLUMNS": "88", "NO_COLOR": "1"}),
         patch.object(sys, "path", list(sys.path)),
         redirect_stdout(out),
         redirect_stderr(out),
@@ -54,4 +54,5 @@ def said(module: str, *words: str) -> str:
 def page() -> Iterator[str]:
     """Lines of Markdown: a heading and the text of each command."""
     for typed, (module, *words) in commands().items():
-        yield from (f"## {typed}", "", "```text", f"$ {typed} --help", said(module, *words), "```", "")
+        yield from (f"## {typed}", "", "```{code-block} text", ":class: wrapped", "", f"$ {typed} --help")
+        yield from (said(module, *words), "```", "")
