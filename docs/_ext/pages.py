@@ -5,6 +5,7 @@ Pages stay plain Markdown that a forge shows as well. Docstrings stay plain text
 
 import re
 from collections.abc import Callable, Iterator
+from html import unescape
 from pathlib import Path
 
 import commands
@@ -121,7 +122,7 @@ def _chart(text: str) -> str:
 def twins(found: re.Match[str]) -> str:
     """A picture with a twin for dark paper, as two of which the site's theme shows one."""
     image = dict(re.findall(r'\b(src|alt|width)="([^"]*)"', found["image"]))
-    alt = " ".join(image.get("alt", "").split())
+    alt = " ".join(unescape(image.get("alt", "")).split())
     width = [f":width: {image['width']}"] if "width" in image else []
     lines = []
     for theme, file in (("light", image["src"]), ("dark", found["dark"])):
