@@ -18,9 +18,15 @@ from archab.errors import ArchabError
 
 @dataclass
 class UntilDecidedConfig:
-    """`max_seeds` at most, `batch` at a time, from the seed `first` on; the rule's error rate and margin.
+    """How many seeds, and by which rule a sweep ends.
 
-    `max_batch_size` is set by launchers that can only run so many at once.
+    Attributes:
+        max_seeds: the most that are run.
+        batch: how many are run between two looks at the evidence.
+        first: the first seed; those behind it follow.
+        alpha: error rate of the rule.
+        margin: ratio of errors that matters.
+        max_batch_size: the most that run at once; launchers that can only run so many set it.
     """
 
     _target_: str = "hydra_plugins.archab_until_decided.UntilDecided"

@@ -172,6 +172,9 @@ def calibrate(experiments: int = 2000, seed: int = 0) -> Iterator[Line]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table, or with +space=NAME the rate on real networks; 1 if a promise is not kept."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if {"-h", "--help"} & set(given):
+        print(__doc__)
+        return 0
     counts = [argument.partition("=")[2] for argument in given if argument.startswith("experiments=")]
     if any(not count.isdigit() or int(count) < 1 for count in counts):
         raise ArchabError(f"experiments={counts[-1]}: a whole number of at least 1 is needed")

@@ -18,7 +18,11 @@ from archab.runs.labels import SHARED
 
 @dataclass
 class Side:
-    """One space: see `ArchitecturalSpace`. What is null is shared with the other sides."""
+    """One space: see `ArchitecturalSpace`. What is null is shared with the other sides.
+
+    Attributes:
+        tune: values to try for this side alone, by hyperparameter; null: those that are tried on both.
+    """
 
     architecture: Any = MISSING
     members: Any = MISSING
@@ -35,7 +39,14 @@ class Side:
 
 @dataclass
 class Spaces:
-    """What a file of the group `space` defines, with the question that it asks."""
+    """What a file of the group `space` defines, with the question that it asks.
+
+    Attributes:
+        question: in a sentence; reports are headed by it.
+        target: what is learnt, as the key `target`, which goes before it.
+        b: the other side; keys as those of a.
+        reference: draws the targets that both sides learn; keys as those of a, null for none.
+    """
 
     question: str = ""
     target: Any = None

@@ -80,6 +80,9 @@ class Huber:
 
     Targets have variance 1.
 
+    Attributes:
+        delta: the absolute error from which on it grows linearly, a positive number.
+
     Raises:
         ArchabError: if delta is not positive and finite.
 

@@ -29,6 +29,10 @@ class Inputs(Protocol):
 class Normal:
     """Independent normal coordinates.
 
+    Attributes:
+        mean: of each.
+        std: their standard deviation, a positive number.
+
     Example:
         >>> Normal(mean=1.0, std=0.5)((2, 8, 3), Generator().manual_seed(0)).shape
         torch.Size([2, 8, 3])
@@ -49,6 +53,10 @@ class Normal:
 @dataclass(frozen=True)
 class Uniform:
     """Independent coordinates, uniform in [low, high).
+
+    Attributes:
+        low: the smallest value.
+        high: what every value is below.
 
     Example:
         >>> x = Uniform(low=0.0, high=2.0)((100, 8, 3), Generator().manual_seed(0))
@@ -71,6 +79,9 @@ class Uniform:
 @dataclass(frozen=True)
 class Tokens:
     """Independent integers, uniform in 0 … vocabulary − 1, for networks that begin with an embedding.
+
+    Attributes:
+        vocabulary: how many there are, at least 2.
 
     Example:
         >>> sorted(set(Tokens(3)((1, 50, 4), Generator().manual_seed(0)).flatten().tolist()))

@@ -139,6 +139,12 @@ class Descent(ABC):
 class Adam(Descent):
     """Adam (Kingma and Ba 2015, arXiv:1412.6980); `weight_decay` is added to the gradient.
 
+    Attributes:
+        weight_decay: times a parameter it is added to the gradient.
+        beta1: share of the mean of gradients that a step keeps.
+        beta2: share of the mean of their squares that a step keeps.
+        eps: added to the root of that mean, by which a step is divided.
+
     Example:
         >>> [round(rate, 4) for rate in Adam(lr=0.1, schedule="linear").rates(4)]
         [0.1, 0.075, 0.05, 0.025]
@@ -180,6 +186,9 @@ class Adam(Descent):
 class AdamW(Adam):
     """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101): `weight_decay` shrinks the parameters themselves.
 
+    Attributes:
+        weight_decay: times the learning rate the share by which a step shrinks each parameter.
+
     Example:
         >>> AdamW(lr=3e-3, epochs=20).weight_decay
         0.01
@@ -192,6 +201,11 @@ class AdamW(Adam):
 @dataclass(frozen=True)
 class SGD(Descent):
     """Stochastic gradient descent with (Nesterov) momentum; `weight_decay` is added to the gradient.
+
+    Attributes:
+        momentum: share of the last step's direction that is kept.
+        nesterov: whether the gradient is taken as if that share had been stepped already.
+        weight_decay: times a parameter it is added to the gradient.
 
     Example:
         >>> settings(SGD(momentum=0.9, nesterov=True))["momentum"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from browsing import CONTRAST
 from tables import crossed_rows, random_rows
 
 from archab.evidence.family import judge_family
@@ -181,7 +182,7 @@ def test_a_notebook_is_as_dark_as_its_theme_says(scheme, theme, browser):
     dark = theme == "false" or (theme == "" and scheme == "dark")
     ground = page.evaluate("getComputedStyle(document.querySelector('.archab')).backgroundColor")
     assert ground == ("rgb(19, 23, 28)" if dark else "rgb(255, 255, 255)")
-    assert {text: ratio for text, ratio in page.evaluate(CONTRAST) if ratio < 4.5} == {}
+    assert {text: ratio for text, ratio in page.evaluate(CONTRAST, "main *") if ratio < 4.5} == {}
     page.close()
 
 
@@ -189,36 +190,12 @@ def test_a_notebook_is_as_dark_as_its_theme_says(scheme, theme, browser):
 def test_all_text_has_contrast(scheme, browser, pages):
     page = browser.new_page(viewport=DESK, color_scheme=scheme)
     page.goto(pages["decided"].as_uri())
-    found = page.evaluate(CONTRAST)
+    found = page.evaluate(CONTRAST, "main *")
     assert len(found) > 100
     assert {text: ratio for text, ratio in found if ratio < 4.5} == {}
     grounds = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert grounds == {"light": "rgb(255, 255, 255)", "dark": "rgb(19, 23, 28)"}[scheme]
     page.close()
-
-
-# The contrast of WCAG 2.1 of every element that holds text of its own, against the nearest background behind it.
-CONTRAST = """() => {
-  const parse = text => (text.match(/[\\d.]+/g) || []).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map(c => c / 255)
-    .map(c => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const ground = element => {
-    for (let e = element; e; e = e.parentElement) {
-      const colour = parse(getComputedStyle(e).backgroundColor);
-      if (colour.length === 3 || colour[3] > 0) return colour;
-    }
-    return [255, 255, 255];
-  };
-  return [...document.querySelectorAll("main *")]
-    .filter(e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()))
-    .filter(e => !["STYLE", "TITLE"].includes(e.tagName))
-    .map(e => {
-      const style = getComputedStyle(e);
-      const own = light(parse(e instanceof SVGElement ? style.fill : style.color)), behind = light(ground(e));
-      return [e.textContent.trim().slice(0, 40), (Math.max(own, behind) + 0.05) / (Math.min(own, behind) + 0.05)];
-    });
-}"""
 
 
 def test_every_drawing_is_described_and_every_heading_in_order(browser, pages):

@@ -93,19 +93,45 @@ class Residual(nn.Module):
 
 
 def dense(dim: int, depth: int, activation: str = "relu", norm: bool = True, bias: bool = True) -> Residual:
-    """A residual network of full matrices."""
+    """A residual network of full matrices.
+
+    Args:
+        dim: width of every layer.
+        depth: how many layers.
+        activation: a name in torch or torch.nn.functional, such as relu.
+        norm: whether each layer ends in a LayerNorm.
+        bias: whether each matrix has one.
+    """
     return Residual([Dense(dim, bias) for _ in range(depth)], dim, activation, norm)
 
 
 def n_diagonal(
     dim: int, depth: int, rank: int, activation: str = "relu", norm: bool = True, bias: bool = True
 ) -> Residual:
-    """A residual network of n-diagonal matrices."""
+    """A residual network of n-diagonal matrices.
+
+    Args:
+        dim: width of every layer.
+        depth: how many layers.
+        rank: diagonals of each matrix from the main one on, to either side.
+        activation: a name in torch or torch.nn.functional, such as relu.
+        norm: whether each layer ends in a LayerNorm.
+        bias: whether each matrix has one.
+    """
     return Residual([NDiagonal(dim, rank, bias) for _ in range(depth)], dim, activation, norm)
 
 
 def lora(dim: int, depth: int, rank: int, activation: str = "relu", norm: bool = True, bias: bool = True) -> Residual:
-    """A residual network of products of two thin matrices."""
+    """A residual network of products of two thin matrices.
+
+    Args:
+        dim: width of every layer.
+        depth: how many layers.
+        rank: of each product.
+        activation: a name in torch or torch.nn.functional, such as relu.
+        norm: whether each layer ends in a LayerNorm.
+        bias: whether each matrix has one.
+    """
     return Residual([LoRA(dim, rank, bias) for _ in range(depth)], dim, activation, norm)
 
 

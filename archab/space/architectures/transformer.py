@@ -58,5 +58,14 @@ class EncoderLayer(nn.Module):
 def encoder(
     layers: int, d_model: int, heads: int, d_ff: int, dropout: float = 0.1, activation: str = "identity"
 ) -> nn.Sequential:
-    """A stack of encoder layers; `activation` is applied to queries and keys just before their product."""
+    """A stack of encoder layers.
+
+    Args:
+        layers: how many.
+        d_model: width.
+        heads: of attention.
+        d_ff: width of the feed-forward networks.
+        dropout: share of the activations that are set to 0 in training.
+        activation: applied to queries and keys just before their product; a name in torch or torch.nn.functional.
+    """
     return nn.Sequential(*(EncoderLayer(d_model, heads, d_ff, dropout, activation) for _ in range(layers)))
