@@ -37,7 +37,7 @@ def test_every_engine_of_steady_trains_the_same_students_all_steps(tmp_path, mon
 
 
 @pytest.mark.skipif(not (find_spec("jax") and find_spec("optax")), reason="the extra `bench` is not installed")
-@pytest.mark.parametrize("space", [dense(), encoder()], ids=lambda s: s.name)
+@pytest.mark.parametrize("space", [dense(), encoder(), encoder(8, 2, 16, 2, 3)], ids=lambda s: s.name)
 def test_jax_trains_the_same_students_all_steps(space):
     race = Race(space, STUDENTS, STEPS)
     with race.jax() as baseline:
@@ -52,6 +52,6 @@ def test_a_section_that_is_not_there_is_named(monkeypatch, capsys):
         benchmark.main()
     assert ended.value.code == 2
     assert (
-        "stedy: no such section. There are: steady, widths, job, start, growth, tuning, rival, layers"
+        "stedy: no such section. There are: steady, widths, transformer, job, start, growth, tuning, rival, layers"
         in capsys.readouterr().err
     )

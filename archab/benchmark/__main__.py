@@ -4,11 +4,12 @@
     python -m archab.benchmark widths job growth --json found.json
 
 `steady` times training alone, without the drawing of targets, scoring and compilation, on 500 students of the dense
-member of `n_diagonal` and on 128 of one encoder layer. `widths` does so for dense networks of growing width. `job`
-times a whole run from the start of its process, first with nothing compiled and then again, against what the plain loop
-takes to train as many students. `start` times a run that trains next to nothing, once all is compiled. `growth` gives
-seconds and memory of runs of more and more targets, `tuning` what equal tuning adds to a run. `rival` times whole runs
-against those of expressivity, the original system (extra: bench). `layers` tells which of torch's layers are compiled.
+member of `n_diagonal` and on 128 of one encoder layer. `widths` does so for dense networks of growing width,
+`transformer` for one 64 wide. `job` times a whole run from the start of its process, first with nothing compiled and
+then again, against what the plain loop takes to train as many students. `start` times a run that trains next to
+nothing, once all is compiled. `growth` gives seconds and memory of runs of more and more targets, `tuning` what equal
+tuning adds to a run. `rival` times whole runs against those of expressivity, the original system (extra: bench).
+`layers` tells which of torch's layers are compiled.
 """
 
 import argparse
@@ -35,7 +36,7 @@ from archab.engine.plan import cores
 from archab.space.space import ArchitecturalSpace
 
 LOOP = "loop"
-WIDTHS = {5: (500, 100), 16: (256, 50), 64: (64, 20), 128: (32, 10), 256: (16, 5)}  # students, steps
+WIDTHS = {5: (500, 100), 16: (256, 50), 64: (32, 100), 128: (16, 100), 256: (16, 50)}  # students, steps
 WHOLE = {"targets": 100, "restarts": 5}
 SIZES = (1_000, 2_000, 4_000, 10_000)
 SLOPES = ((2_000, 10_000), (4_000, 10_000))
@@ -79,15 +80,26 @@ def widths(asked: Asked) -> Found:
     """The same for dense networks of growing width, on one thread, against the fused loop; and what auto takes."""
     tables, figures = [], {}
     for width, (students, steps) in WIDTHS.items():
-        space = dense(width)
-        race = Race(space, students, steps)
-        with everyone(race, jax=False) as baselines:
-            on_one_thread = {name: baseline for name, baseline in baselines.items() if name not in (LOOP, ALL)}
-            found = _rates(interleaved(on_one_thread, asked.repeats))
-        auto = _chosen(space)
+        found, auto, title = _alone(dense(width), students, steps, asked)
         figures[str(width)] = {"students": students, "steps": steps, "engines": found, "auto": auto}
-        tables.append(_rate_table(f"dim {width}: {students} students, {steps} steps; engine=auto takes {auto}", found))
+        tables.append(_rate_table(f"dim {width}: {title}", found))
     return Found(tables, figures)
+
+
+def transformer(asked: Asked) -> Found:
+    """The same for an encoder of two layers, 64 wide, with 8 heads, on sequences of 64."""
+    found, auto, title = _alone(encoder(64, 8, 256, 2, 64), 16, 10, asked)
+    figures = {"students": 16, "steps": 10, "engines": found, "auto": auto}
+    return Found([_rate_table(f"encoder: {title}", found)], figures)
+
+
+def _alone(space: ArchitecturalSpace, students: int, steps: int, asked: Asked) -> tuple[dict[str, Any], str, str]:
+    """Rates on one thread, what auto takes, and what this was."""
+    with everyone(Race(space, students, steps), asked.jax) as baselines:
+        on_one_thread = {name: baseline for name, baseline in baselines.items() if name not in (LOOP, ALL)}
+        found = _rates(interleaved(on_one_thread, asked.repeats))
+    auto = _chosen(space)
+    return found, auto, f"{students} students, {steps} steps; engine=auto takes {auto}"
 
 
 def job(asked: Asked) -> Found:
@@ -178,7 +190,15 @@ def layers(asked: Asked) -> Found:
     return Found([table], {"layers": figures, "counts": counts, "median": median})
 
 
-SECTIONS = {"steady": steady, "widths": widths, "job": job, "start": start, "growth": growth, "tuning": tuning}
+SECTIONS = {
+    "steady": steady,
+    "widths": widths,
+    "transformer": transformer,
+    "job": job,
+    "start": start,
+    "growth": growth,
+    "tuning": tuning,
+}
 SECTIONS |= {"rival": rival, "layers": layers}
 
 

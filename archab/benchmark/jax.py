@@ -1,6 +1,6 @@
 """The same training in JAX: one jitted call, a scan over the steps under a vmap over the students, with optax.
 
-    python -m archab.benchmark.jax dense|encoder FILE
+    python -m archab.benchmark.jax dense|encoder FILE [HEADS]
 
 trains the students of a file on one core each time that it reads a line, and prints the seconds that this took and the
 mean loss of every student. The first call, which compiles, comes before the first line is read.
@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -17,19 +18,19 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-MINIBATCH, HEADS, RATE, DECAY, CLIP = 16, 3, 1e-2, 1e-2, 1.0
+MINIBATCH, RATE, DECAY, CLIP = 16, 1e-2, 1e-2, 1.0
 EPSILON = 1e-5  # of torch's LayerNorm
 
 
 def main() -> None:
     """Serve one file."""
-    family, file = sys.argv[1:]
+    family, file, *heads = sys.argv[1:]
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     with np.load(file) as held:
         data = dict(held)
     learnable = {name.removeprefix("parameter."): t for name, t in data.items() if name.startswith("parameter.")}
-    train = trainer({"dense": dense, "encoder": encoder}[family])
+    train = trainer(dense if family == "dense" else partial(encoder, int(heads[0])))
     given = learnable, data["inputs"], data["outputs"], data["order"]
     train(*given)
     for _ in sys.stdin:
@@ -65,19 +66,21 @@ def dense(p: dict[str, Any], x: Any) -> Any:
     return x
 
 
-def encoder(p: dict[str, Any], x: Any) -> Any:
-    """One encoder layer, normalised after each sum; shape (n, sequence, d_model) to the same."""
+def encoder(heads: int, p: dict[str, Any], x: Any) -> Any:
+    """Encoder layers, normalised after each sum; shape (n, sequence, d_model) to the same."""
+    for k in range(sum(name.endswith("up.weight") for name in p)):
 
-    def heads(name: str) -> Any:
-        projected = x @ p[f"0.attention.{name}.weight"].T
-        return projected.reshape(*x.shape[:2], HEADS, -1).swapaxes(1, 2)
+        def split(name: str, k: int = k, x: Any = x) -> Any:
+            projected = x @ p[f"{k}.attention.{name}.weight"].T
+            return projected.reshape(*x.shape[:2], heads, -1).swapaxes(1, 2)
 
-    query, key, value = (heads(name) for name in ("query", "key", "value"))
-    weight = jax.nn.softmax(query @ key.swapaxes(2, 3) / jnp.sqrt(query.shape[-1]), -1)
-    mixed = (weight @ value).swapaxes(1, 2).reshape(x.shape)
-    x = _norm(p, "0.norm_attention", x + _linear(p, "0.attention.out", mixed))
-    forward = _linear(p, "0.down", jax.nn.relu(_linear(p, "0.up", x)))
-    return _norm(p, "0.norm_forward", x + forward)
+        query, key, value = (split(name) for name in ("query", "key", "value"))
+        weight = jax.nn.softmax(query @ key.swapaxes(2, 3) / jnp.sqrt(query.shape[-1]), -1)
+        mixed = (weight @ value).swapaxes(1, 2).reshape(x.shape)
+        x = _norm(p, f"{k}.norm_attention", x + _linear(p, f"{k}.attention.out", mixed))
+        forward = _linear(p, f"{k}.down", jax.nn.relu(_linear(p, f"{k}.up", x)))
+        x = _norm(p, f"{k}.norm_forward", x + forward)
+    return x
 
 
 def _linear(p: dict[str, Any], name: str, x: Any) -> Any:

@@ -69,10 +69,10 @@ def dense(dim: int = 5) -> ArchitecturalSpace:
     return ArchitecturalSpace(partial(deep.dense, dim=dim, depth=4), {}, [dim], routine=ROUTINE, name="dense")
 
 
-def encoder() -> ArchitecturalSpace:
-    """One encoder layer."""
-    layer = {"layers": 1, "d_model": 6, "heads": 3, "d_ff": 6, "dropout": 0.0, "activation": "identity"}
-    return ArchitecturalSpace(transformer.encoder, layer, [5, 6], routine=ROUTINE, name="encoder")
+def encoder(d_model: int = 6, heads: int = 3, d_ff: int = 6, layers: int = 1, length: int = 5) -> ArchitecturalSpace:
+    """Encoder layers: one as small as that of `split_transformer`, or larger ones."""
+    layer = {"layers": layers, "d_model": d_model, "heads": heads, "d_ff": d_ff, "dropout": 0.0}
+    return ArchitecturalSpace(transformer.encoder, layer, [length, d_model], routine=ROUTINE, name="encoder")
 
 
 class Race:
@@ -125,7 +125,8 @@ class Race:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "students.npz"
             self._write(file)
-            command = [sys.executable, "-m", "archab.benchmark.jax", self.space.name, str(file)]
+            heads = [str(m.heads) for m in self.population.network.modules() if isinstance(m, transformer.Attention)]
+            command = [sys.executable, "-m", "archab.benchmark.jax", self.space.name, str(file), *heads[:1]]
             pipe: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
             with subprocess.Popen(command, env=os.environ | ONE_CORE, **pipe) as process:
                 yield partial(self._ask, process)

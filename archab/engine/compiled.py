@@ -63,9 +63,10 @@ class Block:
         return found != 0 if self.program.source.slots[name].dtype == torch.bool else found
 
     def gradient(self, name: str) -> np.ndarray:
-        """The gradient of the last step, of the students of the first block; shape (R, elements)."""
-        window = _window(self._works[0][None], self.program.source.gradients[name], self.lanes)
-        return window[0].transpose(1, 0)[: self.students]
+        """The gradient of the last step, of the last block that each thread trained; shape (R, elements)."""
+        slot = self.program.source.gradients[name]
+        windows = [_window(work[None], slot, self.lanes)[0].transpose(1, 0) for work in self._works]
+        return np.concatenate(windows)[: self.students]
 
     def answers(self, inputs: Tensor, like: Tensor) -> Tensor:
         """Outputs in evaluation mode, of the shape and type of `like`; each student on inputs of its own."""

@@ -257,7 +257,7 @@ def _first_step(sample: Sample, program: Compiled) -> tuple[Found, Found]:
         counter.next_step()
         with forked(SeedSequence(noise)), counter:
             cohort.loss.each(network(fitting(network, x)), fitting(network, y)).mean().backward()
-    block = compiled.fit(cohort, program, cohort.students())
+    block = compiled.fit(cohort, replace(program, threads=STUDENTS), cohort.students())
     parameters = [dict(n.named_parameters()) for n in networks]
     held = set(program.source.slots) - set(program.source.learnable)
     rest = [{name: tensor for name, tensor in _tensors(n) if name in held} for n in networks]

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from archab import ArchitecturalSpace, Comparison
 from archab.engine import compiled
 from archab.engine.compiled import Block, Compiled
-from archab.engine.cpp import compiler
+from archab.engine.cpp import compiler, source
 from archab.engine.cpp.kernels import NoRule
 from archab.engine.cpp.trace import Untraceable
 from archab.engine.equivalence import Sample, largest, why_not_compiled
@@ -209,14 +209,33 @@ def program_of(sample: Sample, change: Callable[[str], str] = str) -> Compiled:
     network, cohort = sample.networks[0], sample.cohort(1)
     dtype = next(network.parameters()).dtype
     x, y = (t[0].to(dtype) if t.is_floating_point() else t[0] for t in (cohort.inputs, cohort.outputs))
-    source = compiled.write(network, sample.routine, x, y, cohort.loss)
-    return Compiled(source, compiler.load(change(source.text)), 1)
+    made = compiled.write(network, sample.routine, x, y, cohort.loss)
+    return Compiled(made, compiler.load(change(made.text)), 1)
 
 
-@pytest.mark.parametrize("name", RULES)
-def test_predictions_and_gradients_of_every_rule_are_torchs_in_float64(name):
+def one_by_one(monkeypatch):
+    """Every program trains one student at a time, as those of wide networks do."""
+    monkeypatch.setattr(source, "CACHE", 0)
+    monkeypatch.setattr(source, "ONE_BY_ONE", math.inf)
+
+
+# Of one student alone the daily ones hold products, folds, strides, masks, places and integers.
+ALONE = {"encoder", "conv2d", "embedding", "extremes", "softmax", "reductions", "gather", "norms", "matrices"}
+
+
+@pytest.mark.parametrize(
+    ("name", "alone"),
+    [
+        *((name, False) for name in RULES),
+        *(pytest.param(name, True, marks=[] if name in ALONE else pytest.mark.slow) for name in RULES),
+    ],
+)
+def test_predictions_and_gradients_of_every_rule_are_torchs_in_float64(name, alone, monkeypatch):
+    if alone:
+        one_by_one(monkeypatch)
     sample = sample_of(*RULES[name])
-    program, cohort = program_of(sample), sample.cohort(1)
+    program, cohort = replace(program_of(sample), threads=3), sample.cohort(1)
+    assert program.source.lanes == (1 if alone else 8)
     x = cohort.inputs.double() if cohort.inputs.is_floating_point() else cohort.inputs
     y = cohort.outputs.double()
     block = compiled.fit(cohort, program, cohort.students())
@@ -270,7 +289,10 @@ def test_every_bundled_routine_is_torchs_own(routine):
     assert_same(compared(family("lora", prior=in_double, routine=replace(routine, epochs=2, lr=1e-2)), 10), 1e-9)
 
 
-def test_rows_do_not_depend_on_chunk_threads_or_neighbours_to_the_bit():
+@pytest.mark.parametrize("alone", [False, True])
+def test_rows_do_not_depend_on_chunk_threads_or_neighbours_to_the_bit(alone, monkeypatch, cache):
+    if alone:
+        one_by_one(monkeypatch)
     space = family("transformer", routine=AdamW(epochs=2))
     tables = []
     for chunk, threads in ((None, 1), (16, 2), (64, 2)):
@@ -281,6 +303,22 @@ def test_rows_do_not_depend_on_chunk_threads_or_neighbours_to_the_bit():
         torch.set_num_threads(1)
     pd.testing.assert_frame_equal(tables[0], tables[1])
     pd.testing.assert_frame_equal(tables[0], tables[2])
+
+
+def test_wide_networks_train_one_by_one_and_give_the_loops_rows():
+    def lanes(width: int) -> int:
+        return program_of(sample_of(*perceptron(width), dtype=torch.float32)).source.lanes
+
+    def perceptron(width):
+        parts = {"up": linear(3, width), "middle": linear(width, width), "down": linear(width, 2)}
+        return lambda n, x: n.down(n.middle(n.up(x).relu()).tanh()), parts, THREE
+
+    assert (lanes(16), lanes(128)) == (16, 1)
+    run, parts, (inputs, shape) = perceptron(100)
+    space = ArchitecturalSpace(
+        lambda: Net(run, parts).double(), {}, shape, routine=AdamW(epochs=5, lr=1e-3), name="wide"
+    )
+    assert_same(compared(space, 10, inputs=inputs), 1e-7)
 
 
 def test_diverged_students_are_marked_alone():

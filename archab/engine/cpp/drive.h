@@ -47,7 +47,7 @@ extern "C" int score(char* state, char* w, const long* targets, const Given* inp
         errors(w, state + block * STATE, nullptr, 0, &outside);
       for (long i = 0; i < here * OUT; i++) total += ((Vec<double>*)(w + E_AT))[i];
     }
-    for (int l = 0; l < LANES; l++) sums[block * LANES + l] = total[l];
+    for (int l = 0; l < LANES; l++) sums[block * LANES + l] = LANE(total);
   }
   return outside;
 }

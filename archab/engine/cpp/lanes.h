@@ -2,8 +2,14 @@
 #include <cmath>
 #include <cstdint>
 
+#if LANES > 1
 template <class T>
 using Vec __attribute__((vector_size(sizeof(T) * LANES))) = T;
+#define LANE(x) (x)[l]
+#else
+template <class T> using Vec = T;
+#define LANE(x) (x)
+#endif
 typedef Vec<int> Mask;  // a boolean: 0 or -1 in every lane
 
 #define KERNEL __attribute__((noinline)) static void
@@ -11,9 +17,9 @@ typedef Vec<int> Mask;  // a boolean: 0 or -1 in every lane
 // glibc's vector mathematics, which its headers show to -ffast-math alone.
 #if defined(__GLIBC__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 extern "C" {
-#define VECTORISED(f)                                              \
-  __attribute__((__simd__("notinbranch"))) float f##f(float) noexcept; \
-  __attribute__((__simd__("notinbranch"))) double f(double) noexcept;
+#define VECTORISED(name)                                                  \
+  __attribute__((__simd__("notinbranch"))) float name##f(float) noexcept; \
+  __attribute__((__simd__("notinbranch"))) double name(double) noexcept;
 VECTORISED(exp) VECTORISED(log) VECTORISED(sin) VECTORISED(cos)
 #if __GLIBC_PREREQ(2, 35)
 VECTORISED(tanh) VECTORISED(erf) VECTORISED(expm1) VECTORISED(log1p) VECTORISED(atan) VECTORISED(sinh) VECTORISED(cosh)
@@ -21,14 +27,16 @@ VECTORISED(tanh) VECTORISED(erf) VECTORISED(expm1) VECTORISED(log1p) VECTORISED(
 }
 #endif
 
-template <class X> constexpr bool is_vector = sizeof(X) >= 4 * LANES;
+template <class X> constexpr bool is_vector = LANES > 1 && sizeof(X) >= 4 * LANES;
 
 template <class T> struct Scalar { typedef T type; };
+#if LANES > 1
 template <> struct Scalar<Vec<float>> { typedef float type; };
 template <> struct Scalar<Vec<double>> { typedef double type; };
 template <> struct Scalar<Vec<long>> { typedef long type; };
 template <> struct Scalar<Vec<int>> { typedef int type; };
 template <> struct Scalar<Vec<unsigned>> { typedef unsigned type; };
+#endif
 
 #define EVERY(expression)                                  \
   ({                                                       \
@@ -36,11 +44,17 @@ template <> struct Scalar<Vec<unsigned>> { typedef unsigned type; };
     _Pragma("omp simd") for (int l = 0; l < LANES; l++) y[l] = expression; \
     y;                                                     \
   })
+#define PLAIN(name)                                            \
+  static inline float name##_(float x) { return name##f(x); }  \
+  static inline double name##_(double x) { return name(x); }
+#if LANES > 1
 #define FUNCTION(name)                                                                      \
-  static inline float name##_(float x) { return std::name(x); }                             \
-  static inline double name##_(double x) { return std::name(x); }                           \
+  PLAIN(name)                                                                               \
   static inline Vec<float> name##_(Vec<float> x) { typedef Vec<float> X; return EVERY(name##f(x[l])); } \
   static inline Vec<double> name##_(Vec<double> x) { typedef Vec<double> X; return EVERY(name(x[l])); }
+#else
+#define FUNCTION(name) PLAIN(name)
+#endif
 FUNCTION(exp) FUNCTION(log) FUNCTION(sin) FUNCTION(cos) FUNCTION(tanh) FUNCTION(erf) FUNCTION(expm1) FUNCTION(log1p)
 FUNCTION(sqrt) FUNCTION(floor) FUNCTION(ceil) FUNCTION(trunc) FUNCTION(rint) FUNCTION(atan) FUNCTION(sinh) FUNCTION(cosh)
 FUNCTION(acos) FUNCTION(asin) FUNCTION(tan) FUNCTION(acosh) FUNCTION(asinh) FUNCTION(atanh) FUNCTION(log2) FUNCTION(log10)
@@ -52,14 +66,15 @@ template <> inline double up<double>(double s) { return s; }
 template <> inline long up<long>(long s) { return s; }
 template <> inline int up<int>(int s) { return s; }
 
+static inline int mask(bool m) { return -int(m); }
+#if LANES > 1
 static inline Mask mask(Vec<int> m) { return m; }
 static inline Mask mask(Vec<long> m) { return __builtin_convertvector(m, Mask); }
-static inline int mask(bool m) { return -int(m); }
-
 static inline Vec<float> sel(Mask m, Vec<float> a, Vec<float> b) { return m ? a : b; }
 static inline Vec<int> sel(Mask m, Vec<int> a, Vec<int> b) { return m ? a : b; }
 static inline Vec<double> sel(Mask m, Vec<double> a, Vec<double> b) { return __builtin_convertvector(m, Vec<long>) ? a : b; }
 static inline Vec<long> sel(Mask m, Vec<long> a, Vec<long> b) { return __builtin_convertvector(m, Vec<long>) ? a : b; }
+#endif
 template <class X> static inline X sel(int m, X a, X b) { return m ? a : b; }
 
 template <class To, class From> static inline To to(From x) {
@@ -141,13 +156,13 @@ template <class X> static inline X mix(X x) {
 }
 static inline Vec<unsigned> add_word(Vec<unsigned> key, Vec<unsigned> word) { return mix(key + word * 0x85EBCA6Bu + 0x27D4EB2Fu); }
 static inline Vec<unsigned> key_of(Vec<long> student, long step, unsigned site) {
-  Vec<unsigned> low = __builtin_convertvector(student, Vec<unsigned>), high = __builtin_convertvector(student >> 32, Vec<unsigned>);
+  Vec<unsigned> low = to<Vec<unsigned>>(student), high = to<Vec<unsigned>>(student >> 32);
   Vec<unsigned> zero = {};
   return add_word(add_word(add_word(mix(low ^ 0x9E3779B9u), high), zero + (unsigned)step), zero + site);
 }
 template <class X> static inline X uniform_(Vec<unsigned> key, unsigned element) {
   Vec<unsigned> bits = mix(mix((element * 0x9E3779B1u) ^ key) + key) >> 8;
-  return __builtin_convertvector(__builtin_convertvector(bits, Vec<int>), X) * typename Scalar<X>::type(1.0 / 16777216);
+  return to<X>(to<Vec<int>>(bits)) * typename Scalar<X>::type(1.0 / 16777216);
 }
 
 // The logarithm of the sum of two exponentials.
@@ -185,6 +200,7 @@ static inline long wrap(long i, long n, int* outside) {
   return i;
 }
 
+#if LANES > 1
 // out[i, j] = sum over k of a[i, k] b[k, j], in tiles of I × J that stay in registers; b may be of plain numbers.
 template <int I, int J, long K, long A0, long A1, long B0, long B1, long O0, long O1, class X, class Y>
 static inline void tile(const X* a, const Y* b, X* out) {
@@ -220,3 +236,4 @@ static inline void matmul(const X* a, const Y* b, X* out) {
       tile<M % I, N % J, K, A0, A1, B0, B1, O0, O1>(a + i * A0, b + j * B1, out + i * O0 + j * O1);
   }
 }
+#endif

@@ -41,6 +41,9 @@ class Buffer:
         return self.elements * BYTES[C[self.dtype]] * (lanes if self.lanes else 1)
 
 
+# How the steps of a reduction are joined, by products.h.
+_JOINS = {"{a} + {x}": "Sum", "max_({a}, {x})": "Largest", "min_({a}, {x})": "Smallest"}
+
 ELEMENT = Buffer(torch.uint32, False, 0, "element")  # read at i, it is i
 
 
@@ -160,13 +163,19 @@ class Loop:
             yield from (leaf.buffer for leaf in leaves(value) if isinstance(leaf, View))
         yield from (view.buffer for _, view in self.stores)
 
-    def code(self, name: Callable[[Buffer], str]) -> str:
-        """Its C."""
+    def code(self, name: Callable[[Buffer], str], plain: bool) -> str:
+        """Its C; `plain` where the program holds one student, so that loops fill vectors."""
         axes = Axes(self.shape, [*self._views(), *(view for _, view in self.stores)])
         text = Text(axes, self.lanes, name)
         lines = [f"{text.type(local.dtype)} {local.name} = {text.of(value)};" for local, value in self.statements]
         # After all that is read: an update writes over what it has read.
-        return axes.loops([*lines, *(f"{text.at(view)} = {local};" for local, view in self.stores)])
+        return axes.loops([*lines, *(f"{text.at(view)} = {local};" for local, view in self.stores)], beside=plain)
+
+    def cost(self, width: int) -> tuple[float, float]:
+        """Its operations, and those where one student fills vectors of this width."""
+        views = [*self._views(), *(view for _, view in self.stores)]
+        operations = math.prod(self.shape) * sum(len(list(leaves(value))) for _, value in self.statements)
+        return operations, operations * Axes(self.shape, views).filled(views, -1, width)
 
     def _views(self) -> Iterator[View]:
         for _, value in self.statements:
@@ -175,7 +184,7 @@ class Loop:
 
 @dataclass(eq=False)
 class Reduce:
-    """A reduction of an expression: `axes` are reduced, from `start` by `step` of {a} and {x}, and `end` of {a}."""
+    """A reduction of an expression: axes are `reduced`, from `start` by `step` of {a} and {x}, and `end` of {a}."""
 
     value: Value
     reduced: tuple[int, ...]
@@ -183,6 +192,7 @@ class Reduce:
     start: str
     step: str
     end: str
+    of: str = "{x}"  # what each step takes of the expression
     mean: str = ""  # where the spread about the mean is reduced: {m} of the sum {a}
 
     def touched(self) -> Iterator[Buffer]:
@@ -190,39 +200,65 @@ class Reduce:
         yield from (leaf.buffer for leaf in leaves(self.value) if isinstance(leaf, View))
         yield self.out.buffer
 
-    def code(self, name: Callable[[Buffer], str]) -> str:
-        """Its C."""
+    def cost(self, width: int) -> tuple[float, float]:
+        """Its operations, and those where one student fills vectors of this width."""
+        axes, views, _ = self._axes()
+        operations = math.prod(self.value.shape) * max(1, len(views))
+        return operations, operations * axes.filled(views, -1 if self._folds(axes, views) else axes.outer - 1, width)
+
+    def _folds(self, axes: "Axes", views: Sequence[View]) -> bool:
+        """Whether numbers that stand side by side are joined; else neighbouring results are, as lanes would be."""
+        return self.step in _JOINS and axes.sizes[-1] > 1 and all(axes.stride(view) in (0, 1) for view in views)
+
+    def _axes(self) -> tuple["Axes", list[View], View]:
         kept = [d for d in range(len(self.value.shape)) if d not in self.reduced]
         order = [*kept, *self.reduced]
         views = [leaf.expanded(self.value.shape) for leaf in leaves(self.value) if isinstance(leaf, View)]
         out = View(self.out.buffer, self.value.shape, _spread(self.out, kept, len(self.value.shape)), self.out.offset)
-        axes = Axes(self.value.shape, [*views, out], order, len(kept))
+        return Axes(self.value.shape, [*views, out], order, len(kept)), views, out
+
+    def code(self, name: Callable[[Buffer], str], plain: bool) -> str:
+        """Its C; `plain` where the program holds one student, so that loops fill vectors."""
+        axes, views, out = self._axes()
         text = Text(axes, self.out.lanes, name)
         kind, x = text.type(self.out.dtype), text.of(self.value)
         named = {"X": kind, "x": x, "a": "a", "m": "m"}
+        folds, taken = plain and self._folds(axes, views), self.of.format(**named)
         inner = []
         if self.mean:
-            inner += [f"{kind} m = {{}};", axes.loops([f"m += {x};"], inner=True), f"m = {self.mean.format(**named)};"]
+            sums = axes.folded("m", x, "Sum") if folds else axes.loops([f"m += {x};"], inner=True)
+            inner += [f"{kind} m = {{}};", sums, f"m = {self.mean.format(**named)};"]
         inner += [f"{kind} a = {self.start.format(**named)};"]
-        inner += [axes.loops([f"a = {self.step.format(**named)};"], inner=True)]
+        step = f"a = {self.step.format(X=kind, a='a', x=taken)};"
+        inner += [axes.folded("a", taken, _JOINS[self.step]) if folds else axes.loops([step], inner=True)]
         inner += [f"{text.at(out)} = {self.end.format(**named)};"]
-        return axes.loops(inner, outer=True)
+        return axes.loops(inner, outer=True, beside=plain and not folds)
 
 
 @dataclass(eq=False)
 class Raw:
-    """Code of its own over `shape`, that reads and writes views by {0}, {1}, … and their indices."""
+    """Code of its own over `shape`, that reads and writes views by {0}, {1}, … and their indices.
+
+    Attributes:
+        product: rows, columns and summands of the product of matrices that it is; empty for other code.
+    """
 
     shape: Shape
     views: tuple[View, ...]
     body: Callable[["Text", list[str]], list[str]]
+    product: tuple[int, ...] = ()
 
     def touched(self) -> Iterator[Buffer]:
         """The buffers that it reads or writes."""
         yield from (view.buffer for view in self.views)
 
-    def code(self, name: Callable[[Buffer], str]) -> str:
-        """Its C."""
+    def cost(self, width: int) -> tuple[float, float]:
+        """Its operations, and those where one student fills vectors of this width, which a product alone does."""
+        operations = math.prod(self.shape) * math.prod(self.product)
+        return operations, operations * min((_filled(n, width) for n in self.product[:2]), default=1)
+
+    def code(self, name: Callable[[Buffer], str], plain: bool) -> str:
+        """Its C; `plain` where the program holds one student, so that loops fill vectors."""
         axes = Axes(self.shape, [])
         return axes.loops(self.body(Text(axes, True, name), axes.names))
 
@@ -274,13 +310,37 @@ class Axes:
                 terms.append(name if stride == 1 else f"{name} * {stride}")
         return " + ".join(terms) or "0"
 
-    def loops(self, lines: Iterable[str], outer: bool = False, inner: bool = False) -> str:
-        """The lines inside all loops, or inside the outer or the inner ones alone."""
+    def stride(self, view: View, loop: int = -1) -> int:
+        """From one element of a view to the next of a loop."""
+        return view.strides[self.groups[loop][-1]]
+
+    def filled(self, views: Iterable[View], loop: int, width: int) -> float:
+        """How many operations there are to one, where vectors of this width run along a loop."""
+        if not self.sizes or any(self.stride(view, loop) not in (0, 1) for view in views):
+            return 1
+        return _filled(self.sizes[loop], width)
+
+    def loops(self, lines: Iterable[str], outer: bool = False, inner: bool = False, beside: bool = False) -> str:
+        """The lines inside all loops, or inside the outer or the inner ones alone; `beside`: the last fills vectors."""
         chosen = list(zip(self.names, self.sizes, strict=True))
         chosen = chosen[: self.outer] if outer else chosen[self.outer :] if inner else chosen
-        head = "".join(f"for (long {n} = 0; {n} < {s}; {n}++) " for n, s in chosen if s != 1)
+        heads = [f"for (long {n} = 0; {n} < {s}; {n}++) " for n, s in chosen if s != 1]
+        if heads and beside:
+            heads[-1] = f'_Pragma("omp simd") {heads[-1]}'
+        head = "".join(heads)
         fixed = "".join(f"const long {n} = 0; (void){n}; " for n, s in chosen if s == 1)
         return head + "{ " + fixed + "\n".join(lines) + " }"
+
+    def folded(self, into: str, of: str, join: str) -> str:
+        """The inner loops, of which the last joins vectors of what stands side by side."""
+        *rest, (name, size) = list(zip(self.names, self.sizes, strict=True))[self.outer :]
+        head = "".join(f"for (long {n} = 0; {n} < {s}; {n}++) " for n, s in rest)
+        return f"{head}{into} = folded<{join}, {size}>({into}, [&](long {name}) {{ return {of}; }});"
+
+
+def _filled(size: int, width: int) -> float:
+    """Vectors to a number along an axis of this size; of what is left over narrow ones of four."""
+    return (size // width + size % width / 4) / size if size else 1
 
 
 @dataclass

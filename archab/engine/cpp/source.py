@@ -13,6 +13,8 @@ from archab.engine.cpp.kernels import NoRule, Program
 from archab.engine.cpp.lanes import BYTES, LANES, Apply, Buffer, C, Kernel, Reduce, View, contiguous, number
 from archab.engine.cpp.trace import Traced
 
+CACHE = 2 * 2**20  # bytes that students side by side may hold between them
+ONE_BY_ONE = 1.5  # operations of one student alone, to one of students side by side, up to which that is worth it
 ALIGNED = 128  # the largest vector, of 16 numbers of 8 bytes
 
 
@@ -72,13 +74,37 @@ class Update:
 def generate(
     traced: Traced, update: Update, errors: Sequence[fx.GraphModule], inputs: Tensor, outputs: Tensor
 ) -> Source:
-    """The program of one family.
+    """The program of one family, of students side by side, or one by one where what those hold leaves the cache.
 
     Args:
         traced: its graphs.
         update: how it learns.
         errors: of prediction and output the error, and of some losses the hits, as `archab.engine.cpp.trace.scored`.
         inputs, outputs: one mini-batch, for its shapes and types.
+
+    Raises:
+        NoRule: where an operation, or a type, has no rule.
+    """
+    beside, operations = generated(traced, update, errors, inputs, outputs)
+    if beside.state + beside.work <= CACHE or operations > ONE_BY_ONE:
+        return beside
+    try:
+        return generated(traced, update, errors, inputs, outputs, lanes=1)[0]
+    except NoRule:
+        return beside
+
+
+def generated(
+    traced: Traced,
+    update: Update,
+    errors: Sequence[fx.GraphModule],
+    inputs: Tensor,
+    outputs: Tensor,
+    lanes: int | None = None,
+) -> tuple[Source, float]:
+    """The same with this many students side by side, by default as many as a register holds numbers.
+
+    Also how many operations a step would have, to one of these, were it of one student that fills whole vectors.
 
     Raises:
         NoRule: where an operation, or a type, has no rule.
@@ -90,7 +116,7 @@ def generate(
     dtypes = {tensors[n].dtype for n in traced.learnable}
     if len(dtypes) != 1 or (dtype := dtypes.pop()) not in (torch.float32, torch.float64):
         raise NoRule(f"learnable numbers of type {', '.join(map(str, dtypes)) or dtype}")
-    lanes = LANES[dtype]
+    lanes = lanes or LANES[dtype]
     state = _State(lanes)
     state.run("parameters", dtype, traced.learnable, tensors)
     held = {name: state.view(name) for name in traced.learnable}
@@ -119,11 +145,17 @@ def generate(
     heads.append(f"#define HITS {len(errors) - 1}")
     heads += [f"typedef {C[kind]} {name};" for name, kind in types.items()]
     body = "\n".join([step, predict, *scored])
-    algebra = [_FILES["linalg.h"]] if "namespace linalg" in body else []
-    text = "\n".join([f"constexpr int LANES = {lanes};", _FILES["lanes.h"], *algebra, *heads, body, _FILES["drive.h"]])
+    parts = [_FILES["linalg.h"]] if "namespace linalg" in body else []
+    if lanes == 1:
+        if parts:
+            raise NoRule("linear algebra of one student alone")
+        parts = [_FILES["products.h"]]
+    text = "\n".join([f"#define LANES {lanes}", _FILES["lanes.h"], *parts, *heads, body, _FILES["drive.h"]])
     slopes = {name: replace(slot, start=slot.start + places["G_AT"]) for name, slot in slopes.items()}
     work = max(step_work, predict_work, *works)
-    return Source(text, state.slots, state.bytes, work, traced.learnable, slopes, dtype, lanes, traced.ways)
+    source = Source(text, state.slots, state.bytes, work, traced.learnable, slopes, dtype, lanes, traced.ways)
+    costs = [kernel.cost(LANES[dtype]) for kernel in stepping.kernels]
+    return source, sum(filled for _, filled in costs) * LANES[dtype] / max(1, sum(all_ for all_, _ in costs))
 
 
 def _step(
@@ -167,7 +199,7 @@ def _step(
     slope: Any = gradient
     if update.norm:
         square = View(Buffer(dtype, True, 1), (), ())
-        program.add(Reduce(gradient, (0,), square, "{{}}", "{a} + {x} * {x}", "sqrt_({a})"), square)
+        program.add(Reduce(gradient, (0,), square, "{{}}", "{a} + {x}", "sqrt_({a})", "{x} * {x}"), square)
         bound = Apply("min_(({1}) / (({0}) + up<{X}>(1e-6)), up<{X}>(1))", (square, numbers[0]), (), (), dtype, True)
         scale = program.copied(bound, (), (), True)
         slope = Apply("(({0}) * ({1}))", (gradient, scale), (learnable,), (1,), dtype, True)
@@ -179,7 +211,7 @@ def _step(
     for value, place in zip(news, [everything, *moments], strict=True):
         single.write(single.value(value, dtype), place)
     program.kernels += single.kernels
-    width = BYTES[C[dtype]] * LANES[dtype]
+    width = BYTES[C[dtype]] * state.lanes
     return {n: Slot(p.offset * width, dtype, p.shape) for n, p in zip(traced.learnable, places, strict=True)}
 
 
@@ -209,7 +241,7 @@ class _State:
     """What a block of students keeps from step to step."""
 
     def __init__(self, lanes: int) -> None:
-        self.bytes, self._lanes = 0, lanes
+        self.bytes, self.lanes = 0, lanes
         self.slots: dict[str, Slot] = {}
         self._views: dict[str, View] = {}
 
@@ -218,7 +250,7 @@ class _State:
         start = self.bytes
         for each in names:
             self._placed(each, tensors[each])
-        size = (self.bytes - start) // (BYTES[C[dtype]] * self._lanes)
+        size = (self.bytes - start) // (BYTES[C[dtype]] * self.lanes)
         self._views[name] = View(Buffer(dtype, True, size, f"(s + {start})"), (size,), (1,))
         self.bytes = _up(self.bytes)
 
@@ -234,7 +266,7 @@ class _State:
         shape = tuple(tensor.shape)
         buffer = Buffer(tensor.dtype, True, tensor.numel(), f"(s + {self.bytes})")
         self.slots[name] = Slot(self.bytes, tensor.dtype, shape)
-        self.bytes += buffer.size(self._lanes)
+        self.bytes += buffer.size(self.lanes)
         self._views[name] = View(buffer, shape, contiguous(shape))
         return self._views[name]
 
@@ -271,7 +303,7 @@ def _functions(name: str, program: Program, base: int, lanes: int) -> tuple[str,
                 return f"{name}_{buffer.home}"
             return named.setdefault(buffer, f"b{len(named)}")
 
-        code = kernel.code(of)
+        code = kernel.code(of, lanes == 1)
         taken = ", ".join([*(f"{b.type}* __restrict {n}" for b, n in named.items()), "int* outside"])
         function = functions.setdefault(f"({taken}) {{ {code} }}", f"{name}{len(functions)}")
         given = [f"({b.type}*){b.home or f'(w + {starts[b]})'}" for b in named]
@@ -304,4 +336,4 @@ def _placed(kernels: Sequence[Kernel], base: int, lanes: int) -> tuple[dict[Buff
     return starts, top
 
 
-_FILES = {name: (Path(__file__).parent / name).read_text() for name in ("lanes.h", "linalg.h", "drive.h")}
+_FILES = {name: (Path(__file__).parent / name).read_text() for name in ("lanes.h", "linalg.h", "products.h", "drive.h")}

@@ -72,9 +72,9 @@ def _index(program: Program, view: View, indices: list[Any], other: View, assign
         lines = [f"for (int l = 0; l < LANES; l++) {{ long j = {start};"]
         for dim, where in zip(at, places, strict=True):
             here = f"{text.name(where.buffer)}[{place(where.expanded(common), names[middle])}]"
-            lane = "[l]" if where.lanes else ""
-            lines.append(f"j += wrap({here}{lane}, {view.shape[dim]}, outside) * {view.strides[dim]};")
-        x, out = f"{text.name(view.buffer)}[j][l]", f"{text.name(other.buffer)}[{place(other, names)}][l]"
+            here = f"LANE({here})" if where.lanes else here
+            lines.append(f"j += wrap({here}, {view.shape[dim]}, outside) * {view.strides[dim]};")
+        x, out = f"LANE({text.name(view.buffer)}[j])", f"LANE({text.name(other.buffer)}[{place(other, names)}])"
         return [*lines, assign.format(x=x, out=out), "}"]
 
     written = other if assign.startswith("{out}") else view
@@ -135,9 +135,9 @@ def _along(program: Program, view: View, dim: int, index: Any, other: View, assi
     fixed = replace(view, strides=tuple(0 if d == dim else s for d, s in enumerate(view.strides)))
 
     def body(text: Text, names: list[str]) -> list[str]:
-        lane = "[l]" if places.lanes else ""
-        at = f"wrap({text.name(places.buffer)}[{place(places, names)}]{lane}, {view.shape[dim]}, outside)"
-        x, out = f"{text.name(view.buffer)}[j][l]", f"{text.name(other.buffer)}[{place(other, names)}][l]"
+        here = f"{text.name(places.buffer)}[{place(places, names)}]"
+        at = f"wrap({f'LANE({here})' if places.lanes else here}, {view.shape[dim]}, outside)"
+        x, out = f"LANE({text.name(view.buffer)}[j])", f"LANE({text.name(other.buffer)}[{place(other, names)}])"
         start = f"long j = {place(fixed, names)} + {at} * {view.strides[dim]};"
         return [f"for (int l = 0; l < LANES; l++) {{ {start}", assign.format(x=x, out=out), "}"]
 

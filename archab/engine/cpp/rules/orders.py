@@ -70,12 +70,12 @@ def _in_order(program: Program, view: View, dim: int, descending: bool, first: i
         source, value, index = (
             f"({text.name(v.buffer)} + {place(start, names)})" for v, start in zip((view, *outs), starts, strict=True)
         )
-        to = [f"[(k - {first}) * {out.strides[dim]}][l]" for out in outs]
+        to = [f"LANE({at}[(k - {first}) * {out.strides[dim]}])" for at, out in zip((value, index), outs, strict=True)]
         kind = C[view.dtype]
         return [
             f"for (int l = 0; l < LANES; l++) ordered<{view.shape[dim]}, {first + outs[0].shape[dim]}, {kind}>(",
-            f"{str(descending).lower()}, [&](long k) {{ return {source}[k * {view.strides[dim]}][l]; }},",
-            f"[&](long k, {kind} x, long at) {{ if (k >= {first}) {{ {value}{to[0]} = x; {index}{to[1]} = at; }} }});",
+            f"{str(descending).lower()}, [&](long k) {{ return LANE({source}[k * {view.strides[dim]}]); }},",
+            f"[&](long k, {kind} x, long at) {{ if (k >= {first}) {{ {to[0]} = x; {to[1]} = at; }} }});",
         ]
 
     program.add(Raw(starts[0].shape, (view, *outs), body), *outs)

@@ -39,7 +39,7 @@ def multiply(program: Program, a: View, b: View, out: View) -> None:
         strides = ", ".join(str(s) for v in (a, b, out) for s in v.strides[-2:])
         return [f"matmul<{rows}, {columns}, {m}, {n}, {k}, {strides}>({', '.join(at)});"]
 
-    program.add(Raw(out.shape[:-2], (a, b, out), body), out)
+    program.add(Raw(out.shape[:-2], (a, b, out), body, (m, n, k)), out)
 
 
 def _tile(m: int, n: int) -> tuple[int, int]:

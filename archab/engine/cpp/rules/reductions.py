@@ -28,7 +28,15 @@ def _dims(dims: Any, rank: int) -> tuple[int, ...]:
 
 
 def reduced(
-    program: Program, node: fx.Node, x: Value, dims: tuple[int, ...], start: str, step: str, end: str, mean: str = ""
+    program: Program,
+    node: fx.Node,
+    x: Value,
+    dims: tuple[int, ...],
+    start: str,
+    step: str,
+    end: str,
+    of: str = "{x}",
+    mean: str = "",
 ) -> Value:
     seen = node.meta["val"]
     kept = tuple(size for d, size in enumerate(x.shape) if d not in dims)
@@ -36,7 +44,7 @@ def reduced(
     flat = replace(out, shape=kept, strides=_without(out, x.shape, dims))
     if not x.lanes and not mean:
         raise NoRule("a reduction that no student changes")
-    reduce = Reduce(x, dims, flat, start, step, end, mean)
+    reduce = Reduce(x, dims, flat, start, step, end, of, mean)
     program.add(reduce, out)
     reduce.value = program.settled(x, reduce)
     return out
@@ -80,9 +88,8 @@ def variance(program: Program, node: fx.Node, x: Any, dims: Any = None, correcti
     if not isinstance(value, View):
         value = program.stored(value)
     left = f"{{a}} * {number(1 / (n - correction), value.dtype)}"
-    return reduced(
-        program, node, value, dims, "{{}}", "{a} + ({x} - m) * ({x} - m)", left, f"{{m}} * {number(1 / n, value.dtype)}"
-    )
+    mean = f"{{m}} * {number(1 / n, value.dtype)}"
+    return reduced(program, node, value, dims, "{{}}", "{a} + {x}", left, "({x} - m) * ({x} - m)", mean)
 
 
 @rule(A.any.dim, A.any.default, A.any.dims, A.all.default, A.all.dim)
