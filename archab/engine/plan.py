@@ -166,15 +166,27 @@ class Vmap(_Choice):
 
 @dataclass(frozen=True)
 class Compiled(_Choice):
-    """Each family's step as a program of its own, where its check passes; else as `Auto` does without it."""
+    """Each family's step as a program of its own, where its check passes; else as `Auto` without it, with a note."""
 
     def methods(self, candidates: Sequence[Candidate]) -> list[Method]:
         """Compiled in parallel."""
         wanted = [c if self._wanted(c) else None for c in candidates]
         if any(wanted) and compiler.compiler() is None:
             return [replace(self.method(c, None), note=NO_COMPILER) for c in candidates]
-        made = zip(candidates, programs(wanted), strict=True)
-        return [replace(self.method(c, one.program), note=one.note) for c, one in made]
+        found, told = [], set()
+        for candidate, made in zip(candidates, programs(wanted), strict=True):
+            method = self.method(candidate, made.program)
+            name, note = candidate.sample.space.name, made.note or self._note(candidate, made, method)
+            found.append(replace(method, note="" if name in told else note))
+            told |= {name} if note else set()
+        return found
+
+    def _note(self, candidate: Candidate, made: "Made", method: Method) -> str:
+        """What to tell of a family that is not compiled, unless its method says why."""
+        if made.program is not None or candidate.by_torch is not None:
+            return ""
+        why = made.why or f"a block of {BLOCK} students takes more than engine.memory={self.memory} MiB"
+        return f"engine=compiled: {candidate.sample.space.name} is not compiled: {why}; it trains by {method.engine}"
 
     def _wanted(self, candidate: Candidate) -> bool:
         return BLOCK * candidate.shape.step_bytes <= self.memory * 2**20 and candidate.by_torch is None
@@ -196,6 +208,9 @@ class Auto(Compiled):
         batched_steps = candidate.steps * -(-candidate.students // AT_ONCE)
         long = batched_steps >= BATCHED_STEPS or candidate.steps * candidate.students >= STUDENT_STEPS
         return super()._wanted(candidate) and long
+
+    def _note(self, candidate: Candidate, made: "Made", method: Method) -> str:
+        return ""  # another engine is as good an answer
 
 
 @dataclass(frozen=True)

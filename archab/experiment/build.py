@@ -1,5 +1,6 @@
 """From a resolved configuration to the comparison that it describes."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from archab.comparison.comparison import Comparison
@@ -78,15 +79,19 @@ SIDES = ("a", "b", "reference")
 def matched(config: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """The configuration with the members of every side, and a line on each that was solved.
 
-    A side's `members: {match: a, by: rank}` have the sizes of side A's; further keys are arguments of all of them.
+    A side's `members: {match: a, by: rank}` have the sizes of side A's; further keys are arguments of all of them. One
+    member that stands for all of A's (of the reference), or for each of a target's, is repeated where a list that it
+    shares holds one value a member.
 
     Args:
         config: resolved, with what the sides share copied into them.
 
     Raises:
-        ArchabError: if what is to be matched is no other side with members of its own, or a size cannot be reached.
+        ArchabError: if what is to be matched is no other side with members of its own, sides are measured unlike, or a
+            size cannot be reached.
     """
-    sides = {side: node for side in SIDES if (node := config["space"][side]) is not None}
+    learnt = _count(config.get("target"))
+    sides = {side: _repeated(node, learnt) for side in SIDES if (node := config["space"][side]) is not None}
     lines = []
     for side, node in sides.items():
         if not isinstance(node["members"], dict) or "match" not in node["members"]:
@@ -95,12 +100,41 @@ def matched(config: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         if to == side or to not in sides or "match" in sides[to]["members"]:
             raise ArchabError(f"{key}.match={to}: another side whose members are written out is needed, such as a")
         wanted = space(to, sides[to])
-        found, each = solved(space(side, node | {"members": others}), [wanted.size(m) for m in range(len(wanted))], by)
+        own = space(side, node | {"members": [others] * len(wanted)})
+        if wanted.measure != own.measure:
+            raise ArchabError(
+                f"{key}.match={to}: {wanted.name} has measure={wanted.measure} and {own.name} measure={own.measure}; "
+                "sizes are matched in one measure of both"
+            )
+        found, each = solved(own, [wanted.size(m) for m in range(len(wanted))], by)
         sides[side] = node | {"members": [dict(member) for member in found.arguments]}
         values = ", ".join(" and ".join(f"{name} {value}" for name, value in one.arguments.items()) for one in each)
         left = f"{min(one.off for one in each):+.1%} to {max(one.off for one in each):+.1%}"
         lines.append(f"{found.name}: {values}; {left} of the sizes of {wanted.name}")
+    if "reference" in sides:
+        tried = [value for values in (config.get("tune") or {}).get("grid", {}).values() for value in values]
+        sides["reference"] = _repeated(sides["reference"], _count(sides["a"]), tried)
     return config | {"space": config["space"] | sides}, lines
+
+
+def _count(node: object) -> int:
+    """The members that a node writes out; 1 where it has no list of them."""
+    members = node.get("members") if isinstance(node, dict) else None
+    return len(members) if isinstance(members, list) else 1
+
+
+def _repeated(node: dict[str, Any], count: int, tried: Iterable[object] = ()) -> dict[str, Any]:
+    """The node with its only member so many times, where a list, also one of those to be tried, holds a value for each.
+
+    As it is where no list does: what was drawn for one member stays so.
+    """
+    members, routine = node["members"], node["routine"]
+    values = [node["measure"], *(routine.values() if isinstance(routine, dict) else ()), *tried]
+    if count == 1 or _count(node) > 1 or (isinstance(members, dict) and "match" in members):
+        return node
+    if not any(isinstance(value, list) and len(value) == count for value in values):
+        return node
+    return node | {"members": (members if isinstance(members, list) else [members]) * count}
 
 
 def _asked(side: str, members: dict[str, Any]) -> tuple[str, Any, dict[str, Any]]:

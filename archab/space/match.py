@@ -7,6 +7,8 @@ from functools import partial
 from typing import Any
 
 from archab.errors import ArchabError, first_line
+from archab.space.measure import UNITS
+from archab.space.routine import AdamW
 from archab.space.space import ArchitecturalSpace
 
 LARGEST = 2**20  # value that is tried
@@ -49,8 +51,8 @@ def matched(
         by: the name of an integer argument with which the size grows, or several.
 
     Raises:
-        ArchabError: if such an argument is no integer, does not change the size or does not let it grow, or a size lies
-            outside of what can be built.
+        ArchabError: if the measure is numbers that were given; such an argument is no integer, does not change the size
+            or does not let it grow; or a size lies outside of what can be built.
 
     Example:
         >>> from functools import partial
@@ -65,6 +67,11 @@ def matched(
         raise ArchabError(f"{space.name}: members.by={by}: the name of an argument is needed, such as rank")
     if len(set(names)) < len(names):
         raise ArchabError(f"{space.name}: members.by={names}: an argument stands there twice")
+    if not isinstance(space.measure, str):
+        raise ArchabError(
+            f"{space.name}: members.by={by}: measure={list(space.measure)} gives the sizes, so that none is left to be "
+            f"solved; one of {', '.join(UNITS)} is needed, or members that are written out"
+        )
     others = space.arguments if len(space) == len(sizes) else space.arguments * len(sizes)
     if len(others) != len(sizes):
         raise ArchabError(f"{space.name}: {len(space)} members are to be matched to {len(sizes)} sizes")
@@ -97,7 +104,8 @@ class _Counted:
     """The measure of a space's network with these arguments; None where it cannot be built."""
 
     def __init__(self, space: ArchitecturalSpace) -> None:
-        self.space, self.why, self.named = space, "", ""
+        # One network is counted at a time, which a list of the routine's, one value a member, would refuse.
+        self.space, self.why, self.named = replace(space, routine=AdamW()), "", ""
         self._known: dict[str, float | None] = {}
 
     def __call__(self, own: Mapping[str, Any], name: str, value: int) -> float | None:

@@ -2,10 +2,12 @@
 
 import math
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -22,8 +24,8 @@ from archab.engine.cpp import compiler, source
 from archab.engine.cpp.kernels import NoRule
 from archab.engine.cpp.trace import Untraceable
 from archab.engine.equivalence import Sample, largest, why_not_compiled
+from archab.engine.plan import Auto, Loop
 from archab.engine.plan import Compiled as Engine
-from archab.engine.plan import Loop
 from archab.errors import ArchabError
 from archab.networks import population
 from archab.space.inputs import Normal, Tokens
@@ -462,6 +464,29 @@ def test_a_compiler_that_fails_is_said_once(monkeypatch, cache):
     notes = Comparison(space, space, targets=2, samples=320, engine=Engine()).plan.notes
     assert [note for note in notes if "boom" in note] == list(notes)
     assert len(notes) == 1
+
+
+class Bessel(nn.Linear):
+    """A layer with a function that no program has a rule for."""
+
+    def forward(self, x):
+        return torch.special.i0e(super().forward(x))
+
+
+def test_a_family_that_is_not_compiled_is_said_once_with_its_reason_where_compiled_was_asked_for():
+    bessel = ArchitecturalSpace(partial(Bessel, 3), [{"out_features": 3}] * 2, [3], name="Bessel")
+    wide = ArchitecturalSpace(partial(nn.Linear, 256), {"out_features": 256}, [256], name="wide")
+
+    def notes(space, engine):
+        return [
+            n for n in Comparison(space, space, targets=2, samples=320, engine=engine).plan.notes if "compiled" in n
+        ]
+
+    [note] = notes(bessel, Engine())
+    assert re.fullmatch("engine=compiled: Bessel is not compiled: .*i0e.*; it trains by vmap", note)
+    [note] = notes(wide, Engine(memory=1))
+    assert "students takes more than engine.memory=1 MiB; it trains by vmap" in note
+    assert notes(bessel, Auto()) == notes(wide, Auto(memory=1)) == []
 
 
 def test_auto_compiles_by_the_length_of_the_run_alone():

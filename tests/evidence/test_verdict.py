@@ -16,6 +16,7 @@ from tables import crossed_rows, paired_rows, random_rows, swapped, unpaired_row
 
 from archab.errors import ArchabError
 from archab.evidence import sentences
+from archab.evidence.e_process import log_e_path
 from archab.evidence.family import judge_family
 from archab.evidence.notes import Note, kept, restored
 from archab.evidence.sentences import title, word
@@ -672,3 +673,11 @@ def test_a_home_advantage_is_none_where_every_student_is_at_the_cap():
 def test_what_is_no_table_is_refused_with_what_would_be_right(given):
     with pytest.raises(ArchabError, match=r"a table of students .* archab-compare --table FILE"):
         judge(given)
+
+
+def test_the_limit_says_how_often_skewed_differences_of_mean_0_are_taken_for_a_winner():
+    rng = np.random.default_rng(0)
+    differences = rng.exponential(size=(1000, 200)) - 1, rng.lognormal(size=(1000, 200)) - np.exp(0.5)
+    exponential, log_normal = ((log_e_path(d).max(1) >= np.log(20)).mean() for d in differences)
+    [limit] = [note.text for note in judge(random_rows(0)).notes if note.kind == "limit"]
+    assert f"in {exponential:.0%} of cases where they are exponential, in {log_normal:.0%} where log-normal" in limit

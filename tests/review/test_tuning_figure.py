@@ -55,3 +55,13 @@ def test_one_value_is_no_figure():
     [picture] = [p for p in figures.pictures(verdict, trials=alone) if p.name == "tuning"]
     assert isinstance(picture, Absent)
     assert all(p.name != "tuning" for p in figures.pictures(verdict))
+
+
+def test_a_list_of_one_value_a_member_is_drawn_as_one_that_was_tried():
+    errors = {side: [[0.3] * 8, [0.1] * 8] for side in "ab"}
+    trials = trials_of(errors, [[0.001, 0.002, 0.003], [0.01, 0.02, 0.03]], members=3)
+    [picture] = [p for p in figures.pictures(judge(random_rows(0)), trials=trials) if p.name == "tuning"]
+    left = picture.figure(DARK).axes[0]
+    [chosen] = [line for line in left.lines if line.get_label() == "a chosen"]
+    assert (list(chosen.get_xdata()), list(chosen.get_ydata())) == ([1], pytest.approx([0.1]))
+    assert [text.get_text() for text in left.get_xticklabels()] == ["0.001 … 0.003", "0.01 … 0.03"]

@@ -9,6 +9,7 @@ from archab import ArchitecturalSpace
 from archab.errors import ArchabError
 from archab.space.architectures import deep, transformer
 from archab.space.match import matched
+from archab.space.routine import AdamW
 
 
 def of(architecture, members=None, shape=(16,), **given) -> ArchitecturalSpace:
@@ -80,6 +81,13 @@ def test_other_arguments_of_members_stay():
     assert [m["layers"] for m in found.arguments] == [2, 2]
 
 
+def test_a_list_of_the_routine_is_no_matter_of_size():
+    listed = of(LORA, [{}, {}], routine=AdamW(lr=[0.001, 0.0005]))
+    found, _ = matched(listed, [1000, 2000], "rank")
+    assert found.arguments == matched(of(LORA), [1000, 2000], "rank")[0].arguments
+    assert [found.routine_of(member).lr for member in (0, 1)] == [0.001, 0.0005]
+
+
 @pytest.mark.parametrize(
     ("space", "sizes", "by", "said"),
     [
@@ -92,6 +100,7 @@ def test_other_arguments_of_members_stay():
         (of(lambda n: nn.Linear(16, min(n, 40))), [10_000], "n", "a size of 10,000 cannot be reached"),
         (of(partial(deep.lora, dim=0)), [50], "rank", "no value from 1 to 64 gives a network"),
         (of(LORA, [{"dim": 16}, {"dim": 16}]), [500] * 3, "rank", "2 members are to be matched to 3 sizes"),
+        (of(LORA, measure=[500]), [500], "rank", "measure=[500] gives the sizes, so that none is left to be solved"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_matched_is_named(space, sizes, by, said):

@@ -91,11 +91,11 @@ def _by_value(axes: Axes, found: Choice, lines: dict[str, pd.DataFrame], palette
         if side != "reference":
             look = {**palette.line_of(side), **palette.mark_of(side, 0.8)}
         axes.plot(line["at"], line["error"], lw=1.2, label=side, zorder=3, **look)
-        chosen = line[[value == found.chosen[side].get(name) for value in line["value"]]]
+        chosen = line[[value == _held(found.chosen[side].get(name)) for value in line["value"]]]
         ring: dict[str, Any] = {"mfc": "none", "mec": palette.ink, "ms": 7, "mew": 0.9, "zorder": 4}
         axes.plot(chosen["at"], chosen["error"], "o", label=f"{side} chosen", **ring)
     shown = next(iter(lines.values()))
-    texts = [scales.number(v) if _numbers(found) else str(v) for v in shown["value"]]
+    texts = [_text(value) for value in shown["value"]]
     ends = [0, len(texts) - 1] if len(texts) > 4 else range(len(texts))
     scales.ticks(axes.xaxis, shown["at"].tolist(), [text if i in ends else "" for i, text in enumerate(texts)])
     room = 0.12 * (np.ptp(shown["at"]) or 1.0)
@@ -109,10 +109,23 @@ def _best_by_value(found: Choice, side: str) -> pd.DataFrame:
     best: dict[Any, float] = {}
     for trial, error in zip(found.tried, errors, strict=True):
         if name in trial and not math.isnan(error):
-            best[trial[name]] = min(error, best.get(trial[name], math.inf))
+            value = _held(trial[name])
+            best[value] = min(error, best.get(value, math.inf))
     values = sorted(best) if _numbers(found) else list(best)
     at = np.log(values) if _numbers(found) else np.arange(len(values), dtype=float)
     return pd.DataFrame({"value": values, "at": at, "error": np.exp([best[value] for value in values])})
+
+
+def _held(value: Any) -> Any:
+    """A value that can be looked up: a list, of one value a member, as a tuple."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _text(value: Any) -> str:
+    """A value at its tick: a number, or the first and the last of a tuple."""
+    if isinstance(value, tuple) and value:
+        return " … ".join(map(_text, value[:: max(len(value) - 1, 1)]))
+    return scales.number(value) if type(value) in (int, float) else str(value)
 
 
 def _numbers(found: Choice) -> bool:
