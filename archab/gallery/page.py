@@ -13,8 +13,7 @@ from archab.gallery.answer import Answer, together
 from archab.gallery.entries import Entry
 from archab.gallery.table import markdown
 from archab.review.figures.palette import DARK, LIGHT
-from archab.review.figures.sheet import save
-from archab.review.figures.strip import strip
+from archab.review.figures.strip import svg
 from archab.runs.identity import fingerprint
 
 BEGIN = "<!-- python -m archab.gallery --page writes from here … -->"
@@ -58,10 +57,7 @@ class Page:
     def keep(self, entry: Entry, answer: Answer, verdict: Verdict) -> None:
         """Write the pictures of a verdict, then the answer."""
         for palette, shade in SHADES:
-            file = self._file(entry, f"{shade}.svg")
-            unfinished = file.with_name(f".{os.getpid()}-{file.name}")
-            save(strip(verdict, palette), unfinished, 72, answer.sentence)
-            unfinished.replace(file)
+            _write(self._file(entry, f"{shade}.svg"), svg(verdict, palette))
         held = {"identity": identity(entry), "question": entry.question, "answer": answer.plain()}
         _write(self._file(entry, ".json"), json.dumps(held, indent=1, ensure_ascii=False) + "\n")
 

@@ -1,11 +1,15 @@
 """A verdict as a strip: a dot for each target, the ratio of errors with its interval, of all members and of each."""
 
+import io
 import math
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from archab.evidence.fields import Verdict
+from archab.evidence.statistics import Array
 from archab.evidence.words import effect
 from archab.review import ratios
 from archab.review.figures import drawing, scales
@@ -13,6 +17,7 @@ from archab.review.figures.differences import rows
 from archab.review.figures.names import named
 from archab.review.figures.palette import Palette
 from archab.review.figures.sheet import LABEL, SMALL, STYLE, TICK, WIDTH, Sheet, fitting, inches
+from archab.review.figures.slim import slim
 from archab.review.finding import measured
 
 MOST, MOST_MEMBERS = 40, 6  # dots of the top row; rows of members
@@ -20,9 +25,17 @@ DOT, PITCH, BESIDE = 0.034, 0.16, 0.74  # inches: a dot, a row, what stands to t
 
 
 def strip(verdict: Verdict, palette: Palette) -> Figure:
-    """The picture, one column wide and about an inch high; its file has a few kilobytes."""
+    """The picture, one column wide and about an inch high."""
     with mpl.rc_context(STYLE):
         return _drawn(named(verdict), palette)
+
+
+def svg(verdict: Verdict, palette: Palette) -> str:
+    """The same as the text of an SVG of a few kilobytes, whose title is the verdict; the same bytes each time."""
+    text = io.StringIO()
+    with mpl.rc_context(STYLE):
+        strip(verdict, palette).savefig(text, format="svg", metadata={"Date": None, "Title": verdict.sentence()})
+    return slim(text.getvalue())
 
 
 def _drawn(verdict: Verdict, palette: Palette) -> Figure:
@@ -42,7 +55,7 @@ def _drawn(verdict: Verdict, palette: Palette) -> Figure:
     axes.tick_params(left=False, labelleft=False)
     drawing.ground(axes, verdict.margin, edge, palette)
     shown = measured(verdict)
-    drawing.dots(axes, x, height - 0.03 - pile + DOT * (stack + 0.5), DOT, palette, shown, "all")
+    _dots(axes, x, height - 0.03 - pile + DOT * (stack + 0.5), palette, shown)
     for i, row in enumerate(found):
         y, own = height - 0.05 - pile - PITCH * (i + 0.5), row.effect
         weight = "normal" if i else "bold"
@@ -56,3 +69,13 @@ def _drawn(verdict: Verdict, palette: Palette) -> Figure:
     scales.ticks(axes.xaxis, [math.log(r) for r in ends], list(ends.values()))
     drawing.directions(sheet, heads, left + plot / 2, 0.0, WIDTH, height + 0.3, SMALL, 0.11)
     return sheet.figure
+
+
+def _dots(axes: Axes, x: Array, y: Array, palette: Palette, coloured: bool) -> None:
+    """Differences in the colours of their sides, ties grey: one line a colour, of points with round ends."""
+    side = np.sign(x) if coloured else np.zeros(len(x))
+    for sign, colour in ((-1, palette.a), (0, palette.ref), (1, palette.b)):
+        here = side == sign
+        if here.any():
+            xs, ys = (np.stack([v[here], v[here], np.full(here.sum(), np.nan)], 1).ravel() for v in (x, y))
+            axes.plot(xs, ys, color=colour, lw=72 * DOT * 0.95, solid_capstyle="round", zorder=2)
