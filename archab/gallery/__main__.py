@@ -22,7 +22,7 @@ from archab.gallery.entries import Entry, chosen
 from archab.gallery.page import Page
 from archab.gallery.table import markdown, printed
 
-COLUMNS = ("comparison", "better", "typical errors", "sizes", "targets", "seconds")
+COLUMNS = ("comparison", "better", "typical errors", "sizes", "on", "seconds")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,7 +72,7 @@ def _told(entry: Entry, answer: Answer) -> Answer:
 
 def _row(entry: Entry, answer: Answer) -> tuple[str, ...]:
     errors, sizes = together(answer.errors[0]), together(answer.sizes[0], count=True)
-    return entry.name, answer.winner, errors, sizes, f"{answer.targets:,}", f"{answer.seconds:.0f}"
+    return entry.name, answer.winner, errors, sizes, answer.counted, f"{answer.seconds:.0f}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,7 +10,9 @@ from archab.evidence import words as words
 from archab.evidence.fields import Verdict
 from archab.evidence.verdict import judge
 from archab.experiment.build import comparison
+from archab.review.finding import replicates
 
+DISAGREE = "members disagree"
 WINNERS = {"a_better": "a", "b_better": "b"}
 
 
@@ -25,7 +27,7 @@ class Answer:
         caveats: what belongs with it, in a few words each.
         gmr: ratio of A's to B's error over all members.
         low, high: its interval.
-        targets: on how many.
+        counted: on how many targets, or pairs of targets.
         errors, sizes: of A and of B, a pair a member.
         seconds: that it took, tuning and programs that had to be compiled included.
     """
@@ -37,7 +39,7 @@ class Answer:
     gmr: float
     low: float
     high: float
-    targets: int
+    counted: str
     errors: tuple[tuple[float, float], ...]
     sizes: tuple[tuple[float, float], ...]
     seconds: float
@@ -48,7 +50,7 @@ class Answer:
         errors = tuple((m.a.typical, m.b.typical) for m in verdict.members)
         sizes = tuple((m.a.size, m.b.size) for m in verdict.members)
         said = verdict.verdict, verdict.sentence(), verdict.caveats
-        return cls(verdict.names, *said, verdict.gmr, *verdict.interval(), verdict.blocks, errors, sizes, seconds)
+        return cls(verdict.names, *said, verdict.gmr, *verdict.interval(), replicates(verdict), errors, sizes, seconds)
 
     @classmethod
     def read(cls, plain: dict[str, Any]) -> "Answer":
@@ -80,7 +82,8 @@ class Answer:
         """Who is better and by how much, in words."""
         if self.found == "none":
             return "equivalent" if self.verdict == "equivalent" else "no winner"
-        return f"{self.names[self.found == 'b']}, {self.lower:.0%} lower"
+        disagree = "; members disagree" if DISAGREE in self.caveats else ""
+        return f"{self.names[self.found == 'b']}, {words.percent(self.lower)} lower{disagree}"
 
 
 def ask(typed: Sequence[str]) -> tuple[Verdict, float]:

@@ -20,7 +20,7 @@ BEGIN = "<!-- python -m archab.gallery --page writes from here … -->"
 END = "<!-- … to here -->"
 TITLE = "# Gallery\n"
 SHADES = ((LIGHT, ""), (DARK, "-dark"))
-COLUMNS = ("question", "better", "errors", "sizes", "targets", "seconds")
+COLUMNS = ("question", "better", "errors", "sizes", "on", "seconds")
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def row(entry: Entry, answer: Answer) -> tuple[str, ...]:
         for pairs, count in ((answer.errors, False), (answer.sizes, True))
     )
     asked = f"[{entry.question}](#{entry.name})"
-    return asked, answer.winner, errors, sizes, f"{answer.targets:,}", f"{answer.seconds:.0f}"
+    return asked, answer.winner, errors, sizes, answer.counted, f"{answer.seconds:.0f}"
 
 
 def section(entry: Entry, answer: Answer) -> str:
@@ -110,8 +110,8 @@ def section(entry: Entry, answer: Answer) -> str:
         f'<picture>\n  <source media="(prefers-color-scheme: dark)" srcset="gallery/{entry.name}-dark.svg">\n'
         f'  <img src="gallery/{entry.name}.svg" alt="{alt}">\n</picture>'
     )
-    spent = f"{answer.targets:,} targets, {answer.seconds:.0f} seconds"
-    facts = f"A is {a}, B is {b}. Typical errors: {errors}. Sizes: {sizes}. {spent}."
+    spent = f"{answer.counted}, {answer.seconds:.0f} seconds"
+    facts = f"A is {a}, B is {b}. Typical errors: {errors}. Sizes: {sizes}. On {spent}."
     said = f"**{answer.sentence}**{mind}"
     command = f"```bash\n{entry.command}\n```"
     return "\n\n".join((f"## {entry.name}", entry.question, command, picture, said, f"{facts}\n"))
