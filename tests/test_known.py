@@ -6,6 +6,7 @@ import pytest
 
 from archab.cli.overrides import configured
 from archab.experiment import build
+from archab.gallery.answer import Answer, ask
 from archab.known import __main__ as known
 from archab.known.contrasts import CONTRASTS, Contrast
 
@@ -25,10 +26,11 @@ def test_sizes_are_matched_and_both_sides_tuned_alike(contrast):
 
 def test_a_contrast_is_asked_and_told(monkeypatch, capsys):
     [linear] = [one for one in CONTRASTS if one.name == "linear"]
-    answer = known.ask(linear, SHORT)
-    assert (answer.found, answer.agrees) == ("a", "yes")
-    assert answer.cells()[1:3] == ("ReLU", f"ReLU, {1 - answer.verdict.gmr:.0%} lower")
-    monkeypatch.setattr(known, "ask", lambda one: known.Answer(one, answer.verdict, 1.0))
+    verdict, seconds = ask([*linear.typed, *SHORT])
+    compared = known.Compared(linear, Answer.of(verdict, seconds))
+    assert (compared.answer.found, compared.agrees) == ("a", "yes")
+    assert compared.cells()[1:3] == ("ReLU", f"ReLU, {1 - verdict.gmr:.0%} lower")
+    monkeypatch.setattr(known, "ask", lambda typed: (verdict, 1.0))
     assert known.main(["linear"]) == 0
     assert "1 of 1 agree" in capsys.readouterr().out
     assert known.main(["linear", "--markdown"]) == 0
@@ -52,5 +54,6 @@ def test_where_no_side_is_named_the_answer_is_open():
     linear = Contrast("linear", "b", "", "", ("+space=linear",))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        answer = known.ask(linear, ("targets=2", "samples=64", "tune.lr=null", "routine.steps=8", "heldout_samples=32"))
-    assert (answer.found, answer.agrees) == ("none", "open")
+        short = ("targets=2", "samples=64", "tune.lr=null", "routine.steps=8", "heldout_samples=32")
+        answer = Answer.of(*ask([*linear.typed, *short]))
+    assert (answer.found, known.Compared(linear, answer).agrees) == ("none", "open")

@@ -30,7 +30,8 @@ ROOMS = {
     "benchmark": "errors space networks engine comparison",
     "calibration": "errors results evidence metrics comparison experiment cli",
     "check": "errors results space engine comparison experiment cli",
-    "known": "errors evidence experiment cli",
+    "gallery": "errors evidence runs review experiment cli",
+    "known": "errors gallery cli",
     "soak": "results store",
     "__init__": "space evidence metrics review comparison experiment",
     "__main__": "cli",
@@ -47,8 +48,8 @@ MAY = {
     "scipy": {"evidence", "metrics", "review", "calibration"},
     "matplotlib": {"review"},
     "jinja2": {"review"},
-    "yaml": {"experiment", "cli", "check"},
-    "rich": {"cli", "review", "benchmark", "experiment", "check", "known"},
+    "yaml": {"experiment", "cli", "check", "gallery"},
+    "rich": {"cli", "review", "benchmark", "experiment", "check", "gallery"},
 }
 # Files with imports for types alone: the command line describes a run without torch and scipy, which these types need.
 FOR_TYPES = {"experiment/job.py"}

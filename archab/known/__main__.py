@@ -11,77 +11,38 @@ finds a difference.
 """
 
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.table import Table
-from rich.text import Text
-
 from archab.cli.heading import console
-from archab.cli.overrides import configured
 from archab.errors import ArchabError
-from archab.evidence.fields import Verdict
-from archab.evidence.verdict import judge
-from archab.experiment.build import comparison
+from archab.gallery.answer import Answer, ask, together
+from archab.gallery.table import markdown, printed
 from archab.known.contrasts import CONTRASTS, Contrast
 
 COLUMNS = ("contrast", "better, as known", "found", "typical errors", "sizes", "agrees", "seconds")
-OUTCOMES = {"a_better": "a", "b_better": "b"}
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came out.
-
-    Attributes:
-        contrast: which it is.
-        verdict: on one seed.
-        seconds: that it took, tuning and programs that had to be compiled included.
-    """
+class Compared:
+    """What is known, and what came out."""
 
     contrast: Contrast
-    verdict: Verdict
-    seconds: float
-
-    @property
-    def found(self) -> str:
-        """`a` or `b`, the side that is better; `none` where the verdict names none."""
-        return OUTCOMES.get(self.verdict.verdict, "none")
+    answer: Answer
 
     @property
     def agrees(self) -> str:
         """Whether it is what is known: `yes`, `no` for the opposite, `open` where no side was named that should be."""
-        if self.found == self.contrast.known:
+        if self.answer.found == self.contrast.known:
             return "yes"
-        return "open" if self.found == "none" else "no"
+        return "open" if self.answer.found == "none" else "no"
 
     def cells(self) -> tuple[str, ...]:
         """A row of `COLUMNS`."""
-        names = {"a": self.verdict.names[0], "b": self.verdict.names[1], "none": "no difference"}
-        typical = " and ".join(f"{side.typical:.2g}" for m in self.verdict.members[:1] for side in (m.a, m.b))
-        sizes = " and ".join(f"{side.size:,.0f}" for m in self.verdict.members[:1] for side in (m.a, m.b))
-        found = "no winner" if self.found == "none" else names[self.found]
-        if self.found != "none":
-            ratio = self.verdict.gmr if self.found == "a" else 1 / self.verdict.gmr
-            found = f"{found}, {1 - ratio:.0%} lower"
-        known = names[self.contrast.known]
-        return self.contrast.claim, known, found, typical, sizes, self.agrees, f"{self.seconds:.0f}"
-
-
-def ask(contrast: Contrast, further: Sequence[str] = ()) -> Answer:
-    """Train and judge one of them.
-
-    Args:
-        contrast: which.
-        further: overrides behind its own.
-
-    Raises:
-        ArchabError: on a mistake in these.
-    """
-    begun = time.monotonic()
-    study = comparison(configured([*contrast.typed, *further])).ready.study()
-    return Answer(contrast, judge(study), time.monotonic() - begun)
+        found, (a, b) = self.answer, self.answer.names
+        known = {"a": a, "b": b, "none": "no difference"}[self.contrast.known]
+        errors, sizes = together(found.errors[0]), together(found.sizes[0], count=True)
+        return self.contrast.claim, known, found.winner, errors, sizes, self.agrees, f"{found.seconds:.0f}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{one.name}: {one.claim} ({one.source})\n    python -m archab {' '.join(one.typed)}")
         return 0
     try:
-        answers = [_told(ask(one)) for one in asked]
+        answers = [_told(Compared(one, Answer.of(*ask(one.typed)))) for one in asked]
     except ArchabError as error:
         print(f"archab: {error}", file=sys.stderr)
         return 2
@@ -111,22 +72,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(any(answer.agrees == "no" for answer in answers))
 
 
-def _told(answer: Answer) -> Answer:
-    print(f"{answer.contrast.name}: {answer.verdict.sentence()}", file=sys.stderr)
-    return answer
+def _told(one: Compared) -> Compared:
+    print(f"{one.contrast.name}: {one.answer.sentence}", file=sys.stderr)
+    return one
 
 
-def _printed(answers: Sequence[Answer], markdown: bool) -> None:
-    if markdown:
-        print(f"| {' | '.join(COLUMNS)} |")
-        print("|---" * len(COLUMNS) + "|")
-        for answer in answers:
-            print(f"| {' | '.join(answer.cells())} |")
+def _printed(answers: Sequence[Compared], as_markdown: bool) -> None:
+    if as_markdown:
+        print(markdown(COLUMNS, [answer.cells() for answer in answers]), end="")
         return
-    table = Table(*COLUMNS, box=None)
-    for answer in answers:
-        table.add_row(*map(Text, (answer.contrast.name, *answer.cells()[1:])))
-    console().print(table)
+    printed(COLUMNS, [(answer.contrast.name, *answer.cells()[1:]) for answer in answers])
     yes = sum(answer.agrees == "yes" for answer in answers)
     console().print(f"{yes} of {len(answers)} agree with what is known")
 

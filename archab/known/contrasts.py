@@ -1,9 +1,11 @@
-"""The contrasts: what is known, from where, and by which configuration it is asked.
+"""The contrasts: what is known, from where, and by which command of the gallery it is asked.
 
 A contrast stays here whatever comes out; settings that a first attempt changed are named in docs/known.md.
 """
 
 from dataclasses import dataclass
+
+from archab.gallery.entries import CONTROL
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,10 @@ CONTRASTS = (
     ),
     Contrast(
         "SwiGLU again", "none", "SwiGLU against itself, initialised anew", "negative control",
-        ("+space=swiglu", "protocol=aa", "tune=null"),
+        ("+space=swiglu", *CONTROL),
     ),
     Contrast(
         "n-diagonal again", "none", "banded matrices against themselves, initialised anew", "negative control",
-        ("+space=n_diagonal", "protocol=aa", "tune=null"),
+        ("+space=n_diagonal", *CONTROL),
     ),
 )  # fmt: skip

@@ -1,41 +1,15 @@
-"""Sequence models that differ in how positions are mixed: attention, linear attention or a recurrent layer."""
+"""Sequence models that differ in how positions are mixed and told apart, and in where what is normalised."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from archab.space.architectures.attention import WEIGHTS, Attention
+from archab.space.architectures.positions import POSITIONS, Learnt, Rotary, Sinusoidal
+
 RECURRENT = {"gru": nn.GRU, "rnn": nn.RNN, "lstm": nn.LSTM}
-
-
-class Attention(nn.Module):
-    """Multi-head attention to all positions, or to a position's own past.
-
-    Softmax (Vaswani et al. 2017, arXiv:1706.03762, equation 1), or linear: the kernel φ(q)·φ(k) with φ = elu + 1 in its
-    place (Katharopoulos et al. 2020, arXiv:2006.16236, equations 4 and 7).
-    """
-
-    def __init__(self, d_model: int, heads: int, linear: bool, causal: bool) -> None:
-        super().__init__()
-        if d_model % heads:
-            raise ValueError(f"d_model={d_model} cannot be split into heads={heads} of equal width")
-        self.heads, self.linear, self.causal = heads, linear, causal
-        self.query, self.key, self.value, self.out = (nn.Linear(d_model, d_model) for _ in range(4))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Shape (n, length, d_model) to the same."""
-        q, k, v = (f(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for f in (self.query, self.key, self.value))
-        future = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).triu(1)
-        if self.linear:
-            weight = (F.elu(q) + 1) @ (F.elu(k) + 1).transpose(-1, -2)
-            weight = weight.masked_fill(future, 0.0) if self.causal else weight
-            weight = weight / weight.sum(-1, keepdim=True)
-        else:
-            weight = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
-            weight = (weight.masked_fill(future, -math.inf) if self.causal else weight).softmax(-1)
-        return self.out((weight @ v).transpose(1, 2).flatten(2))
+NORMS: dict[str, Callable[[int], nn.Module]] = {"layer_norm": nn.LayerNorm, "rms_norm": nn.RMSNorm}
 
 
 class Recurrent(nn.Module):
@@ -51,18 +25,48 @@ class Recurrent(nn.Module):
         return mixed
 
 
-class Layer(nn.Module):
-    """A mixer and, position by position, a perceptron; each behind a LayerNorm and beside a residual path."""
+class Across(nn.Module):
+    """A perceptron across positions, one for all features (MLP-Mixer: Tolstikhin et al. 2021, arXiv:2105.01601)."""
 
-    def __init__(self, mixer: nn.Module, d_model: int, d_ff: int) -> None:
+    def __init__(self, length: int, hidden: int) -> None:
         super().__init__()
-        self.mixer, self.before_mixer, self.before_forward = mixer, nn.LayerNorm(d_model), nn.LayerNorm(d_model)
+        self.up, self.down = nn.Linear(length, hidden), nn.Linear(hidden, length)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shape (n, length, d_model) to the same."""
+        return self.down(F.gelu(self.up(x.transpose(1, 2)))).transpose(1, 2)
+
+
+class Layer(nn.Module):
+    """A mixer and, position by position, a perceptron; each behind a norm and beside a residual path (pre-norm)."""
+
+    def __init__(self, mixer: nn.Module, d_model: int, d_ff: int, norm: str) -> None:
+        super().__init__()
+        self.mixer, self.before_mixer, self.before_forward = mixer, NORMS[norm](d_model), NORMS[norm](d_model)
         self.up, self.down = nn.Linear(d_model, d_ff), nn.Linear(d_ff, d_model)
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape (n, length, d_model) to the same."""
         x = x + self.mixer(self.before_mixer(x))
         return x + self.down(F.gelu(self.up(self.before_forward(x))))
+
+
+class PostNorm(nn.Module):
+    """The same with each norm behind its residual sum (Xiong et al. 2020, arXiv:2002.04745, figure 1a)."""
+
+    def __init__(self, mixer: nn.Module, d_model: int, d_ff: int, norm: str) -> None:
+        super().__init__()
+        self.mixer, self.behind_mixer, self.behind_forward = mixer, NORMS[norm](d_model), NORMS[norm](d_model)
+        self.up, self.down = nn.Linear(d_model, d_ff), nn.Linear(d_ff, d_model)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shape (n, length, d_model) to the same."""
+        x = self.behind_mixer(x + self.mixer(x))
+        return self.behind_forward(x + self.down(F.gelu(self.up(x))))
+
+
+ORDERS: dict[str, Callable[[nn.Module, int, int, str], nn.Module]] = {"pre": Layer, "post": PostNorm}
+MIXERS = (*WEIGHTS, *RECURRENT, "mlp")
 
 
 class SequenceModel(nn.Module):
@@ -73,12 +77,19 @@ class SequenceModel(nn.Module):
         outputs: of one output: (length, k), or (k,).
         d_model: width.
         layers: how many.
-        mixer: `attention`, `linear_attention`, `gru`, `rnn` or `lstm`.
+        mixer: `attention` (softmax), `linear_attention`, `cubic_attention`, `gru`, `rnn`, `lstm`, or `mlp` across
+            positions, which is not causal.
         heads: of attention.
-        d_ff: width of the perceptrons.
+        d_ff: width of the perceptrons, those across positions included.
         vocabulary: how many tokens there are, at most.
         causal: whether attention sees a position's own past alone.
-        positions: whether what is learnt of each position is added; without it, and not causal, attention maps sets.
+        positions: `learnt` or `sinusoidal`, which are added, `rotary`, by which queries and keys turn, or `none`:
+            attention that is not causal then maps sets.
+        norm: `layer_norm` or `rms_norm`.
+        order: `pre`, norms before each branch and before the head, or `post`, behind each residual sum.
+
+    Raises:
+        ValueError: if a name is none of these, or a mixer cannot do what is asked of it.
     """
 
     def __init__(
@@ -92,25 +103,44 @@ class SequenceModel(nn.Module):
         d_ff: int = 32,
         vocabulary: int = 64,
         causal: bool = True,
-        positions: bool = True,
+        positions: str = "learnt",
+        norm: str = "layer_norm",
+        order: str = "pre",
     ) -> None:
         super().__init__()
-        known = ("attention", "linear_attention", *RECURRENT)
-        if mixer not in known:
-            raise ValueError(f"mixer={mixer}: one of {', '.join(known)}")
+        _one_of("mixer", mixer, MIXERS)
+        _one_of("positions", positions, POSITIONS)
+        _one_of("norm", norm, NORMS)
+        _one_of("order", order, ORDERS)
+        if mixer == "mlp" and causal:
+            raise ValueError("mixer=mlp: sees all positions; causal=false is needed")
+        if positions == "rotary" and mixer not in WEIGHTS:
+            raise ValueError(f"positions=rotary: turns queries and keys, which mixer={mixer} has not")
+
+        def mixing() -> nn.Module:
+            if mixer == "mlp":
+                return Across(inputs[0], d_ff)
+            if mixer in RECURRENT:
+                return Recurrent(d_model, mixer)
+            rotary = Rotary(inputs[0], d_model // heads) if positions == "rotary" else None
+            return Attention(d_model, heads, mixer, causal, rotary)
+
         tokens = len(inputs) == 1
         self.embedding = nn.Embedding(vocabulary, d_model) if tokens else nn.Linear(inputs[1], d_model)
-        self.position = nn.Parameter(torch.randn(inputs[0], d_model) / math.sqrt(d_model)) if positions else None
-        mixers = (
-            Recurrent(d_model, mixer) if mixer in RECURRENT else Attention(d_model, heads, mixer != "attention", causal)
-            for _ in range(layers)
-        )
-        self.layers = nn.Sequential(*(Layer(each, d_model, d_ff) for each in mixers))
-        self.norm, self.head = nn.LayerNorm(d_model), nn.Linear(d_model, outputs[-1])
+        added = {"learnt": Learnt, "sinusoidal": Sinusoidal}.get(positions)
+        self.position = added(inputs[0], d_model) if added else nn.Identity()
+        self.layers = nn.Sequential(*(ORDERS[order](mixing(), d_model, d_ff, norm) for _ in range(layers)))
+        self.norm = NORMS[norm](d_model) if order == "pre" else nn.Identity()
+        self.head = nn.Linear(d_model, outputs[-1])
         self.last = len(outputs) == 1
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape (n, *inputs) to (n, *outputs)."""
-        x = self.embedding(x)
-        x = self.layers(x if self.position is None else x + self.position)
+        x = self.layers(self.position(self.embedding(x)))
         return self.head(self.norm(x[:, -1] if self.last else x))
+
+
+def _one_of(name: str, value: str, known: Iterable[str]) -> None:
+    names = list(known)
+    if value not in names:
+        raise ValueError(f"{name}={value}: one of {', '.join(names)}")
