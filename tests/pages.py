@@ -15,6 +15,7 @@ import yaml
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = [page for page in sorted(DOCS.rglob("*.md")) if not any(part.startswith("_") for part in page.parts)]
+PAGES.append(DOCS.parent / "README.md")
 MADE = [page for page in PAGES if page.parent.name == "how_to" or page.stem == "tutorial"]  # pages that make a project
 LANGUAGES = {"python", "yaml", "bash", "text", "bibtex", "latex", "mermaid"}
 _FENCED = re.compile(r"^```([^`\n]*)\n(.*?)^```", re.S | re.M)
@@ -31,7 +32,7 @@ class Block:
     text: str
 
     def __str__(self) -> str:
-        return f"{self.page.relative_to(DOCS).with_suffix('')} {self.number}"
+        return f"{self.page.relative_to(DOCS.parent).with_suffix('')} {self.number}"
 
     @property
     def file(self) -> str:
