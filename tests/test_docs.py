@@ -35,7 +35,15 @@ from tests.pages import DOCS, LANGUAGES, MADE, PAGES, Block, blocks
 ALL = [block for page in PAGES for block in blocks(page)]
 PROGRAMS = [pytest.param(b, id=str(b)) for b in ALL if b.language == "python" and not b.file and b.page not in MADE]
 TYPED = re.findall(r"^python -m archab (.*?)(?:  #.*)?$", (DOCS / "targets.md").read_text(), re.M)
-SHORT = ("targets=2", "samples=64", "heldout_samples=32", "tune.lr=null", "routine.epochs=1", "routine.steps=null")
+SHORT = (
+    "targets=2",
+    "samples=64",
+    "heldout_samples=32",
+    "tune.lr=null",
+    "routine.epochs=1",
+    "routine.steps=null",
+    "engine=loop",
+)
 
 
 @pytest.mark.parametrize("block", PROGRAMS)

@@ -112,7 +112,9 @@ def matched(config: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         left = f"{min(one.off for one in each):+.1%} to {max(one.off for one in each):+.1%}"
         lines.append(f"{found.name}: {values}; {left} of the sizes of {wanted.name}")
     if "reference" in sides:
-        tried = [value for values in (config.get("tune") or {}).get("grid", {}).values() for value in values]
+        tune = config.get("tune") or {}
+        grid = tune.get("own", {}).get("reference", tune.get("grid", {}))
+        tried = [value for values in grid.values() if isinstance(values, list) for value in values]
         sides["reference"] = _repeated(sides["reference"], _count(sides["a"]), tried)
     return config | {"space": config["space"] | sides}, lines
 
