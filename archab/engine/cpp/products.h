@@ -5,6 +5,7 @@ constexpr int WIDEST = 64, SUMS = 24;  // bytes of a register, and how many hold
 #else
 constexpr int WIDEST = 32, SUMS = 12;
 #endif
+constexpr long STACK = 128 * 1024;  // bytes that a product may put there
 
 template <class X, int W> struct Wide { typedef X type __attribute__((vector_size(sizeof(X) * W), aligned(sizeof(X)))); };
 template <class X> struct Wide<X, 1> { typedef X type; };
@@ -49,8 +50,8 @@ template <class Join, long N, class X, class F> static inline X folded(X a, F x)
   return a;
 }
 
-// I rows and J vectors of W columns of the result.
-template <int I, int J, int W, long K, long A0, long A1, long B0, long O0, long O1, class X>
+// I rows and J vectors of W columns of the result, or what is ADDed to them.
+template <bool ADD, int I, int J, int W, long K, long A0, long A1, long B0, long O0, long O1, class X>
 static inline void tile(const X* a, const X* b, X* out) {
   typedef typename Wide<X, W>::type V;
   V sum[I][J] = {};
@@ -67,14 +68,21 @@ static inline void tile(const X* a, const X* b, X* out) {
   for (int i = 0; i < I; i++)
 #pragma GCC unroll 8
     for (int j = 0; j < J; j++) {
-      if constexpr (O1 == 1 || W == 1) *(V*)(out + i * O0 + j * W * O1) = sum[i][j];
-      else for (int l = 0; l < W; l++) out[i * O0 + (j * W + l) * O1] = sum[i][j][l];
+      if constexpr (O1 == 1 || W == 1) {
+        V& to = *(V*)(out + i * O0 + j * W * O1);
+        to = ADD ? to + sum[i][j] : sum[i][j];
+      } else {
+        for (int l = 0; l < W; l++) {
+          X& to = out[i * O0 + (j * W + l) * O1];
+          to = ADD ? to + sum[i][j][l] : sum[i][j][l];
+        }
+      }
     }
 }
 
 // J vectors of columns, of all M rows; columns that are not side by side are first brought there.
-template <int J, int W, long M, long K, long A0, long A1, long B0, long B1, long O0, long O1, class X>
-static inline void panel(const X* a, const X* b, X* out) {
+template <bool ADD, int J, int W, long M, long K, long A0, long A1, long B0, long B1, long O0, long O1, class X>
+static inline void some(const X* a, const X* b, X* out) {
   constexpr int I = M < 1 ? 1 : SUMS / J < M ? SUMS / J : M;
   constexpr bool moved = B1 != 1 && W > 1;
   constexpr long N = J * W, S0 = moved ? N : B0;
@@ -85,8 +93,22 @@ static inline void panel(const X* a, const X* b, X* out) {
     b = beside;
   }
   long i = 0;
-  for (; i + I <= M; i += I) tile<I, J, W, K, A0, A1, S0, O0, O1>(a + i * A0, b, out + i * O0);
-  if constexpr (M % I != 0) tile<M % I, J, W, K, A0, A1, S0, O0, O1>(a + i * A0, b, out + i * O0);
+  for (; i + I <= M; i += I) tile<ADD, I, J, W, K, A0, A1, S0, O0, O1>(a + i * A0, b, out + i * O0);
+  if constexpr (M % I != 0) tile<ADD, M % I, J, W, K, A0, A1, S0, O0, O1>(a + i * A0, b, out + i * O0);
+}
+
+// The same, where all summands at once would not fit on the stack, part by part.
+template <int J, int W, long M, long K, long A0, long A1, long B0, long B1, long O0, long O1, class X>
+static inline void panel(const X* a, const X* b, X* out) {
+  constexpr long most = B1 == 1 || W == 1 ? K : STACK / (sizeof(X) * J * W);
+  if constexpr (K <= most) {
+    some<false, J, W, M, K, A0, A1, B0, B1, O0, O1>(a, b, out);
+  } else {
+    some<false, J, W, M, most, A0, A1, B0, B1, O0, O1>(a, b, out);
+    long k = most;
+    for (; k + most <= K; k += most) some<true, J, W, M, most, A0, A1, B0, B1, O0, O1>(a + k * A1, b + k * B0, out);
+    if constexpr (K % most != 0) some<true, J, W, M, K % most, A0, A1, B0, B1, O0, O1>(a + k * A1, b + k * B0, out);
+  }
 }
 
 template <long M, long N, long K, long A0, long A1, long B0, long B1, long O0, long O1, class X>
