@@ -2,10 +2,14 @@
 
 import ctypes
 import os
+import platform
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import torch
 
 from archab.engine.cpp import compiler
 
@@ -75,3 +79,19 @@ def test_processes_that_compile_the_same_at_once_all_succeed(cache):
 def test_a_loaded_program_is_called_without_pythons_lock():
     assert isinstance(compiler.load(PROGRAM), ctypes.CDLL)
     assert not isinstance(compiler.load(PROGRAM), ctypes.PyDLL)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64" or platform.libc_ver()[0] != "glibc", reason="glibc's on x86 alone")
+@pytest.mark.parametrize("lanes", [16, 1])
+def test_exponentials_of_float32_are_the_machines_vector_functions(lanes, cache):
+    given = "float* __restrict to, float* __restrict x"
+    loop = {
+        16: "for (long i = 0; i < 64; i++) ((Vec<float>*)to)[i] = exp_(((Vec<float>*)x)[i]);",
+        1: '_Pragma("omp simd") for (long i = 0; i < 1024; i++) to[i] = exp_(x[i]);',
+    }[lanes]
+    header = (Path(compiler.__file__).parent / "lanes.h").read_text()
+    made = compiler.load(f'#define LANES {lanes}\n{header}\nextern "C" void all({given}) {{ {loop} }}')
+    assert re.search(rb"_ZGV\w+_expf", Path(made._name).read_bytes())
+    x, to = torch.linspace(-80, 80, 1024), torch.empty(1024)  # which torch aligns as vectors must be
+    made.all(ctypes.c_void_p(to.data_ptr()), ctypes.c_void_p(x.data_ptr()))
+    torch.testing.assert_close(to.double(), x.double().exp(), rtol=1e-6, atol=0)
