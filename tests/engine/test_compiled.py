@@ -105,6 +105,11 @@ RULES = {
         {"l": linear()},
         THREE,
     ),
+    "scalars": (
+        lambda n, x: n.l(x) * n.w.sum() + n.w.square().mean() + n.w.logsumexp(0),
+        {"l": linear(), "w": weight()},
+        THREE,
+    ),
     "extremes": (acts(lambda h: h.max(-1, True)[0], lambda h: F.one_hot(h.argmax(-1), 4) * h), {"l": linear()}, THREE),
     "conditions": (
         acts(lambda h: torch.where(h > 0, h, -2 * h), torch.nan_to_num, lambda h: h.clamp(-0.5, 0.3)),
@@ -222,7 +227,18 @@ def one_by_one(monkeypatch):
 
 
 # Of one student alone the daily ones hold products, folds, strides, masks, places and integers.
-ALONE = {"encoder", "conv2d", "embedding", "extremes", "softmax", "reductions", "gather", "norms", "matrices"}
+ALONE = {
+    "encoder",
+    "conv2d",
+    "embedding",
+    "extremes",
+    "softmax",
+    "reductions",
+    "scalars",
+    "gather",
+    "norms",
+    "matrices",
+}
 
 
 @pytest.mark.parametrize(

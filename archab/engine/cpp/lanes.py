@@ -208,7 +208,8 @@ class Reduce:
 
     def _folds(self, axes: "Axes", views: Sequence[View]) -> bool:
         """Whether numbers that stand side by side are joined; else neighbouring results are, as lanes would be."""
-        return self.step in _JOINS and axes.sizes[-1] > 1 and all(axes.stride(view) in (0, 1) for view in views)
+        inner = axes.sizes[axes.outer :]
+        return self.step in _JOINS and inner[-1:] > [1] and all(axes.stride(view) in (0, 1) for view in views)
 
     def _axes(self) -> tuple["Axes", list[View], View]:
         kept = [d for d in range(len(self.value.shape)) if d not in self.reduced]

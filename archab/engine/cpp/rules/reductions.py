@@ -22,7 +22,7 @@ from archab.engine.cpp.lanes import (
 
 
 def _dims(dims: Any, rank: int) -> tuple[int, ...]:
-    if dims is None or (isinstance(dims, list | tuple) and not dims):
+    if not rank or dims is None or (isinstance(dims, list | tuple) and not dims):
         return tuple(range(rank))
     return tuple(sorted(d % rank for d in ([dims] if isinstance(dims, int) else dims)))
 
