@@ -175,6 +175,8 @@ class Compiled(_Choice):
             return [replace(self.method(c, None), note=NO_COMPILER) for c in candidates]
         found, told = [], set()
         for candidate, made in zip(candidates, programs(wanted), strict=True):
+            if made.program is not None and not self._fits(candidate, made.program.source.lanes):
+                made = Made(why=self._too_large(made.program.source.lanes))
             method = self.method(candidate, made.program)
             name, note = candidate.sample.space.name, made.note or self._note(candidate, made, method)
             found.append(replace(method, note="" if name in told else note))
@@ -185,16 +187,24 @@ class Compiled(_Choice):
         """What to tell of a family that is not compiled, unless its method says why."""
         if made.program is not None or candidate.by_torch is not None:
             return ""
-        why = made.why or f"a block of {BLOCK} students takes more than engine.memory={self.memory} MiB"
+        why = made.why or self._too_large(1)
         return f"engine=compiled: {candidate.sample.space.name} is not compiled: {why}; it trains by {method.engine}"
 
     def _wanted(self, candidate: Candidate) -> bool:
-        return BLOCK * candidate.shape.step_bytes <= self.memory * 2**20 and candidate.by_torch is None
+        return self._fits(candidate, 1) and candidate.by_torch is None
+
+    def _fits(self, candidate: Candidate, lanes: int) -> bool:
+        return lanes * candidate.shape.step_bytes <= self.memory * 2**20
+
+    def _too_large(self, lanes: int) -> str:
+        students = f"a block of {lanes} students" if lanes > 1 else "a student"
+        return f"{students} takes more than engine.memory={self.memory} MiB"
 
     def method(self, candidate: Candidate, program: Program | None) -> Method:
         """By its program, where it has one."""
         if program is not None:
-            chunk = self.chunk or max(BLOCK, self._chunk(candidate.shape) // BLOCK * BLOCK)
+            block = 1 if program.source.lanes == 1 else BLOCK
+            chunk = self.chunk or max(block, self._chunk(candidate.shape) // block * block)
             answer = compiled.answerer(program, candidate.sample.output)
             return Method("compiled", chunk, 1, train=compiled.trainer(program), answer=answer)
         return self.loop(candidate) if candidate.shape.parameters >= LARGE else self._vmap(candidate)

@@ -491,17 +491,26 @@ class Bessel(nn.Linear):
 
 def test_a_family_that_is_not_compiled_is_said_once_with_its_reason_where_compiled_was_asked_for():
     bessel = ArchitecturalSpace(partial(Bessel, 3), [{"out_features": 3}] * 2, [3], name="Bessel")
+
+    def sorts(n, x):  # which fills no vectors but with students side by side
+        for _ in range(5):
+            x = n.l(x).sort(-1)[0].cumsum(-1)
+        return x
+
     wide = ArchitecturalSpace(partial(nn.Linear, 256), {"out_features": 256}, [256], name="wide")
+    long = ArchitecturalSpace(lambda: Net(sorts, {"l": linear(3, 3)}), {}, [2000, 3], name="long")
 
     def notes(space, engine):
-        return [
-            n for n in Comparison(space, space, targets=2, samples=320, engine=engine).plan.notes if "compiled" in n
-        ]
+        plan = Comparison(space, space, targets=2, samples=320, engine=engine).plan
+        return [n for n in plan.notes if "compiled" in n]
 
     [note] = notes(bessel, Engine())
     assert re.fullmatch("engine=compiled: Bessel is not compiled: .*i0e.*; it trains by vmap", note)
     [note] = notes(wide, Engine(memory=1))
-    assert "students takes more than engine.memory=1 MiB; it trains by vmap" in note
+    assert "not compiled: a student takes more than engine.memory=1 MiB; it trains by vmap" in note
+    assert notes(wide, Engine(memory=8)) == []  # one at a time, where a block of 16 would not fit
+    [note] = notes(long, Engine(memory=8))
+    assert "not compiled: a block of 16 students takes more than engine.memory=8 MiB; it trains by vmap" in note
     assert notes(bessel, Auto()) == notes(wide, Auto(memory=1)) == []
 
 
