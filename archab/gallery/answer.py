@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from archab.cli.overrides import configured
-from archab.evidence import words as words
+from archab.evidence import words
 from archab.evidence.fields import Verdict
 from archab.evidence.verdict import judge
 from archab.experiment.build import comparison
