@@ -144,11 +144,11 @@ def test_what_is_shared_and_what_a_side_has_of_its_own(command, tmp_path):
 
 
 REFUSED = {
-    "no space": ((), "n_diagonal, n_diagonal_original, recall, residual, siren, split_transformer"),
+    "no space": ((), "n_diagonal, n_diagonal_original, "),
     "no space in a sweep": (("-m", "seed=1,2"), "no space is chosen"),
     "an unknown space": (
         ("+space=n_diagonl",),
-        "+space=n_diagonl: no such space. There are: equivariant, flat, gated",
+        "+space=n_diagonl: no such space. There are: adapter, block_diagonal, cubic",
     ),
     "an unknown space without plus": (("space=nothing",), "+space=nothing: no such space"),
     "an unknown key": (("+space=n_diagonal_original", "targts=3"), "targts"),
