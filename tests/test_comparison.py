@@ -315,6 +315,10 @@ REFUSED = {
     "no samples": (running(lambda self, x: self.linear(x).sum(0)), "samples give"),
     "integers": (running(lambda self, x: self.linear(x).long()), "int64"),
     "runs": (against({"members": {"in_features": 5, "out_features": 3}}, {"name": "third"}), "could not be run"),
+    "no derivative": (
+        running(lambda self, x: torch.heaviside(self.linear(x), torch.ones(())) * self.linear(x)),
+        "member 0 could not make a training step: .*derivative for aten::heaviside is not implemented",
+    ),
     "epochs": (lambda: space(routine=AdamW(epochs=0)), "epochs=0"),
     "lr": (lambda: space(routine=AdamW(lr="fast")), "lr='fast'"),
     "no members": (lambda: space(members=[]), "members"),

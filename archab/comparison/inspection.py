@@ -8,7 +8,7 @@ from functools import partial
 import torch
 
 from archab.comparison.protocol import Protocol
-from archab.errors import ArchabError
+from archab.errors import ArchabError, explain
 from archab.networks.population import Draws, answer_together, why_not_together, why_whole
 from archab.networks.probe import Shape, check_drawn, examine
 from archab.networks.streams import Stage, forked, generator, stream
@@ -126,7 +126,10 @@ def _examined(side: str, space: ArchitecturalSpace, inputs: Inputs) -> list[tupl
             shape = (max(2, minibatch(space, member)), *space.input_shape)
             x = sampled(inputs, (2, *shape), generator(here))
             examined = examine(where, space.converted(network), x[0])
-        whole = why_whole(one, other, x[1])
+        try:
+            whole = why_whole(one, other, x[1])
+        except Exception as error:  # whatever a user's network makes of a training step
+            raise ArchabError(f"{where} could not make a training step: {explain(error)}") from error
         together = whole is None and why_not_together(make, here) is None
         answering = together and answer_together([network, space.converted(one)], x)
         found.append((examined, Draws(together, answering, whole)))
