@@ -65,7 +65,10 @@ def examine(where: str, network: nn.Module, inputs: Tensor) -> Shape:
     for output in (first, trained):
         _check_output(where, output, len(inputs))
     if first.shape != second.shape or not torch.allclose(first, second, rtol=1e-4, atol=1e-6, equal_nan=True):
-        raise ArchabError(f"{where}: in evaluation mode it gives two answers to one input; a target must be a function")
+        raise ArchabError(
+            f"{where}: in evaluation mode it gives two answers to one input, and a network that is asked must be a "
+            "function; what it draws belongs to training, as F.dropout(x, 0.1, training=self.training)"
+        )
     if trained.shape != first.shape:
         raise ArchabError(
             f"{where}: its output has shape {tuple(trained.shape)} in training and {tuple(first.shape)} in evaluation"

@@ -95,3 +95,14 @@ def test_exponentials_of_float32_are_the_machines_vector_functions(lanes, cache)
     x, to = torch.linspace(-80, 80, 1024), torch.empty(1024)  # which torch aligns as vectors must be
     made.all(ctypes.c_void_p(to.data_ptr()), ctypes.c_void_p(x.data_ptr()))
     torch.testing.assert_close(to.double(), x.double().exp(), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("divisor", [0.37, -0.37])
+def test_a_remainder_is_torchs_to_the_bit_also_of_large_numbers(divisor, cache):
+    header = (Path(compiler.__file__).parent / "lanes.h").read_text()
+    loop = "for (long i = 0; i < 64; i++) ((Vec<float>*)to)[i] = modulo_(((Vec<float>*)x)[i], up<Vec<float>>(b));"
+    given = "float* to, float* x, float b"
+    made = compiler.load(f'#define LANES 16\n{header}\nextern "C" void all({given}) {{ {loop} }}')
+    x, to = torch.linspace(-1e5, 1e5, 1024), torch.empty(1024)
+    made.all(ctypes.c_void_p(to.data_ptr()), ctypes.c_void_p(x.data_ptr()), ctypes.c_float(divisor))
+    torch.testing.assert_close(to, x % divisor, rtol=0, atol=0)

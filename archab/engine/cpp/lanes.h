@@ -146,7 +146,10 @@ template <class X> static inline X floordiv_(X a, X b) {  // of integers
   X q = a / b;
   return q - sel(mask((a % b) != X{}) & mask((a < X{}) != (b < X{})), up<X>(1), X{});
 }
-template <class X> static inline X fmod_(X a, X b) { return a - b * floor_(a / b); }
+template <class X> static inline X modulo_(X a, X b) {  // with the sign of b, as Python's; exact, as C's is
+  X r = remainder_(a, b);
+  return sel(mask(r != X{}) & mask((r < X{}) != (b < X{})), r + b, r);
+}
 
 // Dropout's hash of student, step, site and element, as in archab/engine/noise.py.
 template <class X> static inline X mix(X x) {

@@ -39,7 +39,7 @@ _ARITHMETIC: dict[Any, str] = {
     A.sigmoid.default: "sigmoid_({0})",
     A.maximum.default: "max_({0}, {1})",
     A.minimum.default: "min_({0}, {1})",
-    A.remainder.Tensor: "fmod_({0}, {1})",
+    A.remainder.Tensor: "modulo_({0}, {1})",
     A.bitwise_and.Tensor: "{0} & {1}",
     A.bitwise_or.Tensor: "{0} | {1}",
     A.bitwise_xor.Tensor: "{0} ^ {1}",
@@ -147,7 +147,7 @@ def divide(program: Program, node: fx.Node, x: Any, y: Any, rounding_mode: str |
 @rule(A.remainder.Scalar)
 def remainder(program: Program, node: fx.Node, x: Any, y: Any) -> Value:
     dtype = node.meta["val"].dtype
-    text = "fmod_({0}, {1})" if dtype.is_floating_point else "(({0}) - ({1}) * floordiv_({0}, {1}))"
+    text = "modulo_({0}, {1})" if dtype.is_floating_point else "(({0}) - ({1}) * floordiv_({0}, {1}))"
     return program.pointwise(node, text, dtype, program.value(x, dtype), program.value(y, dtype))
 
 
