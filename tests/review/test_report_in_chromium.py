@@ -108,7 +108,7 @@ def test_no_name_widens_the_page(kind, effect, browser, tmp_path):
         page.close()
 
 
-@pytest.mark.parametrize("width", [390, pytest.param(600, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("width", [320, 390, 768, 1920, pytest.param(600, marks=pytest.mark.slow)])
 def test_no_word_of_a_table_is_stacked_letter_by_letter(width, browser, tmp_path):
     rows = random_rows(0, targets=60, effect=0.6)
     rows["measure"] = [
@@ -125,7 +125,7 @@ def test_no_word_of_a_table_is_stacked_letter_by_letter(width, browser, tmp_path
         assert page.evaluate(BROKEN_WORDS) == []
         lines = page.evaluate("""() => [...document.querySelectorAll("td:has(+ td) b")]
             .filter(e => e.offsetParent).map(e => e.getClientRects().length)""")
-        assert set(lines) <= {1}
+        assert max(lines) <= (2 if width < 390 else 1)
         page.close()
 
 
