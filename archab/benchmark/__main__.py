@@ -190,16 +190,7 @@ def layers(asked: Asked) -> Found:
     return Found([table], {"layers": figures, "counts": counts, "median": median})
 
 
-SECTIONS = {
-    "steady": steady,
-    "widths": widths,
-    "transformer": transformer,
-    "job": job,
-    "start": start,
-    "growth": growth,
-    "tuning": tuning,
-}
-SECTIONS |= {"rival": rival, "layers": layers}
+SECTIONS = {one.__name__: one for one in (steady, widths, transformer, job, start, growth, tuning, rival, layers)}
 
 
 def main() -> None:

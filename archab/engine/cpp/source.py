@@ -85,16 +85,16 @@ def generate(
     Raises:
         NoRule: where an operation, or a type, has no rule.
     """
-    beside, operations = generated(traced, update, errors, inputs, outputs)
+    beside, operations = _generated(traced, update, errors, inputs, outputs)
     if beside.state + beside.work <= CACHE or operations > ONE_BY_ONE:
         return beside
     try:
-        return generated(traced, update, errors, inputs, outputs, lanes=1)[0]
+        return _generated(traced, update, errors, inputs, outputs, lanes=1)[0]
     except NoRule:
         return beside
 
 
-def generated(
+def _generated(
     traced: Traced,
     update: Update,
     errors: Sequence[fx.GraphModule],
@@ -155,7 +155,7 @@ def generated(
     work = max(step_work, predict_work, *works)
     source = Source(text, state.slots, state.bytes, work, traced.learnable, slopes, dtype, lanes, traced.ways)
     costs = [kernel.cost(LANES[dtype]) for kernel in stepping.kernels]
-    return source, sum(filled for _, filled in costs) * LANES[dtype] / max(1, sum(all_ for all_, _ in costs))
+    return source, sum(filled for _, filled in costs) * LANES[dtype] / max(1, sum(every for every, _ in costs))
 
 
 def _step(

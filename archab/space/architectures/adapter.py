@@ -1,10 +1,11 @@
 """A frozen network and what is learnt beside it: thin products (LoRA) or whole matrices of some layers."""
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Generator, Tensor, nn
+
+from archab.space.architectures.units import Size, flat
 
 BASE = 2106  # the seed of the frozen network, which is the same for every student and target
 
@@ -49,8 +50,8 @@ class Full(Frozen):
 
 
 def adapted(
-    inputs: int | Sequence[int],
-    outputs: int | Sequence[int],
+    inputs: Size,
+    outputs: Size,
     hidden: int = 32,
     depth: int = 4,
     rank: int | None = None,
@@ -74,7 +75,7 @@ def adapted(
         raise ValueError(f"rank={rank}, layers={layers}: one of the two is needed")
     if layers is not None and not 1 <= layers <= depth:
         raise ValueError(f"layers={layers}: from 1 to depth={depth}")
-    given, wanted = (size if isinstance(size, int) else math.prod(size) for size in (inputs, outputs))
+    given, wanted = flat(inputs, outputs)
     draws = Generator(device="cpu").manual_seed(BASE)
 
     def weight(rows: int, columns: int) -> Tensor:

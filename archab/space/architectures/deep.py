@@ -1,11 +1,10 @@
 """Residual deep networks whose square matrices are dense, n-diagonal or of low rank."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 
 from archab.space.architectures.activation import named
+from archab.space.architectures.units import uniform
 
 
 class Dense(nn.Module):
@@ -13,8 +12,8 @@ class Dense(nn.Module):
 
     def __init__(self, dim: int, bias: bool = True) -> None:
         super().__init__()
-        self.weight = nn.Parameter(_fan_in(dim, dim, fan_in=dim))
-        self.bias = nn.Parameter(_fan_in(dim, fan_in=dim)) if bias else None
+        self.weight = nn.Parameter(uniform(dim, dim, fan_in=dim))
+        self.bias = nn.Parameter(uniform(dim, fan_in=dim)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape (…, dim) to (…, dim)."""
@@ -38,8 +37,8 @@ class NDiagonal(nn.Module):
         self.places: Tensor
         self.dim = dim
         fan_in = min(2 * rank - 1, dim)
-        self.band = nn.Parameter(_fan_in(len(self.places), fan_in=fan_in))
-        self.bias = nn.Parameter(_fan_in(dim, fan_in=fan_in)) if bias else None
+        self.band = nn.Parameter(uniform(len(self.places), fan_in=fan_in))
+        self.bias = nn.Parameter(uniform(dim, fan_in=fan_in)) if bias else None
 
     def matrix(self) -> Tensor:
         """The matrix, shape (dim, dim)."""
@@ -60,9 +59,9 @@ class LoRA(nn.Module):
 
     def __init__(self, dim: int, rank: int, bias: bool = True) -> None:
         super().__init__()
-        self.down = nn.Parameter(_fan_in(dim, rank, fan_in=rank))
-        self.up = nn.Parameter(_fan_in(rank, dim, fan_in=dim))
-        self.bias = nn.Parameter(_fan_in(dim, fan_in=dim)) if bias else None
+        self.down = nn.Parameter(uniform(dim, rank, fan_in=rank))
+        self.up = nn.Parameter(uniform(rank, dim, fan_in=dim))
+        self.bias = nn.Parameter(uniform(dim, fan_in=dim)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape (…, dim) to (…, dim)."""
@@ -133,7 +132,3 @@ def lora(dim: int, depth: int, rank: int, activation: str = "relu", norm: bool =
         bias: whether each matrix has one.
     """
     return Residual([LoRA(dim, rank, bias) for _ in range(depth)], dim, activation, norm)
-
-
-def _fan_in(*shape: int, fan_in: int) -> Tensor:
-    return torch.empty(*shape).uniform_(-1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in))

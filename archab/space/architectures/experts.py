@@ -1,10 +1,9 @@
 """A mixture of experts, of which each input passes one: more parameters than work (Fedus et al. 2021)."""
 
-import math
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
+
+from archab.space.architectures.units import Size, flat, uniform
 
 
 class Experts(nn.Module):
@@ -20,16 +19,14 @@ class Experts(nn.Module):
         experts: how many there are.
     """
 
-    def __init__(
-        self, inputs: int | Sequence[int], outputs: int | Sequence[int], hidden: int, experts: int = 10
-    ) -> None:
+    def __init__(self, inputs: Size, outputs: Size, hidden: int, experts: int = 10) -> None:
         super().__init__()
-        given, wanted = (size if isinstance(size, int) else math.prod(size) for size in (inputs, outputs))
+        given, wanted = flat(inputs, outputs)
         self.router = nn.Linear(given, experts)
-        self.up = nn.Parameter(_uniform(experts, given, hidden, fan_in=given))
-        self.up_bias = nn.Parameter(_uniform(experts, 1, hidden, fan_in=given))
-        self.down = nn.Parameter(_uniform(experts, hidden, wanted, fan_in=hidden))
-        self.down_bias = nn.Parameter(_uniform(experts, 1, wanted, fan_in=hidden))
+        self.up = nn.Parameter(uniform(experts, given, hidden, fan_in=given))
+        self.up_bias = nn.Parameter(uniform(experts, 1, hidden, fan_in=given))
+        self.down = nn.Parameter(uniform(experts, hidden, wanted, fan_in=hidden))
+        self.down_bias = nn.Parameter(uniform(experts, 1, wanted, fan_in=hidden))
 
     def gate(self, x: Tensor) -> Tensor:
         """The weight of each expert, shape (n, experts): the largest probability, and 0."""
@@ -46,7 +43,3 @@ class Experts(nn.Module):
         """Parameters that one input passes: those of the router and of one expert."""
         experts = self.up, self.up_bias, self.down, self.down_bias
         return sum(p.numel() for p in self.router.parameters()) + sum(p[0].numel() for p in experts)
-
-
-def _uniform(*shape: int, fan_in: int) -> Tensor:
-    return torch.empty(*shape).uniform_(-1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in))

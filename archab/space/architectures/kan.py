@@ -1,12 +1,13 @@
 """Kolmogorov-Arnold networks: a learnable spline on every edge (Liu et al. 2024, arXiv:2404.19756)."""
 
 import math
-from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from archab.space.architectures.units import Size, flat
 
 
 class Splines(nn.Module):
@@ -45,8 +46,8 @@ class Splines(nn.Module):
 
 
 def kan(
-    inputs: int | Sequence[int],
-    outputs: int | Sequence[int],
+    inputs: Size,
+    outputs: Size,
     hidden: int,
     depth: int = 1,
     grid: int = 5,
@@ -61,6 +62,6 @@ def kan(
         depth: how many hidden layers.
         grid, order, reach: of the splines.
     """
-    given, wanted = (size if isinstance(size, int) else math.prod(size) for size in (inputs, outputs))
+    given, wanted = flat(inputs, outputs)
     widths = [given, *[hidden] * depth, wanted]
     return nn.Sequential(*(Splines(n, m, grid, order, reach) for n, m in pairwise(widths)))

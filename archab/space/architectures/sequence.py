@@ -42,27 +42,22 @@ class Layer(nn.Module):
 
     def __init__(self, mixer: nn.Module, d_model: int, d_ff: int, norm: str) -> None:
         super().__init__()
-        self.mixer, self.before_mixer, self.before_forward = mixer, NORMS[norm](d_model), NORMS[norm](d_model)
+        self.mixer, self.norm_mixer, self.norm_forward = mixer, NORMS[norm](d_model), NORMS[norm](d_model)
         self.up, self.down = nn.Linear(d_model, d_ff), nn.Linear(d_ff, d_model)
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape (n, length, d_model) to the same."""
-        x = x + self.mixer(self.before_mixer(x))
-        return x + self.down(F.gelu(self.up(self.before_forward(x))))
+        x = x + self.mixer(self.norm_mixer(x))
+        return x + self.down(F.gelu(self.up(self.norm_forward(x))))
 
 
-class PostNorm(nn.Module):
+class PostNorm(Layer):
     """The same with each norm behind its residual sum (Xiong et al. 2020, arXiv:2002.04745, figure 1a)."""
 
-    def __init__(self, mixer: nn.Module, d_model: int, d_ff: int, norm: str) -> None:
-        super().__init__()
-        self.mixer, self.behind_mixer, self.behind_forward = mixer, NORMS[norm](d_model), NORMS[norm](d_model)
-        self.up, self.down = nn.Linear(d_model, d_ff), nn.Linear(d_ff, d_model)
-
     def forward(self, x: Tensor) -> Tensor:
         """Shape (n, length, d_model) to the same."""
-        x = self.behind_mixer(x + self.mixer(x))
-        return self.behind_forward(x + self.down(F.gelu(self.up(x))))
+        x = self.norm_mixer(x + self.mixer(x))
+        return self.norm_forward(x + self.down(F.gelu(self.up(x))))
 
 
 ORDERS: dict[str, Callable[[nn.Module, int, int, str], nn.Module]] = {"pre": Layer, "post": PostNorm}

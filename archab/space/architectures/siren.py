@@ -1,10 +1,11 @@
 """Networks of sines (SIREN: Sitzmann et al. 2020, arXiv:2006.09661)."""
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+
+from archab.space.architectures.units import Size, flat
 
 
 class Sine(nn.Module):
@@ -22,9 +23,7 @@ class Sine(nn.Module):
         return torch.sin(self.omega * self.linear(x))
 
 
-def siren(
-    inputs: int | Sequence[int], outputs: int | Sequence[int], hidden: int, depth: int = 2, omega: float = 30.0
-) -> nn.Sequential:
+def siren(inputs: Size, outputs: Size, hidden: int, depth: int = 2, omega: float = 30.0) -> nn.Sequential:
     """A network of sines with a linear last layer.
 
     Args:
@@ -33,7 +32,7 @@ def siren(
         depth: how many hidden layers.
         omega: by which the arguments of the sines are multiplied.
     """
-    given, wanted = (size if isinstance(size, int) else math.prod(size) for size in (inputs, outputs))
+    given, wanted = flat(inputs, outputs)
     layers = [Sine(given if i == 0 else hidden, hidden, omega, i == 0) for i in range(depth)]
     last = nn.Linear(hidden, wanted)
     bound = math.sqrt(6 / hidden) / omega

@@ -1,10 +1,11 @@
 """Sums of soft decision trees that ask single columns (as oblivious ones: Popov et al. 2019, arXiv:1909.06312)."""
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+
+from archab.space.architectures.units import Size, flat
 
 
 class SoftTrees(nn.Module):
@@ -17,11 +18,9 @@ class SoftTrees(nn.Module):
         steep: the slope of a question at first.
     """
 
-    def __init__(
-        self, inputs: int | Sequence[int], outputs: int | Sequence[int], trees: int, depth: int = 4, steep: float = 4.0
-    ) -> None:
+    def __init__(self, inputs: Size, outputs: Size, trees: int, depth: int = 4, steep: float = 4.0) -> None:
         super().__init__()
-        given, wanted = (size if isinstance(size, int) else math.prod(size) for size in (inputs, outputs))
+        given, wanted = flat(inputs, outputs)
         self.choice = nn.Parameter(torch.randn(trees, depth, given))
         self.threshold = nn.Parameter(torch.randn(trees, depth))
         self.slope = nn.Parameter(torch.full((trees, depth), math.log(steep)))

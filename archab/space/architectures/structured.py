@@ -1,12 +1,12 @@
 """Residual networks of square matrices with structure: Toeplitz, block-diagonal, Monarch, or low rank plus diagonal."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from archab.space.architectures.deep import Dense, Residual
+from archab.space.architectures.deep import Dense, LoRA, Residual
+from archab.space.architectures.units import Size, flat, uniform
 
 
 class Toeplitz(nn.Module):
@@ -14,11 +14,11 @@ class Toeplitz(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.diagonals = nn.Parameter(_uniform(2 * dim - 1, fan_in=dim))
+        self.diagonals = nn.Parameter(uniform(2 * dim - 1, fan_in=dim))
         places = torch.arange(dim)[:, None] - torch.arange(dim) + dim - 1
         self.register_buffer("places", places, persistent=False)
         self.places: Tensor
-        self.bias = nn.Parameter(_uniform(dim, fan_in=dim))
+        self.bias = nn.Parameter(uniform(dim, fan_in=dim))
 
     def matrix(self) -> Tensor:
         """The matrix, shape (dim, dim)."""
@@ -46,8 +46,8 @@ class BlockDiagonal(nn.Module):
         if dim % blocks:
             raise ValueError(f"a width of {dim} cannot be split into blocks={blocks} of equal size")
         size = dim // blocks
-        self.blocks = nn.Parameter(_uniform(blocks, size, size, fan_in=size))
-        self.bias = nn.Parameter(_uniform(dim, fan_in=size)) if bias else None
+        self.blocks = nn.Parameter(uniform(blocks, size, size, fan_in=size))
+        self.bias = nn.Parameter(uniform(dim, fan_in=size)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape (…, dim) to (…, dim)."""
@@ -67,7 +67,7 @@ class Monarch(nn.Module):
         super().__init__()
         self.right = BlockDiagonal(dim, blocks, bias=False)
         self.left = BlockDiagonal(dim, dim // blocks, bias=False)
-        self.bias = nn.Parameter(_uniform(dim, fan_in=dim))
+        self.bias = nn.Parameter(uniform(dim, fan_in=dim))
         self.split = (blocks, dim // blocks)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -77,21 +77,23 @@ class Monarch(nn.Module):
         return mixed.transpose(-1, -2).flatten(-2) + self.bias
 
 
-class LowRankDiagonal(nn.Module):
-    """diag(d) + U V, with U of shape (dim, rank) and V of shape (rank, dim)."""
+class LowRankDiagonal(LoRA):
+    """diag(d) + U V, with U of shape (dim, rank) and V of shape (rank, dim).
+
+    Raises:
+        ValueError: if the rank is not from 1 to the width.
+    """
 
     def __init__(self, dim: int, rank: int) -> None:
-        super().__init__()
         if not 1 <= rank <= dim:
             raise ValueError(f"rank={rank}: a matrix of width {dim} has rank 1 to {dim}")
-        self.diagonal = nn.Parameter(_uniform(dim, fan_in=1))
-        self.down = nn.Parameter(_uniform(dim, rank, fan_in=rank))
-        self.up = nn.Parameter(_uniform(rank, dim, fan_in=dim))
-        self.bias = nn.Parameter(_uniform(dim, fan_in=dim))
+        diagonal = uniform(dim, fan_in=1)
+        super().__init__(dim, rank)
+        self.diagonal = nn.Parameter(diagonal)
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape (…, dim) to (…, dim)."""
-        return x * self.diagonal + nn.functional.linear(x, self.down @ self.up, self.bias)
+        return x * self.diagonal + super().forward(x)
 
 
 MATRICES: Mapping[str, Callable[[int, int, int], nn.Module]] = {
@@ -104,8 +106,8 @@ MATRICES: Mapping[str, Callable[[int, int, int], nn.Module]] = {
 
 
 def structured(
-    inputs: int | Sequence[int],
-    outputs: int | Sequence[int],
+    inputs: Size,
+    outputs: Size,
     hidden: int,
     matrix: str = "dense",
     depth: int = 4,
@@ -131,11 +133,7 @@ def structured(
     """
     if matrix not in MATRICES:
         raise ValueError(f"matrix={matrix}: one of {', '.join(MATRICES)}")
-    given, wanted = (size if isinstance(size, int) else math.prod(size) for size in (inputs, outputs))
+    given, wanted = flat(inputs, outputs)
     square = [MATRICES[matrix](hidden, blocks, rank) for _ in range(depth)]
     within = Residual(square, hidden, activation, norm=True)
     return nn.Sequential(nn.Linear(given, hidden), within, nn.Linear(hidden, wanted))
-
-
-def _uniform(*shape: int, fan_in: int) -> Tensor:
-    return torch.empty(*shape).uniform_(-1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in))
