@@ -1,10 +1,12 @@
 """The command line python -m archab +space=NAME [key=value …]: from what is typed to runs."""
 
+import gc
 import io
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -144,7 +146,7 @@ def _run(cfg: DictConfig) -> dict[str, str]:
     Raises:
         ArchabError: on a mistake in the configuration, or a store or folder that cannot be used.
     """
-    # What is imported here takes longer the further down it is: a mistake is answered before MLflow is there, a run
+    # What is imported here takes longer the further down it is: a mistake is answered before torch is there, a run
     # that is shown again needs no torch, and few runs draw a report.
     config, hydras = resolved(cfg), HydraConfig.get()
     folders = [source.path for source in hydras.runtime.config_sources if source.provider == "command-line"]
@@ -172,13 +174,18 @@ def _run(cfg: DictConfig) -> dict[str, str]:
 
     job = Job(config, space or "space", again, folder, own, lines, target)
     job.check()
-    from archab.cli.console import Terminal
-    from archab.experiment.again import shown_again
+    from archab.store import desk
+
+    desk.begin()  # its process imports MLflow meanwhile
+    with _uncollected():
+        from archab.cli.console import Terminal
+        from archab.experiment.again import shown_again
 
     watch = Terminal()
     known = not job.config["rerun"] and shown_again(job, watch)
     if not known:
-        from archab.experiment.run import run
+        with _uncollected():
+            from archab.experiment.run import run
 
         if job.config["report"]:
             from archab.review.files import drawn
@@ -189,6 +196,17 @@ def _run(cfg: DictConfig) -> dict[str, str]:
     ended = sweep.BEFORE if known else sweep.FINISHED
     found = {"store": job.address.uri, "experiment": job.experiment, "fingerprint": job.fingerprint}
     return {**found, "ended": ended, "compare": job.compare}
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Import without looking for garbage, of which there is none, and never look at what was imported again."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _resampled(config: dict[str, Any]) -> bool:

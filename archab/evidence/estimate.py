@@ -1,7 +1,9 @@
 """The fixed-n figures of a design, of all members together or of one: the same functions on more or fewer columns."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from archab.evidence.statistics import Array, Estimate, Group
 NAN = float("nan")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Figures:
     """What n blocks say at a single look; NaN where the design does not have the figure.
 
@@ -26,6 +28,7 @@ class Figures:
         prob_a_better, prob_low, prob_high: share of blocks on which A is lower, with Wilson's interval; in an unpaired
             design Mann and Whitney's, without one.
         lower: on how many blocks A's error is the lower one; None where unpaired.
+        differences, groups: what the tests beside it are of, which are made when they are asked for.
     """
 
     blocks: int
@@ -34,13 +37,23 @@ class Figures:
     ci_low: float
     ci_high: float
     p_value: float
-    p_wilcoxon: float
-    p_brunnermunzel: float
     p_equivalence: float
     prob_a_better: float
     prob_low: float
     prob_high: float
     lower: int | None
+    differences: Array | None = field(default=None, repr=False, compare=False)
+    groups: Sequence[Group] | None = field(default=None, repr=False, compare=False)
+
+    @cached_property
+    def p_wilcoxon(self) -> float:
+        """Of the differences; NaN without any."""
+        return NAN if self.differences is None else st.wilcoxon_p(self.differences)
+
+    @cached_property
+    def p_brunnermunzel(self) -> float:
+        """Of the groups; NaN without any."""
+        return NAN if self.groups is None else st.brunner_munzel_p(self.groups)
 
     @property
     def theta(self) -> float:
@@ -68,7 +81,7 @@ def fixed(
     Raises:
         ArchabError: if an unpaired target is shared by some of the members that share another.
     """
-    held, lower = ~np.isnan(values), None
+    held, lower, differences, groups = ~np.isnan(values), None, None, None
     if is_a is None:
         contributions, strata = _contributions(values)
         estimate, counts = estimate_of(values, None, overlap), held.sum(0)
@@ -76,13 +89,12 @@ def fixed(
         d = np.nanmean(values, axis=1)
         share, lower = st.share_lower(d, alpha), int(np.count_nonzero(d < 0))
         share = (share[0], NAN, NAN) if overlap else share
-        robust = NAN if overlap else st.wilcoxon_p(d), NAN  # which takes blocks to be independent
+        differences = None if overlap else d  # Wilcoxon's test takes blocks to be independent
     else:
         groups = groups_of(values, is_a)
         estimate, p = st.unpaired_estimate(groups), st.unpaired_p(groups)
         counts = np.concatenate([held[side].sum(0) for side in (is_a, ~is_a)])
         share = st.probability_lower(groups), NAN, NAN
-        robust = NAN, st.brunner_munzel_p(groups)
     low, high = ratio_interval(*st.t_interval(estimate, alpha))
     return Figures(
         blocks=len(values),
@@ -91,13 +103,13 @@ def fixed(
         ci_low=low,
         ci_high=high,
         p_value=p,
-        p_wilcoxon=robust[0],
-        p_brunnermunzel=robust[1],
         p_equivalence=st.equivalence_p(estimate, margin),
         prob_a_better=share[0],
         prob_low=share[1],
         prob_high=share[2],
         lower=lower,
+        differences=differences,
+        groups=groups,
     )
 
 

@@ -1,23 +1,23 @@
 """How many more blocks a fixed test would need, by the noncentral t distribution. Arrays in, numbers out."""
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
-from archab.evidence.statistics import Estimate
+from archab.evidence.statistics import Estimate, t_quantile
 
 MOST = 1_000_000
 
 
 def power(theta: float, se: float, df: float, alpha: float = 0.05) -> float:
     """Power of the two-sided t test: P(|T| >= t_crit) for T noncentral t with noncentrality theta/se and df degrees."""
-    critical, shift = stats.t.ppf(1 - alpha / 2, df), abs(theta) / se
-    # scipy's far tail is NaN where it underflows.
-    return float(stats.nct.sf(critical, df, shift) + np.nan_to_num(stats.nct.cdf(-critical, df, shift)))
+    critical, shift = t_quantile(1 - alpha / 2, df), abs(theta) / se
+    above = 1 - special.nctdtr(df, shift, critical)
+    return float(above + np.nan_to_num(special.nctdtr(df, shift, -critical)))  # NaN where it underflows
 
 
 def cautious_sd_factor(df: float) -> float:
     """sqrt(df / chi²_.2): what turns a standard deviation into its one-sided upper 80% limit (Browne 1995)."""
-    return float(np.sqrt(df / stats.chi2.ppf(0.2, df)))
+    return float(np.sqrt(df / special.chdtri(df, 0.8)))
 
 
 def more_blocks(estimate: Estimate, blocks: float, target_power: float, alpha: float = 0.05) -> int | None:

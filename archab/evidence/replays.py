@@ -7,7 +7,7 @@ at hand replays the experiment as it would have gone had A and B been exchangeab
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from archab.evidence.e_process import log_e_path
 from archab.evidence.statistics import Array
@@ -60,5 +60,5 @@ def _t_test(d: Array, alpha: float) -> np.ndarray:
     n = np.arange(1, d.shape[1] + 1)
     total, squares = np.cumsum(d, axis=1), np.cumsum(d**2, axis=1)
     variance = np.maximum(squares - total**2 / n, 0) / np.maximum(n - 1, 1)
-    critical = stats.t.ppf(1 - alpha / 2, np.maximum(n - 1, 1))
+    critical = special.stdtrit(np.maximum(n - 1, 1), 1 - alpha / 2)
     return np.asarray((n >= 3) & (variance > 0) & (total**2 > critical**2 * variance * n))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from archab.evidence import words
 from archab.evidence.statistics import Array
@@ -66,7 +66,7 @@ def split(
         return None
     each = float(len(cells) / (1 / cells["size"]).sum())
     ratio = each * of_means / within if within > 0 else math.inf
-    ends = (ratio / stats.f.ppf(q, of_groups, freedom) for q in (1 - alpha / 2, alpha / 2))
+    ends = (ratio / special.fdtri(of_groups, freedom, q) for q in (1 - alpha / 2, alpha / 2))
     low, high = (_share(float(end - 1) / each) for end in ends)
     between = max(0.0, of_means - within / each)
     now = between + within / each

@@ -5,8 +5,8 @@ from functools import partial
 from archab.evidence.verdict import judge
 from archab.experiment.job import Job, Watch
 from archab.runs.log import Record
+from archab.store.desk import Desk
 from archab.store.history import studied
-from archab.store.mlflow import Store
 from archab.store.upload import asked, delivered
 
 
@@ -16,7 +16,7 @@ def shown_again(job: Job, watch: Watch) -> bool:
     Raises:
         ArchabError: if the store does not answer.
     """
-    folder, store = job.run_folder, Store(job.address.uri, job.address.artifacts)
+    folder, store = job.run_folder, Desk(job.address.uri, job.address.artifacts)
     record = Record.read(folder.record)
     if record is None or not folder.whole():
         if folder.results.exists():

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import yaml
@@ -16,14 +16,18 @@ from archab.evidence import words
 from archab.results import TUNING, trials
 from archab.review.context import Context
 from archab.store.history import Recorded, again
-from archab.store.mlflow import Logged, Store
+
+if TYPE_CHECKING:  # for the types alone: MLflow, which a run does not wait for
+    from archab.store.mlflow import Logged, Store
 
 # As the measures call them, which import torch.
 UNITS = {"information": "bits", "parameter": "parameters", "flops": "FLOPs"}
 LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib")
 
 
-def of_runs(one: Recorded, curves: pd.DataFrame | None, store: Store, space: str, arguments: Sequence[str]) -> Context:
+def of_runs(
+    one: Recorded, curves: pd.DataFrame | None, store: "Store", space: str, arguments: Sequence[str]
+) -> Context:
     """The context of a configuration in the store.
 
     Args:
@@ -88,7 +92,7 @@ def of_table(table: Path, curves: pd.DataFrame | None, arguments: Sequence[str])
     return Context(heading=table.name, curves=curves, commands=(_typed(arguments),), versions=_versions())
 
 
-def configuration_of(run: Logged, store: Store) -> dict[str, Any]:
+def configuration_of(run: "Logged", store: "Store") -> dict[str, Any]:
     """The configuration that a run was made with, its protocol named; empty where the store does not hold it."""
     with tempfile.TemporaryDirectory(prefix="archab-") as folder:
         file = store.fetch(run, "config.yaml", Path(folder))
@@ -97,7 +101,7 @@ def configuration_of(run: Logged, store: Store) -> dict[str, Any]:
     return config | ({"protocol": protocol} if protocol else {}) if isinstance(config, dict) else {}
 
 
-def _trials(run: Logged, store: Store) -> pd.DataFrame | None:
+def _trials(run: "Logged", store: "Store") -> pd.DataFrame | None:
     """The trials by which a run's routines were chosen; None where the store holds none that can be read."""
     with tempfile.TemporaryDirectory(prefix="archab-") as folder:
         file = store.fetch(run, TUNING, Path(folder))

@@ -28,7 +28,7 @@ from archab.review.context import Context
 from archab.review.markdown import described as in_markdown
 from archab.runs.folder import RunFolder
 from archab.runs.log import Record
-from archab.store.mlflow import Store
+from archab.store.desk import Desk
 from archab.store.upload import Live, asked, tracked
 from archab.store.uri import hidden
 
@@ -47,7 +47,9 @@ def run(job: Job, watch: Watch, draw: Draw | None = None) -> None:
     Raises:
         ArchabError: on a mistake in the configuration, or a store or folder that cannot be used.
     """
+    store = Desk(job.address.uri, job.address.artifacts)
     comparison, folder = described(job), job.run_folder
+    store.contact()
     watch.opening(comparison, job.space, job.config["space"]["question"])
     for line in job.matched:
         watch.say(f"  matched     {line}")
@@ -62,14 +64,13 @@ def run(job: Job, watch: Watch, draw: Draw | None = None) -> None:
             watch.say(f"  as it was begun, by the plan that is kept{hint}")
         remember(comparison, folder.shared)
         watch.planned(comparison, comparison.expected)
-        _tracked(comparison, job, folder, hosts, watch, draw)
+        _tracked(comparison, job, store, folder, hosts, watch, draw)
 
 
 def _tracked(
-    comparison: Comparison, job: Job, folder: RunFolder, hosts: set[str], watch: Watch, draw: Draw | None
+    comparison: Comparison, job: Job, store: Desk, folder: RunFolder, hosts: set[str], watch: Watch, draw: Draw | None
 ) -> None:
     units = job.shard.take(comparison.plan.parts) if job.shard else comparison.plan.parts
-    store = Store(job.address.uri, job.address.artifacts)
     tags = tags_of(comparison, job, notes_of(comparison)) | here(folder.folder)
     config = json.loads(hidden(json.dumps(in_force(comparison, job.config))))
     chosen = {"target": job.target} if job.target else {}  # as it was typed, beside what the file of that name holds
@@ -114,7 +115,7 @@ def _tracked(
         folder.finish(record)
         live.deliver(folder.files())
         record.write(folder.record)
-    watch.where(job.where(live.tracker.experiment_id))
+    watch.where(job.where(live.entry.experiment_id))
 
 
 def _trained(

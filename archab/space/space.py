@@ -17,6 +17,8 @@ from archab.space.prior import Init, Matched
 from archab.space.routine import AdamW, Routine
 from archab.space.seeding import unseeded
 
+CHEAP = 1e9  # learnable parameters times numbers of an input: up to there a network is rather run than only described
+
 
 @dataclass(frozen=True)
 class ArchitecturalSpace:
@@ -211,7 +213,7 @@ class ArchitecturalSpace:
     def flops(self, member: int, samples: int = 1) -> float:
         """The floating-point operations of one forward pass, see `archab.space.measure.flops`.
 
-        Counted without memory where the network allows it, on real numbers, or on tokens where it takes no others.
+        Counted without memory where a larger network allows it, on real numbers, or on tokens where it takes no others.
 
         Args:
             member: its index.
@@ -221,7 +223,10 @@ class ArchitecturalSpace:
             ArchabError: if the network cannot be run so, or torch's counter knows none of its operations.
         """
         shape, why = (samples, *self.input_shape), ""
-        for device, make in (("meta", self.skeleton), ("cpu", self.construct)):
+        ways = [("meta", self.skeleton), ("cpu", self.construct)]
+        if sizes.parameter(self.skeleton(member)) * math.prod(shape) <= CHEAP:
+            ways.reverse()  # tensors without memory make torch import its compiler, which takes a second
+        for device, make in ways:
             for tokens in (False, True):
                 network = make(member)
                 try:

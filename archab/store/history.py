@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -20,7 +21,9 @@ from archab.results import CONTROL, COSTS, CURVES, ROWS, TABLES
 from archab.runs.labels import PLACE, SHARED
 from archab.runs.labels import labels as labelled
 from archab.runs.shard import Shard
-from archab.store.mlflow import Logged, Store
+
+if TYPE_CHECKING:  # for the types alone: MLflow, which a run that is shown again does not wait for
+    from archab.store.mlflow import Logged, Store
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Recorded:
     """
 
     fingerprint: str
-    runs: tuple[Logged, ...]
+    runs: "tuple[Logged, ...]"
     order: tuple[int, ...]
     holes: tuple[int, ...]
     shards: dict[int, tuple[int, int]]
@@ -61,7 +64,7 @@ class Recorded:
         ]
 
 
-def recorded(store: Store, experiment: str) -> list[Recorded]:
+def recorded(store: "Store", experiment: str) -> list[Recorded]:
     """The configurations of an experiment that have a finished run, in the order of their first start.
 
     Raises:
@@ -78,7 +81,7 @@ def recorded(store: Store, experiment: str) -> list[Recorded]:
     return finished
 
 
-def configuration(one: Recorded, label: str, store: Store) -> Study:
+def configuration(one: Recorded, label: str, store: "Store") -> Study:
     """The rows of a configuration and what must be known to judge them.
 
     Raises:
@@ -159,7 +162,7 @@ def selected(one: Recorded, where: Sequence[str], found: Sequence[Recorded]) -> 
     return True
 
 
-def _recorded(fingerprint: str, runs: Sequence[Logged]) -> Recorded:
+def _recorded(fingerprint: str, runs: "Sequence[Logged]") -> Recorded:
     kept = sorted((run for run in runs if not run.deleted), key=lambda run: (run.start, run.seed))
     order = tuple(dict.fromkeys(run.seed for run in kept))
     runs_of = {seed: [run for run in kept if run.seed == seed and run.status == "FINISHED"] for seed in order}
@@ -179,7 +182,7 @@ def _recorded(fingerprint: str, runs: Sequence[Logged]) -> Recorded:
     )
 
 
-def _whole(done: Sequence[Logged]) -> list[Logged]:
+def _whole(done: "Sequence[Logged]") -> "list[Logged]":
     """The first finished run of a seed (a rerun is no new evidence), else its shards, if they cover its targets."""
     if undivided := [run for run in done if not run.tags.get("archab.shard")]:
         return undivided[:1]
@@ -187,12 +190,12 @@ def _whole(done: Sequence[Logged]) -> list[Logged]:
     return complete[0] if complete else []
 
 
-def _most(done: Sequence[Logged]) -> tuple[int, int]:
+def _most(done: "Sequence[Logged]") -> tuple[int, int]:
     """How many shards are there, of how many, where most of them are."""
     return max((len(found), of) for (of, _), found in _by_cut(done).items())
 
 
-def _by_cut(done: Sequence[Logged]) -> dict[tuple[int, str], dict[int, Logged]]:
+def _by_cut(done: "Sequence[Logged]") -> "dict[tuple[int, str], dict[int, Logged]]":
     """The shards of each way in which a run was cut: their number and plan; the first of each."""
     cuts: dict[tuple[int, str], dict[int, Logged]] = {}
     for run in done:
@@ -201,7 +204,7 @@ def _by_cut(done: Sequence[Logged]) -> dict[tuple[int, str], dict[int, Logged]]:
     return cuts
 
 
-def _table(runs: Sequence[Logged], name: str, store: Store, damaged: list[str]) -> pd.DataFrame | None:
+def _table(runs: "Sequence[Logged]", name: str, store: "Store", damaged: list[str]) -> pd.DataFrame | None:
     """The tables of this name of all runs in one, None where there are none.
 
     Rows must be there and whole; of other tables that are damaged, it is noted that they are left out.

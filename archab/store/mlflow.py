@@ -7,7 +7,7 @@ import logging
 import os
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -24,6 +24,7 @@ from archab.errors import ArchabError
 from archab.results import ROWS
 from archab.runs.log import Point, Record
 from archab.store import schema
+from archab.store.desk import Entry
 from archab.store.uri import VIEW, Address, of_database, of_file, passes, told
 
 # How MLflow opens the runs of an experiment: the evidence first, and the columns that a reviewer wants. It keeps such a
@@ -141,6 +142,21 @@ class Store(Address):
         identity = self.made(record.experiment)
         run = self.client().create_run(identity, record.start, _in_parts(record.tags | kind), record.name)
         return Tracker(self.client(), run.info.run_id, identity)
+
+    def enter(self, record: Record) -> Entry:
+        """A new run of this record with its parameters, marked as running."""
+        tracker = self.begin(record)
+        with suppress(Exception):  # `deliver` brings them again
+            tracker.parameters(record.parameters)
+        return Entry(tracker.run_id, tracker.experiment_id)
+
+    def points(self, entry: Entry, points: Sequence[Point]) -> None:
+        """Log metrics of a run."""
+        Tracker(self.client(), *entry).points(points)
+
+    def end(self, entry: Entry, status: str) -> None:
+        """End a run with this status."""
+        self.client().set_terminated(entry.run_id, status)
 
     def made(self, experiment: str) -> str:
         """The identity of an experiment, which is made if need be, and opens in archab's view."""

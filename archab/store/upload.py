@@ -5,14 +5,25 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from archab.errors import ArchabError
 from archab.runs.log import Record
-from archab.store.mlflow import Store, Tracker
-from archab.store.uri import of_store, passes, told
+from archab.store.desk import Desk, Entry
+from archab.store.uri import Address, of_store, passes, told
 
 Made = TypeVar("Made")
+
+
+class Answers(Protocol):
+    """A store, here or in another process."""
+
+    @property
+    def shown(self) -> str:
+        """Its address, without a password."""
+
+    def deliver(self, record: Record, files: Sequence[Path]) -> str:
+        """Bring the whole log of a finished run into the store; the identity of its run there."""
 
 
 @dataclass
@@ -22,15 +33,15 @@ class Live:
     Attributes:
         store: where it is logged.
         record: what it logs.
-        tracker: its run.
+        entry: its run there.
         say: called with a line on a store that does not answer.
         patience: seconds that such a store is waited for at the end.
         broken: whether it did not answer the last time.
     """
 
-    store: Store
+    store: Desk
     record: Record
-    tracker: Tracker
+    entry: Entry
     say: Callable[[str], None]
     patience: float
     _sent: int = 0
@@ -41,7 +52,7 @@ class Live:
         if self.broken:
             return
         try:
-            self.tracker.points(self.record.points[self._sent :])
+            self.store.points(self.entry, self.record.points[self._sent :])
             self._sent = len(self.record.points)
         except Exception as error:  # of MLflow, SQLAlchemy or the network
             self.broken = True
@@ -58,7 +69,9 @@ class Live:
         self.broken = False
 
 
-def delivered(store: Store, record: Record, files: Sequence[Path], say: Callable[[str], None], patience: float) -> None:
+def delivered(
+    store: Answers, record: Record, files: Sequence[Path], say: Callable[[str], None], patience: float
+) -> None:
     """Bring a finished run into a store that may have to be waited for, and note it in the record.
 
     Raises:
@@ -77,17 +90,15 @@ def delivered(store: Store, record: Record, files: Sequence[Path], say: Callable
 
 
 @contextmanager
-def tracked(store: Store, record: Record, say: Callable[[str], None], patience: float) -> Iterator[Live]:
+def tracked(store: Desk, record: Record, say: Callable[[str], None], patience: float) -> Iterator[Live]:
     """An open run, ended as KILLED when interrupted, as FAILED on an error; `Live.deliver` ends it as FINISHED.
 
     Raises:
         ArchabError: if the store refuses it.
     """
-    tracker = asked(store, lambda: store.begin(record), say, patience)
-    record.runs[store.shown] = tracker.run_id
-    live, status = Live(store, record, tracker, say, patience), "FAILED"
-    with suppress(Exception):
-        tracker.parameters(record.parameters)
+    entry = asked(store, lambda: store.enter(record), say, patience)
+    record.runs[store.shown] = entry.run_id
+    live, status = Live(store, record, entry, say, patience), "FAILED"
     try:
         yield live
         status = "FINISHED"
@@ -97,10 +108,10 @@ def tracked(store: Store, record: Record, say: Callable[[str], None], patience: 
     finally:
         if status != "FINISHED" and not live.broken:
             with suppress(Exception):  # a store that is gone is no reason to hide why the run ended
-                tracker.client.set_terminated(tracker.run_id, status)
+                store.end(entry, status)
 
 
-def asked(store: Store, act: Callable[[], Made], say: Callable[[str], None], patience: float) -> Made:
+def asked(store: Address, act: Callable[[], Made], say: Callable[[str], None], patience: float) -> Made:
     """What a store answers, which may have to be waited for.
 
     Raises:

@@ -152,8 +152,21 @@ def _check_database(uri: str) -> None:
         raise ArchabError(f"tracking.uri={hidden(uri)}: no PostgreSQL server answers there ({error})") from error
 
 
+class Unanswered(Exception):
+    """What a question to a store in another process came to; see `passes` and `of_store`."""
+
+    def __init__(self, said: str, passes: bool, of_store: bool = True) -> None:
+        super().__init__(said, passes, of_store)
+        self.passes, self.of_store = passes, of_store
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 def passes(error: Exception) -> bool:
     """Whether it may work later: a database that is locked, a server that is down."""
+    if isinstance(error, Unanswered):
+        return error.passes
     database = getattr(error.__cause__ or error, "orig", None)  # its own error, behind SQLAlchemy's, behind MLflow's
     if getattr(database, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
         return False  # such as a table that is missing
@@ -164,6 +177,8 @@ def passes(error: Exception) -> bool:
 
 def of_store(error: Exception) -> bool:
     """Whether MLflow, its database or the network failed, and not archab."""
+    if isinstance(error, Unanswered):
+        return error.of_store
     return isinstance(error, OSError) or type(error).__module__.split(".")[0] in ("mlflow", "sqlalchemy")
 
 

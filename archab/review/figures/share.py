@@ -11,12 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from scipy import stats
 
 from archab.evidence import words as words
 from archab.evidence.density import effective, half_width
 from archab.evidence.fields import Verdict
-from archab.evidence.statistics import FLOOR, Array
+from archab.evidence.statistics import FLOOR, Array, wilson
 from archab.review.figures import scales
 from archab.review.figures.labels import Labels, Spot
 from archab.review.figures.names import named
@@ -114,10 +113,8 @@ def _targets(scores: pd.DataFrame) -> float:
 def _with_intervals(members: list[Array], n: float, log_error: float, alpha: float) -> tuple[float, ...]:
     """The share, Wilson's 1927 interval for so many targets, and the band that holds at all errors."""
     p, band = _share(members, log_error), half_width(n, alpha)
-    z = float(stats.norm.ppf(1 - alpha / 2))
-    middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    return p, *np.clip([middle - half, middle + half, p - band, p + band], 0, 1).tolist()
+    low, high = wilson(p, n, alpha)
+    return p, float(low), float(high), *np.clip([p - band, p + band], 0, 1).tolist()
 
 
 def _draw(verdict: Verdict, found: Shares, palette: Palette, title: str, caption: str) -> Figure:

@@ -1,0 +1,133 @@
+"""A store as a run asks it, through a process of its own: that one imports MLflow while this one imports torch.
+
+Questions and answers are pickles on the pipes between the two. The other process ends with this one, however this one
+ends, since its pipe is closed then; where it is gone, the next question begins another.
+"""
+
+import atexit
+import itertools
+import pickle
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from archab.runs.log import Point, Record
+from archab.store.uri import Address, Unanswered
+
+
+class Entry(NamedTuple):
+    """A run that a store holds, and the experiment that it is in."""
+
+    run_id: str
+    experiment_id: str
+
+
+class Desk(Address):
+    """The questions of a run, which `archab.store.mlflow.Store` answers. Each raises what it raises there.
+
+    What MLflow, its database or the network raise arrives as an `Unanswered`.
+    """
+
+    def contact(self) -> None:
+        """Let the store be met, and made where there is none, without waiting for it."""
+        _other.ask(self, "client")
+
+    def end_dead(self, record: Record, hosts: set[str]) -> int:
+        """End the runs like this one that died on these hosts; how many there were."""
+        return _other.answer(self, "end_dead", record, hosts)
+
+    def holds(self, record: Record) -> str | None:
+        """The identity of the experiment that has this run, None where the store lost the run or its rows."""
+        return _other.answer(self, "holds", record)
+
+    def enter(self, record: Record) -> Entry:
+        """A new run of this record with its parameters, marked as running."""
+        return _other.answer(self, "enter", record)
+
+    def points(self, entry: Entry, points: Sequence[Point]) -> None:
+        """Log metrics of a run."""
+        _other.answer(self, "points", entry, points)
+
+    def end(self, entry: Entry, status: str) -> None:
+        """End a run with this status."""
+        _other.answer(self, "end", entry, status)
+
+    def deliver(self, record: Record, files: Sequence[Path]) -> str:
+        """Bring the whole log of a finished run into the store; the identity of its run there."""
+        return _other.answer(self, "deliver", record, files)
+
+
+class _Other:
+    """The other process, which serves every store."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+
+    @cached_property
+    def _process(self) -> subprocess.Popen[bytes]:
+        code = f"import sys; sys.path[:] = {sys.path}; from archab.store.served import serve; serve()"
+        begun = subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for this process, which ends its run by the other one
+        )
+        atexit.register(self._leave)
+        return begun
+
+    def begin(self) -> None:
+        if "_process" in vars(self) and self._process.poll() is not None:
+            self._leave()
+        _ = self._process
+
+    def ask(self, store: Address, name: str, *arguments: Any) -> int:
+        self.begin()
+        number, pipe = next(self._numbers), self._process.stdin
+        assert pipe is not None
+        asked = pickle.dumps((number, store.uri, store.artifacts, name, arguments))
+        try:
+            pipe.write(asked)
+            pipe.flush()
+        except BaseException as error:  # half a question would make nonsense of all that follow
+            self._leave()
+            if isinstance(error, OSError):
+                raise _gone() from error
+            raise
+        return number
+
+    def answer(self, store: Address, name: str, *arguments: Any) -> Any:
+        number = self.ask(store, name, *arguments)
+        pipe = self._process.stdout
+        assert pipe is not None
+        answered = -1
+        while answered != number:  # before it are those that nobody waited for
+            try:
+                answered, error, value = pickle.load(pipe)
+            except (EOFError, pickle.UnpicklingError) as ended:
+                self._leave()
+                raise _gone() from ended
+        if error is not None:
+            raise error
+        return value
+
+    def _leave(self) -> None:
+        """Let it end: at once, since each question is answered before the next."""
+        atexit.unregister(self._leave)
+        process = vars(self).pop("_process", None)
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            pipe.close()
+
+
+def _gone() -> Unanswered:
+    return Unanswered("the process that speaks to MLflow was killed", passes=True)
+
+
+_other = _Other()
+begin = _other.begin
