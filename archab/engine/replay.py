@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from archab.engine.equivalence import Sample, in_double, largest
 from archab.errors import explain
@@ -14,11 +13,12 @@ from archab.networks import stand_ins
 from archab.networks.noise import Counter, draws, unfused
 from archab.networks.probe import fitting
 from archab.networks.streams import Stage, forked, stream
+from archab.space.watching import Watching
 
 STUDENT = 2**40 + 7  # whose noise it is: no student's of a run
 
 
-class Replayed(TorchDispatchMode):
+class Replayed(Watching):
     """Gives what torch draws by itself, wherever it draws, the numbers of a counter, site by site."""
 
     def __init__(self, counter: Counter) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from archab.networks import stand_ins
+from archab.space.watching import Watching
 
 _WORD = 0xFFFFFFFF
 _SEEDED = ("get_rng_state", "set_rng_state", "manual_seed", "seed")
@@ -173,7 +173,7 @@ class Counter:
         return int(_TORCHS[torch]["seed"]())
 
 
-class Drawn(TorchDispatchMode):
+class Drawn(Watching):
     """Names the random operations that run under it: those for which nothing stands in."""
 
     def __init__(self) -> None:

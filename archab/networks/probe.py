@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from archab.errors import ArchabError, explain
 from archab.space.measure import learnable, registered
 from archab.space.precision import of_answers
+from archab.space.watching import Watching
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ def _trained(network: nn.Module, inputs: Tensor) -> tuple[Tensor, int]:
             return network(inputs), made.bytes
 
 
-class _Made(TorchDispatchMode):
+class _Made(Watching):
     """Counts the bytes of all that is made under it: at most that much is kept."""
 
     bytes = 0

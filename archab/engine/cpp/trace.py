@@ -12,7 +12,6 @@ from torch import Tensor, fx, nn
 from torch._decomp import decomposition_table
 from torch.func import functional_call, functionalize, grad, grad_and_value
 from torch.fx.experimental.proxy_tensor import make_fx
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from archab.engine.cpp.branches import Way, every, on
 from archab.engine.cpp.kernels import A
@@ -21,6 +20,7 @@ from archab.engine.cpp.rules import RULES
 from archab.engine.loss import Loss, kind
 from archab.errors import explain
 from archab.networks.noise import Counter, Drawn
+from archab.space.watching import Watching
 
 REFUSALS = AssertionError, ValueError  # what a network raises where it does not like its data
 
@@ -173,7 +173,7 @@ def _reached(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss, wa
     return [name for name, p in step.named_parameters() if p.grad is not None]
 
 
-class _Writing(TorchDispatchMode):
+class _Writing(Watching):
     """Sees which of these tensors that learn are written on, also through `.data`."""
 
     def __init__(self, tensors: dict[str, Tensor]) -> None:
