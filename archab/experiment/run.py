@@ -29,8 +29,10 @@ from archab.review.markdown import described as in_markdown
 from archab.runs.folder import RunFolder
 from archab.runs.log import Record
 from archab.store.desk import Desk
-from archab.store.upload import Live, asked, tracked
+from archab.store.upload import Live, tracked
 from archab.store.uri import hidden
+
+SHORT = 3.0  # seconds of training that need not wait for the store's consent
 
 Draw = Callable[[list[Verdict], list[Context], Path], object]
 
@@ -78,9 +80,9 @@ def _tracked(
     if earlier := Record.read(folder.record):
         record.first = earlier.first or earlier.start
     record.values = {"config.yaml": config, "plan.json": comparison.plan.to_dict()}
-    if dead := asked(store, lambda: store.end_dead(record, hosts), watch.warn, job.patience):
-        watch.say(f"  {dead} earlier run of this seed had died: ended as KILLED")
-    with tracked(store, record, watch.warn, job.patience) as live:
+    with tracked(store, record, hosts, watch.warn, job.patience) as live:
+        if comparison.expected > SHORT:
+            _ = live.entry
         redrawn = _trained(comparison, units, job, folder, live, watch)
         table, control = folder.join(), None
         give_back()

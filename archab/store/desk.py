@@ -7,9 +7,11 @@ ends, since its pipe is closed then; where it is gone, the next question begins 
 import atexit
 import itertools
 import pickle
+import select
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,10 +21,11 @@ from archab.store.uri import Address, Unanswered
 
 
 class Entry(NamedTuple):
-    """A run that a store holds, and the experiment that it is in."""
+    """A run that a store holds, the experiment that it is in, and how many like it had died and are ended now."""
 
     run_id: str
     experiment_id: str
+    dead: int
 
 
 class Desk(Address):
@@ -33,19 +36,24 @@ class Desk(Address):
 
     def contact(self) -> None:
         """Let the store be met, and made where there is none, without waiting for it."""
-        _other.ask(self, "client")
-
-    def end_dead(self, record: Record, hosts: set[str]) -> int:
-        """End the runs like this one that died on these hosts; how many there were."""
-        return _other.answer(self, "end_dead", record, hosts)
+        with suppress(Unanswered):  # the next question is told so
+            _other.ask(self, "client", wanted=False)
 
     def holds(self, record: Record) -> str | None:
         """The identity of the experiment that has this run, None where the store lost the run or its rows."""
         return _other.answer(self, "holds", record)
 
-    def enter(self, record: Record) -> Entry:
-        """A new run of this record with its parameters, marked as running."""
-        return _other.answer(self, "enter", record)
+    def enter_soon(self, record: Record, hosts: set[str]) -> None:
+        """Ask what `enter` will be called with, without waiting for it."""
+        _other.ask_ahead(self, "enter", record, hosts)
+
+    def entered(self) -> bool:
+        """Whether `enter` would answer at once."""
+        return _other.answers(self, "enter")
+
+    def enter(self, record: Record, hosts: set[str]) -> Entry:
+        """A new run of this record with its parameters, marked as running; see `Entry`."""
+        return _other.answer(self, "enter", record, hosts)
 
     def points(self, entry: Entry, points: Sequence[Point]) -> None:
         """Log metrics of a run."""
@@ -64,11 +72,12 @@ class _Other:
     """The other process, which serves every store."""
 
     def __init__(self) -> None:
-        self._numbers = itertools.count()
+        self._numbers = itertools.count(1)
+        self._ahead: dict[tuple[Address, str], int] = {}  # numbers of questions whose answers are wanted later
 
     @cached_property
     def _process(self) -> subprocess.Popen[bytes]:
-        code = f"import sys; sys.path[:] = {sys.path}; from archab.store.served import serve; serve()"
+        code = f"import gc, sys; gc.disable(); sys.path[:] = {sys.path}; from archab.store.served import serve; serve()"
         begun = subprocess.Popen(
             [sys.executable, "-c", code],
             stdin=subprocess.PIPE,
@@ -83,9 +92,10 @@ class _Other:
             self._leave()
         _ = self._process
 
-    def ask(self, store: Address, name: str, *arguments: Any) -> int:
+    def ask(self, store: Address, name: str, *arguments: Any, wanted: bool = True) -> int:
+        """Ask; the number of the answer, 0 where none is wanted."""
         self.begin()
-        number, pipe = next(self._numbers), self._process.stdin
+        number, pipe = next(self._numbers) if wanted else 0, self._process.stdin
         assert pipe is not None
         asked = pickle.dumps((number, store.uri, store.artifacts, name, arguments))
         try:
@@ -98,12 +108,27 @@ class _Other:
             raise
         return number
 
+    def ask_ahead(self, store: Address, name: str, *arguments: Any) -> None:
+        with suppress(Unanswered):  # who wants the answer is told so
+            self._ahead[store, name] = self.ask(store, name, *arguments)
+
+    def answers(self, store: Address, name: str) -> bool:
+        if (store, name) not in self._ahead:
+            return True
+        try:
+            pipe = self._process.stdout
+            return pipe is None or bool(select.select([pipe], [], [], 0)[0])
+        except OSError:  # where pipes cannot be looked into
+            return True
+
     def answer(self, store: Address, name: str, *arguments: Any) -> Any:
-        number = self.ask(store, name, *arguments)
+        number = self._ahead.pop((store, name), None)
+        if number is None:
+            number = self.ask(store, name, *arguments)
         pipe = self._process.stdout
         assert pipe is not None
-        answered = -1
-        while answered != number:  # before it are those that nobody waited for
+        answered = 0
+        while answered != number:  # before it are those whose wait was interrupted
             try:
                 answered, error, value = pickle.load(pipe)
             except (EOFError, pickle.UnpicklingError) as ended:
@@ -116,6 +141,7 @@ class _Other:
     def _leave(self) -> None:
         """Let it end: at once, since each question is answered before the next."""
         atexit.unregister(self._leave)
+        self._ahead.clear()
         process = vars(self).pop("_process", None)
         if process is None:
             return

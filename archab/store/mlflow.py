@@ -98,11 +98,7 @@ class Store(Address):
             return None
         return info if info.lifecycle_stage == "active" else None
 
-    def end_dead(self, record: Record, hosts: set[str]) -> int:
-        """End as KILLED the runs like this one that died without a word on these hosts; how many there were.
-
-        Only for whoever holds their folder: a run that is marked as running there cannot be alive.
-        """
+    def _end_dead(self, record: Record, hosts: set[str]) -> int:
         client = self.client()
         found = self._experiment(record.experiment)
         if found is None:
@@ -143,16 +139,21 @@ class Store(Address):
         run = self.client().create_run(identity, record.start, _in_parts(record.tags | kind), record.name)
         return Tracker(self.client(), run.info.run_id, identity)
 
-    def enter(self, record: Record) -> Entry:
-        """A new run of this record with its parameters, marked as running."""
+    def enter(self, record: Record, hosts: set[str]) -> Entry:
+        """A new run of this record with its parameters, marked as running.
+
+        Those like it that died without a word on these hosts are ended as KILLED. Only for whoever holds the folder: a
+        run that is marked as running there cannot be alive.
+        """
+        dead = self._end_dead(record, hosts)
         tracker = self.begin(record)
         with suppress(Exception):  # `deliver` brings them again
             tracker.parameters(record.parameters)
-        return Entry(tracker.run_id, tracker.experiment_id)
+        return Entry(tracker.run_id, tracker.experiment_id, dead)
 
     def points(self, entry: Entry, points: Sequence[Point]) -> None:
         """Log metrics of a run."""
-        Tracker(self.client(), *entry).points(points)
+        Tracker(self.client(), entry.run_id, entry.experiment_id).points(points)
 
     def end(self, entry: Entry, status: str) -> None:
         """End a run with this status."""

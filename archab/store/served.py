@@ -1,5 +1,6 @@
 """The process behind `archab.store.desk`: it answers what is asked of stores, one question after another."""
 
+import gc
 import os
 import pickle
 import sys
@@ -15,7 +16,9 @@ from archab.store.uri import Unanswered, of_store, passes, told
 
 
 def serve() -> None:
-    """Answer until nobody asks any more."""
+    """Answer until nobody asks any more. Garbage is looked for from now on, but not in what was imported."""
+    gc.freeze()
+    gc.enable()
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print is no answer
     while True:
@@ -24,6 +27,8 @@ def serve() -> None:
         except (EOFError, pickle.UnpicklingError):
             os._exit(0)
         answer = (number, *_answer(Store(uri, artifacts), name, arguments))
+        if not number:
+            continue  # nobody waits
         with suppress(OSError):  # of a reader that has gone
             out.write(pickle.dumps(answer))
             out.flush()
@@ -38,4 +43,4 @@ def _answer(store: Store, name: str, arguments: tuple[Any, ...]) -> tuple[Except
     except Exception as error:
         known = of_store(error)
         return Unanswered(told(error) if known else traceback.format_exc(), passes(error), known), None
-    return None, returned if name != "client" else None
+    return None, returned

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -33,7 +34,7 @@ class Live:
     Attributes:
         store: where it is logged.
         record: what it logs.
-        entry: its run there.
+        hosts: where the run's folder is held, see `Store.enter`.
         say: called with a line on a store that does not answer.
         patience: seconds that such a store is waited for at the end.
         broken: whether it did not answer the last time.
@@ -41,18 +42,36 @@ class Live:
 
     store: Desk
     record: Record
-    entry: Entry
+    hosts: set[str]
     say: Callable[[str], None]
     patience: float
     _sent: int = 0
     broken: bool = False
 
-    def send(self) -> None:
-        """Bring what was logged since into the store; where it does not answer, that waits until the end."""
-        if self.broken:
-            return
+    @cached_property
+    def entry(self) -> Entry:
+        """Its run there, which is waited for here.
+
+        Raises:
+            ArchabError: if the store refuses it, or does not answer.
+        """
         try:
-            self.store.points(self.entry, self.record.points[self._sent :])
+            entry = asked(self.store, lambda: self.store.enter(self.record, self.hosts), self.say, self.patience)
+        except Exception:
+            self.broken = True
+            raise
+        self.record.runs[self.store.shown] = entry.run_id
+        if entry.dead:
+            self.say(f"{entry.dead} earlier run of this seed had died: ended as KILLED")
+        return entry
+
+    def send(self) -> None:
+        """Bring what was logged since into the store; where it does not answer, or not yet, that waits."""
+        if self.broken or not self.store.entered():
+            return
+        entry = self.entry
+        try:
+            self.store.points(entry, self.record.points[self._sent :])
             self._sent = len(self.record.points)
         except Exception as error:  # of MLflow, SQLAlchemy or the network
             self.broken = True
@@ -64,6 +83,7 @@ class Live:
         Raises:
             ArchabError: if the store does not answer.
         """
+        _ = self.entry
         self.broken = True
         delivered(self.store, self.record, files, self.say, self.patience)
         self.broken = False
@@ -90,15 +110,15 @@ def delivered(
 
 
 @contextmanager
-def tracked(store: Desk, record: Record, say: Callable[[str], None], patience: float) -> Iterator[Live]:
-    """An open run, ended as KILLED when interrupted, as FAILED on an error; `Live.deliver` ends it as FINISHED.
+def tracked(
+    store: Desk, record: Record, hosts: set[str], say: Callable[[str], None], patience: float
+) -> Iterator[Live]:
+    """A run that is opened meanwhile, ended as KILLED when interrupted, as FAILED on an error.
 
-    Raises:
-        ArchabError: if the store refuses it.
+    `Live.deliver` ends it as FINISHED.
     """
-    entry = asked(store, lambda: store.enter(record), say, patience)
-    record.runs[store.shown] = entry.run_id
-    live, status = Live(store, record, entry, say, patience), "FAILED"
+    store.enter_soon(record, hosts)
+    live, status = Live(store, record, hosts, say, patience), "FAILED"
     try:
         yield live
         status = "FINISHED"
@@ -108,7 +128,7 @@ def tracked(store: Desk, record: Record, say: Callable[[str], None], patience: f
     finally:
         if status != "FINISHED" and not live.broken:
             with suppress(Exception):  # a store that is gone is no reason to hide why the run ended
-                store.end(entry, status)
+                store.end(live.entry, status)
 
 
 def asked(store: Address, act: Callable[[], Made], say: Callable[[str], None], patience: float) -> Made:

@@ -69,8 +69,7 @@ def _code(network: nn.Module) -> str:
     """A hash of a network's code and of all modules that are neither Python's nor installed, with their constants."""
     installed = *(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")), _TORCHS
     files = {str(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
-    files |= {str(file) for file in Path(__file__).parents[2].rglob("*") if file.suffix in (".py", ".h")}
-    own = {f for f in files if f and not f.startswith(installed)}
+    own = {f for f in files | _own() if f and not f.startswith(installed)}
     classes = {type(m).__module__ for m in network.modules()}
     own |= {str(getattr(sys.modules.get(name), "__file__", "")) for name in classes}
     constants = [
@@ -82,6 +81,11 @@ def _code(network: nn.Module) -> str:
         if type(value) in (bool, int, float, str)  # asked of its class alone: some attributes warn when they are read
     ]
     return hashlib.sha256("".join([*map(_contents, sorted(own)), *constants]).encode()).hexdigest()
+
+
+@cache
+def _own() -> frozenset[str]:
+    return frozenset(str(file) for file in Path(__file__).parents[2].rglob("*") if file.suffix in (".py", ".h"))
 
 
 @cache
