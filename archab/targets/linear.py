@@ -52,11 +52,11 @@ def _features(*inputs: Tensor) -> tuple[Tensor, ...]:
     """A constant and the features of inputs (T, n, …), in float64; those of integers are counted in the first."""
     if _measured(inputs[0]):
         numbers = [torch.view_as_real(x) if x.is_complex() else x for x in inputs]
-        return tuple(_with_constant(x.double().flatten(2)) for x in numbers)
+        return tuple(_with_constant(x.flatten(2)) for x in numbers)
     first = inputs[0].flatten(1).long()
     low, high = first.amin(1), first.amax(1)
     values = low.view(-1, 1, 1, 1) + torch.arange(int((high - low).max()) + 1)
-    return tuple(_with_constant((x.flatten(2).long().unsqueeze(-1) == values).double().flatten(2)) for x in inputs)
+    return tuple(_with_constant((x.flatten(2).long().unsqueeze(-1) == values).flatten(2)) for x in inputs)
 
 
 def _measured(inputs: Tensor) -> bool:
@@ -64,4 +64,6 @@ def _measured(inputs: Tensor) -> bool:
 
 
 def _with_constant(features: Tensor) -> Tensor:
-    return torch.cat([torch.ones(*features.shape[:2], 1, dtype=torch.float64), features], 2)
+    held = torch.empty(*features.shape[:2], 1 + features.shape[2], dtype=torch.float64)
+    held[:, :, 0], held[:, :, 1:] = 1.0, features  # converted as it is copied
+    return held

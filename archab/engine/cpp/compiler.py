@@ -9,7 +9,6 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -146,18 +145,14 @@ def _libraries() -> list[str]:
 
 def _prune(folder: Path) -> None:
     """Forget what was not used for longest."""
+    files = []
+    with os.scandir(folder) as there:
+        for entry in there:
+            with suppress(OSError):
+                status = entry.stat()
+                files.append((status.st_mtime, status.st_size, entry.path))
     kept = 0
-    for size, file in _newest_first(folder):
+    for _, size, file in sorted(files, reverse=True):
         kept += size
         if kept > KEPT:
-            file.unlink(missing_ok=True)
-
-
-def _newest_first(folder: Path) -> Iterator[tuple[int, Path]]:
-    files = []
-    for file in folder.glob("*.*"):
-        with suppress(OSError):
-            status = file.stat()
-            files.append((status.st_mtime, status.st_size, file))
-    for _, size, file in sorted(files, reverse=True):
-        yield size, file
+            Path(file).unlink(missing_ok=True)

@@ -1,0 +1,145 @@
+"""The process that speaks to MLflow for a run: what it answers, how it ends, and what a run need not import for it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from archab.errors import ArchabError
+from archab.runs.log import Record
+from archab.store import desk
+from archab.store.desk import Desk
+from archab.store.mlflow import Store
+from archab.store.uri import Unanswered
+
+
+def record(name: str = "seed 0") -> Record:
+    tags = {"archab.kind": "run", "archab.seed": "0", "archab.fingerprint": "f", "archab.folder": "here"}
+    return Record("made", name, {"targets": 8}, tags, "auto")
+
+
+@pytest.fixture
+def at(tmp_path):
+    there = Desk.named(None, tmp_path)
+    yield there
+    desk._other._leave()
+
+
+def test_a_run_goes_through_the_desk_into_the_store(at, tmp_path):
+    one = record()
+    entry = at.enter(one, set())
+    at.points(entry, [("seconds", 1.5, 10, 0)])
+    (tmp_path / "results.parquet").write_bytes(b"rows")
+    one.runs[at.shown] = entry.run_id
+    assert at.holds(one) is None  # it is still running
+    assert at.deliver(one, [tmp_path / "results.parquet"]) == entry.run_id
+    assert at.holds(one) == entry.experiment_id
+    [run] = Store(at.uri, at.artifacts).runs("made")
+    assert (run.run_id, run.status, run.params) == (entry.run_id, "FINISHED", {"targets": "8"})
+    assert Store(at.uri, at.artifacts).client().get_run(run.run_id).data.metrics == {"seconds": 1.5}
+
+
+def test_what_died_on_a_host_is_ended_by_whoever_enters_next(at):
+    one = record()
+    one.tags["archab.host"] = "here"
+    first = at.enter(one, {"here"})
+    assert first.dead == 0
+    assert at.enter(one, {"elsewhere"}).dead == 0
+    assert at.enter(one, {"here"}).dead == 2
+    assert sorted(run.status for run in Store(at.uri, at.artifacts).runs("made")) == ["KILLED", "KILLED", "RUNNING"]
+
+
+def test_a_question_asked_ahead_is_asked_once(at):
+    at.contact()
+    at.enter_soon(record(), set())
+    while not at.entered():
+        time.sleep(0.05)
+    entry = at.enter(record("another name, which is not asked for"), set())
+    [run] = Store(at.uri, at.artifacts).runs("made")
+    assert run.run_id == entry.run_id
+    assert at.entered()  # nothing is waited for
+
+
+def test_an_answer_that_nobody_took_is_not_taken_for_the_next(at):
+    at.enter(record(), set())
+    desk._other.ask(at, "identity", "made")  # as a wait that Ctrl-C has ended
+    assert at.holds(record()) is None
+
+
+def test_where_the_process_was_killed_the_next_question_begins_another(at):
+    entry = at.enter(record(), set())
+    before = desk._other._process.pid
+    os.kill(before, signal.SIGKILL)
+    desk._other._process.wait()
+    at.points(entry, [("seconds", 1.5, 10, 0)])
+    assert desk._other._process.pid != before
+
+
+def test_a_process_that_dies_over_a_question_may_be_asked_again(at):
+    at.enter(record(), set())
+    os.kill(desk._other._process.pid, signal.SIGSTOP)
+    desk._other.ask_ahead(at, "holds", record())
+    os.kill(desk._other._process.pid, signal.SIGKILL)
+    with pytest.raises(Unanswered, match="was killed") as raised:
+        at.holds(record())
+    assert raised.value.passes
+    assert at.holds(record()) is None
+
+
+def test_a_mistake_arrives_as_one_and_a_failing_store_as_what_may_pass(at, tmp_path):
+    with pytest.raises(ArchabError, match="--space nowhere: no such experiment"):
+        desk._other.answer(at, "identity", "nowhere")
+    nobody = Desk("http://127.0.0.1:9", tmp_path)
+    entry = desk.Entry("0", "0", 0)
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+    desk._other._leave()  # or it would try again and again
+    try:
+        with pytest.raises(Unanswered) as raised:
+            nobody.points(entry, [("seconds", 1.5, 10, 0)])
+    finally:
+        del os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]
+    assert raised.value.passes
+    assert raised.value.of_store
+    with pytest.raises(Unanswered, match="Traceback") as bug:
+        desk._other.answer(at, "no_such_question")
+    assert not bug.value.of_store
+
+
+@pytest.mark.parametrize("end", ["os.kill(os.getpid(), 9)", "os._exit(0)", "sys.exit()"])
+def test_the_process_ends_with_its_owner_however_that_ends(end, tmp_path):
+    code = f"import os, sys; from archab.store import desk; desk.begin(); print(desk._other._process.pid); {end}"
+    code = code.replace(f"; {end}", f"; sys.stdout.flush(); {end}")
+    said = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, text=True).stdout
+    there = Path(f"/proc/{int(said)}/stat")
+    if not Path("/proc/self/stat").exists():
+        pytest.skip("the system shows no processes")
+    until = time.monotonic() + 30
+    while there.exists() and there.read_text().rpartition(")")[2].split()[0] != "Z" and time.monotonic() < until:
+        time.sleep(0.1)
+    assert time.monotonic() < until
+
+
+def test_a_run_imports_neither_mlflow_nor_the_tests_of_scipy(tmp_path):
+    code = (
+        "import atexit, sys; heavy = {'mlflow', 'scipy.stats', 'matplotlib'};"
+        "atexit.register(lambda: print('imported:', *heavy & sys.modules.keys()));"
+        "from archab.__main__ import main; main()"
+    )
+    asked = ["+space=n_diagonal_original", "targets=1", "samples=64", "routine.epochs=2", "engine=vmap"]
+    run = subprocess.run([sys.executable, "-c", code, *asked], cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines()[-1] == "imported:"
+
+
+def test_flops_of_a_small_network_are_counted_without_torchs_compiler(tmp_path):
+    code = (
+        "import sys; from torch import nn; from archab import ArchitecturalSpace;"
+        "net = lambda: nn.Sequential(nn.Linear(3, 4), nn.GELU(), nn.LayerNorm(4), nn.Linear(4, 2));"
+        "print(ArchitecturalSpace(net, [{}], [3]).flops(0, 5), 'torch._dynamo' in sys.modules)"
+    )
+    said = subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, text=True)
+    assert said == f"{2.0 * 5 * (3 * 4 + 4 * 2)} False\n"
