@@ -19,6 +19,7 @@ from archab import results
 from archab.cli.compare import main
 from archab.results import COLUMNS
 from archab.runs.log import Record
+from archab.store.desk import Desk
 from archab.store.mlflow import Store, Tracker
 from archab.store.upload import tracked
 
@@ -56,8 +57,8 @@ def log(
     parameters = {"space.a.routine.lr": lr, "space.b.routine.lr": lr, "targets": 8, "seed": seed}
     try:
         record = Record("made", f"seed {seed}", parameters, tags, "auto")
-        with tracked(store, record, print, patience=0) as live:
-            identity = live.tracker.run_id
+        with tracked(Desk(store.uri, store.artifacts), record, set(), print, patience=0) as live:
+            identity = live.entry.run_id
             if table is None:
                 raise RuntimeError("as a run that broke")
             file = folder / "results.parquet"

@@ -66,7 +66,7 @@ def test_a_question_asked_ahead_is_asked_once(at):
 
 def test_an_answer_that_nobody_took_is_not_taken_for_the_next(at):
     at.enter(record(), set())
-    desk._other.ask(at, "identity", "made")  # as a wait that Ctrl-C has ended
+    desk._other.ask(at, "holds", record())  # as a wait that Ctrl-C has ended
     assert at.holds(record()) is None
 
 
@@ -91,8 +91,10 @@ def test_a_process_that_dies_over_a_question_may_be_asked_again(at):
 
 
 def test_a_mistake_arrives_as_one_and_a_failing_store_as_what_may_pass(at, tmp_path):
-    with pytest.raises(ArchabError, match="--space nowhere: no such experiment"):
-        desk._other.answer(at, "identity", "nowhere")
+    client = Store(at.uri, at.artifacts).client()
+    client.delete_experiment(at.enter(record(), set()).experiment_id)
+    with pytest.raises(ArchabError, match="the experiment made was deleted"):
+        desk._other.answer(at, "enter", record(), set())
     nobody = Desk("http://127.0.0.1:9", tmp_path)
     entry = desk.Entry("0", "0", 0)
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"

@@ -42,7 +42,7 @@ class Figures:
     prob_low: float
     prob_high: float
     lower: int | None
-    differences: Array | None = field(default=None, repr=False, compare=False)
+    differences: np.ndarray | None = field(default=None, repr=False, compare=False)
     groups: Sequence[Group] | None = field(default=None, repr=False, compare=False)
 
     @cached_property

@@ -1,21 +1,23 @@
 """A store as a run asks it, through a process of its own: that one imports MLflow while this one imports torch.
 
-Questions and answers are pickles on the pipes between the two. The other process ends with this one, however this one
+Questions and answers are lines of JSON on the pipes between the two. The other process ends with this one, however that
 ends, since its pipe is closed then; where it is gone, the next question begins another.
 """
 
 import atexit
 import itertools
-import pickle
+import json
 import select
 import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from archab.errors import ArchabError
 from archab.runs.log import Point, Record
 from archab.store.uri import Address, Unanswered
 
@@ -37,7 +39,7 @@ class Desk(Address):
     def contact(self) -> None:
         """Let the store be met, and made where there is none, without waiting for it."""
         with suppress(Unanswered):  # the next question is told so
-            _other.ask(self, "client", wanted=False)
+            _other.ask(self, "contact", wanted=False)
 
     def holds(self, record: Record) -> str | None:
         """The identity of the experiment that has this run, None where the store lost the run or its rows."""
@@ -53,7 +55,7 @@ class Desk(Address):
 
     def enter(self, record: Record, hosts: set[str]) -> Entry:
         """A new run of this record with its parameters, marked as running; see `Entry`."""
-        return _other.answer(self, "enter", record, hosts)
+        return Entry(*_other.answer(self, "enter", record, hosts))
 
     def points(self, entry: Entry, points: Sequence[Point]) -> None:
         """Log metrics of a run."""
@@ -97,7 +99,7 @@ class _Other:
         self.begin()
         number, pipe = next(self._numbers) if wanted else 0, self._process.stdin
         assert pipe is not None
-        asked = pickle.dumps((number, store.uri, store.artifacts, name, arguments))
+        asked = json.dumps([number, store.uri, store.artifacts, name, arguments], default=_plain).encode() + b"\n"
         try:
             pipe.write(asked)
             pipe.flush()
@@ -129,13 +131,14 @@ class _Other:
         assert pipe is not None
         answered = 0
         while answered != number:  # before it are those whose wait was interrupted
-            try:
-                answered, error, value = pickle.load(pipe)
-            except (EOFError, pickle.UnpicklingError) as ended:
+            if not (line := pipe.readline()).endswith(b"\n"):
                 self._leave()
-                raise _gone() from ended
-        if error is not None:
-            raise error
+                raise _gone()
+            answered, value, mistake, failure = json.loads(line)
+        if mistake is not None:
+            raise ArchabError(mistake)
+        if failure is not None:
+            raise Unanswered(*failure)
         return value
 
     def _leave(self) -> None:
@@ -149,6 +152,16 @@ class _Other:
         process.wait()
         for pipe in (process.stdin, process.stdout):
             pipe.close()
+
+
+def _plain(value: object) -> object:
+    match value:
+        case Record():
+            return asdict(value)
+        case set():
+            return sorted(value)
+        case _:  # a path, or what a configuration holds
+            return str(value)
 
 
 def _gone() -> Unanswered:

@@ -145,7 +145,7 @@ class Store(Address):
         Those like it that died without a word on these hosts are ended as KILLED. Only for whoever holds the folder: a
         run that is marked as running there cannot be alive.
         """
-        dead = self._end_dead(record, hosts)
+        dead = self._end_dead(record, hosts) if hosts else 0
         tracker = self.begin(record)
         with suppress(Exception):  # `deliver` brings them again
             tracker.parameters(record.parameters)

@@ -1,18 +1,22 @@
 """The process behind `archab.store.desk`: it answers what is asked of stores, one question after another."""
 
 import gc
+import json
 import os
-import pickle
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from mlflow.store.tracking import sqlalchemy_store  # noqa: F401  (which the first question would wait for)
 
 from archab.errors import ArchabError
+from archab.runs.log import Record
+from archab.store.desk import Entry
 from archab.store.mlflow import Store
-from archab.store.uri import Unanswered, of_store, passes, told
+from archab.store.uri import of_store, passes, told
 
 
 def serve() -> None:
@@ -21,26 +25,49 @@ def serve() -> None:
     gc.enable()
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print is no answer
-    while True:
-        try:
-            number, uri, artifacts, name, arguments = pickle.load(sys.stdin.buffer)
-        except (EOFError, pickle.UnpicklingError):
-            os._exit(0)
-        answer = (number, *_answer(Store(uri, artifacts), name, arguments))
-        if not number:
-            continue  # nobody waits
-        with suppress(OSError):  # of a reader that has gone
-            out.write(pickle.dumps(answer))
-            out.flush()
+    for line in sys.stdin.buffer:
+        number, uri, artifacts, name, arguments = json.loads(line)
+        answer = _answer(Store(uri, Path(artifacts)), name, arguments)
+        if number:  # else nobody waits
+            with suppress(OSError):  # of a reader that has gone
+                out.write(json.dumps([number, *answer]).encode() + b"\n")
+                out.flush()
+    os._exit(0)
 
 
-def _answer(store: Store, name: str, arguments: tuple[Any, ...]) -> tuple[Exception | None, Any]:
-    """What was raised, and what was returned."""
+def _answer(store: Store, name: str, arguments: list[Any]) -> tuple[Any, str | None, tuple[str, bool, bool] | None]:
+    """What was returned, else what the user did wrong, else what failed: see `archab.store.uri.Unanswered`."""
     try:
-        returned = getattr(store, name)(*arguments)
+        asked, *takes = _QUESTIONS[name]
+        return asked(store, *(take(given) for take, given in zip(takes, arguments, strict=True))), None, None
     except ArchabError as error:
-        return ArchabError(str(error)), None
+        return None, str(error), None
     except Exception as error:
         known = of_store(error)
-        return Unanswered(told(error) if known else traceback.format_exc(), passes(error), known), None
-    return None, returned
+        return None, None, (told(error) if known else traceback.format_exc(), passes(error), known)
+
+
+def _contact(store: Store) -> None:
+    store.client()
+
+
+def _record(given: dict[str, Any]) -> Record:
+    return Record(**given)
+
+
+def _entry(given: list[Any]) -> Entry:
+    return Entry(*given)
+
+
+def _paths(given: list[str]) -> list[Path]:
+    return [Path(file) for file in given]
+
+
+_QUESTIONS: dict[str, tuple[Callable[..., Any], ...]] = {  # how each is answered, and what its arguments are
+    "contact": (_contact,),
+    "enter": (Store.enter, _record, set),
+    "points": (Store.points, _entry, list),
+    "end": (Store.end, _entry, str),
+    "deliver": (Store.deliver, _record, _paths),
+    "holds": (Store.holds, _record),
+}
