@@ -4,14 +4,17 @@ import math
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.random import SeedSequence
+from torch import Tensor
 
 from archab.comparison import budget, contrast, products, tuning
 from archab.comparison.checks import check
@@ -446,16 +449,19 @@ class Comparison:
         lesson = self.plan.lessons[part.member, part.source]
         with threads(1):
             targets = lesson.source.draw(part.first, part.last)
-            beaten = linear.errors(targets, self.loss) if not self.trials else np.full(part.targets, np.nan)
-        tables = []
+        order = _once(partial(lesson.source.order, part.first, part.last))
         watched: dict[str, list[Curve]] = {side: [] for side in self._learning(part)}
         asked = [(side, routines) for side in watched for routines in self._together(side, part.member)]
         cohorts = []
         for side, routines in asked:
-            cohort = self._cohort(lesson, part, side, targets, list(routines.values()), advance)
+            cohort = self._cohort(lesson, part, side, targets, list(routines.values()), order, advance)
             cohorts.append((self._method(side, part), replace(cohort, curves=None if part.first else watched[side])))
-        spent = []
-        for (side, routines), outcome in zip(asked, side_by_side(cohorts), strict=True):
+        with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as beside:
+            line = beside.submit(linear.errors, targets, self.loss) if not self.trials else None
+            outcomes = side_by_side(cohorts)
+        beaten = np.full(part.targets, np.nan) if line is None else line.result()
+        tables, spent = [], []
+        for (side, routines), outcome in zip(asked, outcomes, strict=True):
             tables.append(self._table(part, side, targets, list(routines), outcome, beaten))
             students = len(outcome.diverged)
             spent.append((part.member, side, students, outcome.steps, outcome.seconds / students))
@@ -479,7 +485,8 @@ class Comparison:
             targets = lesson.source.draw(part.first, part.last)
             beaten = linear.errors(targets, self.loss)
         routine = self.spaces["reference"].routine_of(index_of(self.spaces["reference"], member))
-        cohort = self._cohort(lesson, part, "reference", targets, [routine], lambda _: None)
+        order = partial(lesson.source.order, part.first, part.last)
+        cohort = self._cohort(lesson, part, "reference", targets, [routine], order, lambda _: None)
         [outcome] = side_by_side([(self._method("reference", part), cohort)])
         return list(rows_of(self._table(part, "reference", targets, [0], outcome, beaten)))
 
@@ -553,6 +560,7 @@ class Comparison:
         side: str,
         targets: Targets,
         routines: Sequence[Routine],
+        order: Callable[[int], Tensor],
         advance: Callable[[float], None],
     ) -> Cohort:
         index, restarts = index_of(self.spaces[side], part.member), len(routines)
@@ -592,7 +600,7 @@ class Comparison:
             outputs=targets.outputs,
             heldout_inputs=targets.heldout_inputs,
             heldout_outputs=targets.heldout_outputs,
-            order=lambda epoch: lesson.source.order(part.first, part.last, epoch),
+            order=order,
             restarts=restarts,
             device=device_named(self.device),
             advance=advance,
@@ -701,3 +709,14 @@ def _loops(spaces: dict[str, ArchitecturalSpace], methods: dict[tuple[str, int],
         for (side, _), method in methods.items()
         if method.why and side in _STUDENTS
     ]
+
+
+def _once(order: Callable[[int], Tensor]) -> Callable[[int], Tensor]:
+    """The same, where sides that train beside each other do not draw an epoch's order twice."""
+    known, alone = lru_cache(maxsize=2)(order), Lock()
+
+    def shared(epoch: int) -> Tensor:
+        with alone:
+            return known(epoch)
+
+    return shared

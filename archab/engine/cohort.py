@@ -57,8 +57,8 @@ class Cohort:
 
     def for_one_epoch(self) -> "Cohort":
         """The same, where archab's own routines train for an epoch alone; others know no epochs."""
-        shorter = [replace(r, epochs=1, steps=None) if isinstance(r, Descent) else r for r in self.routines]
-        return replace(self, routines=shorter)
+        of = {id(r): replace(r, epochs=1, steps=None) if isinstance(r, Descent) else r for r in self.routines}
+        return replace(self, routines=[of[id(r)] for r in self.routines])  # one for all who share one
 
 
 @dataclass(frozen=True)
