@@ -158,10 +158,10 @@ def tuning(asked: Asked) -> Found:
 
 
 def rival(asked: Asked) -> Found:
-    """A whole run against the original system's, as many students each on one thread."""
+    """A whole run against the original system's, as many students each on one core."""
     if find_spec("expressivity") is None:
         raise SystemExit("rival: expressivity is not installed; pip install 'archab[bench]'")
-    table = _table("whole runs, one thread", "students", "archab, s", "expressivity, s", "×")
+    table = _table("whole runs, one core", "students", "archab, s", "expressivity, s", "×")
     figures = {}
     with tempfile.TemporaryDirectory() as cache:
         whole_runs.against_expressivity(whole_runs.LEAST, Path(cache))
