@@ -161,7 +161,7 @@ def _refuse_duplicates(table: pd.DataFrame) -> None:
 
 
 def _repeats(key: list[pd.Series]) -> bool:
-    """Whether two rows are alike in all of these, found by one number a row: a hash table takes five times the memory."""
+    """Whether two rows are alike in all of these, by one number a row: a hash table takes five times the memory."""
     number, most = np.zeros(len(key[0]), np.int64), 1
     for column in key:
         codes, found = pd.factorize(column)
