@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -62,6 +63,19 @@ def test_a_question_asked_ahead_is_asked_once(at):
     [run] = Store(at.uri, at.artifacts).runs("made")
     assert run.run_id == entry.run_id
     assert at.entered()  # nothing is waited for
+
+
+def test_a_wait_that_is_interrupted_is_taken_up_again(at):
+    at.holds(record())
+    os.kill(desk._other._process.pid, signal.SIGSTOP)
+    at.enter_soon(record(), set())
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        at.enter(record(), set())
+    os.kill(desk._other._process.pid, signal.SIGCONT)
+    entry = at.enter(record(), set())
+    [run] = Store(at.uri, at.artifacts).runs("made")
+    assert run.run_id == entry.run_id
 
 
 def test_an_answer_that_nobody_took_is_not_taken_for_the_next(at):

@@ -124,9 +124,7 @@ class _Other:
             return True
 
     def answer(self, store: Address, name: str, *arguments: Any) -> Any:
-        number = self._ahead.pop((store, name), None)
-        if number is None:
-            number = self.ask(store, name, *arguments)
+        number = self._ahead.get((store, name)) or self.ask(store, name, *arguments)
         pipe = self._process.stdout
         assert pipe is not None
         answered = 0
@@ -135,6 +133,7 @@ class _Other:
                 self._leave()
                 raise _gone()
             answered, value, mistake, failure = json.loads(line)
+        self._ahead.pop((store, name), None)  # not before: a wait that is interrupted is taken up again
         if mistake is not None:
             raise ArchabError(mistake)
         if failure is not None:
