@@ -6,13 +6,15 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from archab.errors import ArchabError
 from archab.runs.log import Record
-from archab.store import desk
+from archab.store import desk, upload
 from archab.store.desk import Desk
 from archab.store.mlflow import Store
 from archab.store.uri import Unanswered
@@ -125,11 +127,28 @@ def test_a_mistake_arrives_as_one_and_a_failing_store_as_what_may_pass(at, tmp_p
     assert not bug.value.of_store
 
 
+def test_a_run_that_is_interrupted_does_not_wait_for_ever_for_a_store_that_hangs(at, monkeypatch):
+    monkeypatch.setattr(upload, "PATIENCE_AT_END", 0.2)
+    start = time.monotonic()
+    with FileLock(f"{at.file}.lock"), pytest.raises(KeyboardInterrupt), upload.tracked(at, record(), set(), print, 90):
+        raise KeyboardInterrupt
+    assert time.monotonic() - start < 30
+
+
 @pytest.mark.parametrize("end", ["os.kill(os.getpid(), 9)", "os._exit(0)", "sys.exit()"])
-def test_the_process_ends_with_its_owner_however_that_ends(end, tmp_path):
-    code = f"import os, sys; from archab.store import desk; desk.begin(); print(desk._other._process.pid); {end}"
-    code = code.replace(f"; {end}", f"; sys.stdout.flush(); {end}")
-    said = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, text=True).stdout
+@pytest.mark.parametrize("hangs", [False, True], ids=["idle", "while its store hangs"])
+def test_the_process_ends_with_its_owner_however_that_ends(end, hangs, tmp_path):
+    code = (
+        "import os, sys; from pathlib import Path; from archab.store import desk;"
+        "desk.Desk.named(None, Path.cwd()).contact(); print(desk._other._process.pid, flush=True);"
+        f"import time; time.sleep({4 * hangs}); {end}"
+    )
+    with FileLock(tmp_path / "mlflow.db.lock") if hangs else nullcontext():
+        said = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, text=True).stdout
+        _wait_for_the_end(said)
+
+
+def _wait_for_the_end(said: str) -> None:
     there = Path(f"/proc/{int(said)}/stat")
     if not Path("/proc/self/stat").exists():
         pytest.skip("the system shows no processes")

@@ -33,6 +33,7 @@ from archab.store.uri import VIEW, Address, of_database, of_file, passes, told
 SHOWN = {f"mlflow.sharedViewState.{VIEW}": json.dumps(json.loads((Path(__file__).parent / "view.json").read_text()))}
 LONGEST_PARAMETER, LONGEST_TAG, PARAMETERS_A_REQUEST, METRICS_A_REQUEST = 6000, 8000, 100, 1000  # MLflow's limits
 DESCRIPTION = "mlflow.note.content"
+LONGEST_CONTACT = 60  # seconds that another process may take to make the tables of a file
 FIRST_CONTACT = 20_190_817  # the key of the lock on a PostgreSQL store
 
 
@@ -247,7 +248,7 @@ class Store(Address):
     def _alone(self) -> Iterator[None]:
         """Keep other processes from the store's first contact, which makes its tables and which only one survives."""
         if self.file and os.access(self.file.parent, os.W_OK):
-            with FileLock(f"{self.file}.lock"):
+            with FileLock(f"{self.file}.lock", timeout=LONGEST_CONTACT):
                 yield
         elif self.uri.startswith("postgresql"):
             engine = create_engine(self.uri)

@@ -4,6 +4,8 @@ import gc
 import json
 import os
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +25,7 @@ def serve() -> None:
     """Answer until nobody asks any more. Garbage is looked for from now on, but not in what was imported."""
     gc.freeze()
     gc.enable()
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print is no answer
     for line in sys.stdin.buffer:
@@ -32,6 +35,13 @@ def serve() -> None:
             with suppress(OSError):  # of a reader that has gone
                 out.write(json.dumps([number, *answer]).encode() + b"\n")
                 out.flush()
+    os._exit(0)
+
+
+def _end_with(owner: int) -> None:
+    """End once whoever asks is gone, also while a store lets one wait."""
+    while os.getppid() == owner:
+        time.sleep(1.0)
     os._exit(0)
 
 

@@ -13,6 +13,8 @@ from archab.runs.log import Record
 from archab.store.desk import Desk, Entry
 from archab.store.uri import Address, of_store, passes, told
 
+PATIENCE_AT_END = 10.0  # seconds that a run which is interrupted waits for a store that has not answered yet
+
 Made = TypeVar("Made")
 
 
@@ -65,9 +67,18 @@ class Live:
             self.say(f"{entry.dead} earlier run of this seed had died: ended as KILLED")
         return entry
 
+    def entered(self, patience: float = 0.0) -> bool:
+        """Whether its run is there, or would be known at once, within so many seconds."""
+        end = time.monotonic() + patience
+        while "entry" not in vars(self) and not self.store.entered():
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.05)
+        return True
+
     def send(self) -> None:
         """Bring what was logged since into the store; where it does not answer, or not yet, that waits."""
-        if self.broken or not self.store.entered():
+        if self.broken or not self.entered():
             return
         entry = self.entry
         try:
@@ -126,7 +137,7 @@ def tracked(
         status = "KILLED"
         raise
     finally:
-        if status != "FINISHED" and not live.broken:
+        if status != "FINISHED" and not live.broken and live.entered(PATIENCE_AT_END):
             with suppress(Exception):  # a store that is gone is no reason to hide why the run ended
                 store.end(live.entry, status)
 
