@@ -158,6 +158,19 @@ def _wait_for_the_end(said: str) -> None:
     assert time.monotonic() < until
 
 
+def test_what_python_finds_here_it_finds_there(at, monkeypatch):
+    monkeypatch.setattr(sys, "path", [Path("/nowhere"), "", *sys.path])  # which Python passes over
+    desk._other._leave()
+    assert at.holds(record()) is None
+
+
+def test_a_folder_that_holds_no_files_is_refused_at_once():
+    if not Path("/proc/self").exists():
+        pytest.skip("no folder of that kind")
+    with pytest.raises(ArchabError, match=r"sqlite:////proc/x\.db: /proc/x\.db cannot be written"):
+        Desk.named("sqlite:////proc/x.db", Path("/tmp")).check()
+
+
 def test_a_run_imports_neither_mlflow_nor_the_tests_of_scipy(tmp_path):
     code = (
         "import atexit, sys; heavy = {'mlflow', 'scipy.stats', 'matplotlib'};"

@@ -36,8 +36,8 @@ def shown_again(job: Job, watch: Watch) -> bool:
     holds = partial(asked, store, partial(store.holds, record), watch.say, job.patience)
     page = holds()
     if store.shown not in record.delivered or page is None:
-        watch.say(f"  its rows are brought to {store.shown}, which lacked them")
         delivered(store, record, folder.files(), watch.say, job.patience)
+        watch.say(f"  its rows were brought to {store.shown}, which lacked them")
         record.write(folder.record)
         page = holds()
     watch.where(job.where(page or ""))

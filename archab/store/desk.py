@@ -7,6 +7,7 @@ ends, since its pipe is closed then; where it is gone, the next question begins 
 import atexit
 import itertools
 import json
+import os
 import select
 import subprocess
 import sys
@@ -79,7 +80,8 @@ class _Other:
 
     @cached_property
     def _process(self) -> subprocess.Popen[bytes]:
-        code = f"import gc, sys; gc.disable(); sys.path[:] = {sys.path}; from archab.store.served import serve; serve()"
+        path = [os.path.abspath(place) for place in sys.path if isinstance(place, str)]
+        code = f"import gc, sys; gc.disable(); sys.path[:] = {path}; from archab.store.served import serve; serve()"
         begun = subprocess.Popen(
             [sys.executable, "-c", code],
             stdin=subprocess.PIPE,

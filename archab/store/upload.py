@@ -13,7 +13,7 @@ from archab.runs.log import Record
 from archab.store.desk import Desk, Entry
 from archab.store.uri import Address, of_store, passes, told
 
-PATIENCE_AT_END = 10.0  # seconds that a run which is interrupted waits for a store that has not answered yet
+PATIENCE_AT_END = 5.0  # seconds that a run which is interrupted waits for a store that has not answered yet
 
 Made = TypeVar("Made")
 

@@ -5,6 +5,7 @@ import re
 import shlex
 import socket
 import sqlite3
+import tempfile
 import urllib.request
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -59,7 +60,7 @@ class Address:
         if file := self.file:
             if not file.parent.is_dir():
                 raise ArchabError(f"tracking.uri={self.uri}: there is no folder {file.parent}")
-            if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
+            if file.is_dir() or not (os.access(file, os.W_OK) if file.exists() else _holds_files(file.parent)):
                 raise ArchabError(f"tracking.uri={self.uri}: {file} cannot be written; give another tracking.uri")
         elif self.uri.startswith("postgresql"):
             _check_database(self.uri)
@@ -138,6 +139,15 @@ def _parsed(uri: str) -> URL:
 def _is_uri(url: URL) -> bool:
     """Whether an address holds a URI of SQLite's own, sqlite:///file:mlflow.db?uri=true."""
     return (url.database or "").startswith("file:") and asbool(url.query.get("uri", False))
+
+
+def _holds_files(folder: Path) -> bool:
+    """Whether a file can be made there, which os.access tells only of ordinary folders."""
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
 
 
 def _check_database(uri: str) -> None:
