@@ -454,8 +454,9 @@ class Comparison:
         asked = [(side, routines) for side in watched for routines in self._together(side, part.member)]
         cohorts = []
         for side, routines in asked:
-            cohort = self._cohort(lesson, part, side, targets, list(routines.values()), order, advance)
-            cohorts.append((self._method(side, part), replace(cohort, curves=None if part.first else watched[side])))
+            cohort = self._cohort(lesson, part, side, targets, list(routines.values()), advance)
+            cohort = replace(cohort, order=order, curves=None if part.first else watched[side])
+            cohorts.append((self._method(side, part), cohort))
         with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as beside:
             line = beside.submit(linear.errors, targets, self.loss) if not self.trials else None
             outcomes = side_by_side(cohorts)
@@ -485,8 +486,7 @@ class Comparison:
             targets = lesson.source.draw(part.first, part.last)
             beaten = linear.errors(targets, self.loss)
         routine = self.spaces["reference"].routine_of(index_of(self.spaces["reference"], member))
-        order = partial(lesson.source.order, part.first, part.last)
-        cohort = self._cohort(lesson, part, "reference", targets, [routine], order, lambda _: None)
+        cohort = self._cohort(lesson, part, "reference", targets, [routine], lambda _: None)
         [outcome] = side_by_side([(self._method("reference", part), cohort)])
         return list(rows_of(self._table(part, "reference", targets, [0], outcome, beaten)))
 
@@ -560,7 +560,6 @@ class Comparison:
         side: str,
         targets: Targets,
         routines: Sequence[Routine],
-        order: Callable[[int], Tensor],
         advance: Callable[[float], None],
     ) -> Cohort:
         index, restarts = index_of(self.spaces[side], part.member), len(routines)
@@ -600,7 +599,7 @@ class Comparison:
             outputs=targets.outputs,
             heldout_inputs=targets.heldout_inputs,
             heldout_outputs=targets.heldout_outputs,
-            order=order,
+            order=partial(lesson.source.order, part.first, part.last),
             restarts=restarts,
             device=device_named(self.device),
             advance=advance,
