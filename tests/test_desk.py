@@ -165,6 +165,14 @@ def _wait_for_the_end(said: str) -> None:
     assert time.monotonic() < until
 
 
+def test_a_finished_run_whose_store_refuses_it_says_where_it_is_kept(at, tmp_path):
+    client = Store(at.uri, at.artifacts).client()
+    client.delete_experiment(at.enter(record(), set()).experiment_id)
+    kept = f"was deleted in .* The run is finished and kept in {tmp_path}: archab-sync"
+    with pytest.raises(ArchabError, match=kept), upload.tracked(at, record(), set(), print, 0) as live:
+        live.deliver([tmp_path / "results.parquet"])
+
+
 def test_what_python_finds_here_it_finds_there(at, monkeypatch):
     monkeypatch.setattr(sys, "path", [Path("/nowhere"), "", *sys.path])  # which Python passes over
     desk._other._leave()

@@ -94,7 +94,10 @@ class Live:
         Raises:
             ArchabError: if the store does not answer.
         """
-        _ = self.entry
+        try:
+            _ = self.entry
+        except ArchabError as error:
+            raise ArchabError(f"{error}. {_kept(files)}") from error
         self.broken = True
         delivered(self.store, self.record, files, self.say, self.patience)
         self.broken = False
@@ -113,11 +116,12 @@ def delivered(
     except ArchabError:
         raise
     except Exception as error:  # of MLflow, SQLAlchemy or the network
-        raise ArchabError(
-            f"tracking.uri={store.shown}: does not answer ({told(error)}). The run is finished and kept in "
-            f"{files[0].parent}: archab-sync, or the same command, brings it there"
-        ) from error
+        raise ArchabError(f"tracking.uri={store.shown}: does not answer ({told(error)}). {_kept(files)}") from error
     record.delivered = [*dict.fromkeys([*record.delivered, store.shown])]
+
+
+def _kept(files: Sequence[Path]) -> str:
+    return f"The run is finished and kept in {files[0].parent}: archab-sync, or the same command, brings it there"
 
 
 @contextmanager
