@@ -452,6 +452,12 @@ def constant_coordinate(shape, generator):
     return inputs
 
 
+def nearly_the_same(shape, generator):
+    inputs = torch.randn(*shape, generator=generator)
+    inputs[..., 0] = inputs[..., 1] + 1e-5 * inputs[..., 0]
+    return inputs
+
+
 def as_numbers(x, seen):
     return x.reshape(len(x), -1).astype(float)
 
@@ -474,6 +480,7 @@ class Embedded(nn.Module):
     [
         ({"architecture": Bounded, "members": {}}, Normal(), as_numbers),
         ({"architecture": Bounded, "members": {}}, constant_coordinate, as_numbers),
+        ({"architecture": Bounded, "members": {}}, nearly_the_same, as_numbers),
         ({"architecture": Embedded, "members": {}, "input_shape": [2]}, Tokens(9), as_places),
     ],
 )

@@ -186,14 +186,17 @@ def test_a_folder_that_holds_no_files_is_refused_at_once():
         Desk.named("sqlite:////proc/x.db", Path("/tmp")).check()
 
 
-def test_a_run_imports_neither_mlflow_nor_the_tests_of_scipy(tmp_path):
+def test_a_run_imports_neither_mlflow_nor_the_tests_of_scipy_nor_torchs_compiler(tmp_path):
     code = (
-        "import atexit, sys; heavy = {'mlflow', 'scipy.stats', 'matplotlib'};"
+        "import atexit, sys; heavy = {'mlflow', 'scipy.stats', 'matplotlib', 'torch._dynamo'};"
         "atexit.register(lambda: print('imported:', *heavy & sys.modules.keys()));"
         "from archab.__main__ import main; main()"
     )
-    asked = ["+space=n_diagonal_original", "targets=1", "samples=64", "routine.epochs=2", "engine=vmap"]
-    run = subprocess.run([sys.executable, "-c", code, *asked], cwd=tmp_path, capture_output=True, text=True)
+    asked = ["+space=n_diagonal_original", "targets=1", "samples=64", "routine.epochs=2", "engine=compiled"]
+    nothing_kept = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
+    run = subprocess.run(
+        [sys.executable, "-c", code, *asked], cwd=tmp_path, env=nothing_kept, capture_output=True, text=True
+    )
     assert run.returncode == 0, run.stderr
     assert run.stdout.splitlines()[-1] == "imported:"
 

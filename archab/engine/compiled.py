@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from archab.engine.cohort import Cohort, Outcome
+from archab.engine.cpp.record import Untraceable
 from archab.engine.cpp.source import ALIGNED, Slot, Source, Update, generate
-from archab.engine.cpp.trace import Untraceable, elementwise, scored, trace
+from archab.engine.cpp.trace import elementwise, scored, trace
 from archab.engine.curve import MOST, Curve
 from archab.engine.loss import Loss
 from archab.errors import ArchabError, explain

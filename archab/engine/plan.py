@@ -24,8 +24,8 @@ from archab.engine.cpp import cache as kept
 from archab.engine.cpp import compiler
 from archab.engine.cpp.kernels import NoRule
 from archab.engine.cpp.lanes import LANES
+from archab.engine.cpp.record import Untraceable
 from archab.engine.cpp.source import Source
-from archab.engine.cpp.trace import Untraceable
 from archab.engine.equivalence import Sample, why_not_batched, why_not_compiled
 from archab.engine.replay import why_torchs_own
 from archab.errors import ArchabError, explain

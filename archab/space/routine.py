@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from archab.errors import ArchabError
+from archab.space.uncompiled import kept, uncompiled
 
 
 class Batches(Protocol):
@@ -30,6 +31,7 @@ class Batches(Protocol):
 
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+_OPTIMISERS = kept([torch.optim.Optimizer.add_param_group])
 STEPS = 1_000  # of a student whose routine says neither epochs nor steps
 
 
@@ -84,16 +86,19 @@ class Descent(ABC):
 
     def __call__(self, network: nn.Module, batches: Batches, loss: Loss) -> None:
         """Train for so many passes over the mini-batches."""
-        optimiser = self._optimiser(list(network.parameters()))
+        with uncompiled(_OPTIMISERS):
+            optimiser = self._optimiser(list(network.parameters()))
+        step = inspect.unwrap(type(optimiser).step)  # around it, torch imports its compiler
         epochs = self.passes(len(batches))
         rates = iter(self.rates(epochs * len(batches)))
         for _ in range(epochs):
             for inputs, outputs in batches:
-                optimiser.zero_grad()
+                network.zero_grad()
                 loss(network(inputs), outputs).backward()
                 _clip(network, self.clip, self.clip_norm)
                 optimiser.param_groups[0]["lr"] = next(rates)
-                optimiser.step()
+                with torch.no_grad():
+                    step(optimiser)
 
     def passes(self, batches: int) -> int:
         """Epochs of so many mini-batches that it trains for."""

@@ -8,6 +8,7 @@ from archab.engine.loss import Loss, kind
 from archab.targets.base import Targets
 
 MOST_FEATURES = 256  # 10,000 targets of so many would take longer than their students' training
+CONDITION = 1e6  # of XᵀX, up to which the normal equations lose no figure that matters
 AT_ONCE = 2**23  # numbers of the inputs of those that are solved together: 64 MiB
 
 
@@ -34,10 +35,26 @@ def errors(targets: Targets, loss: Loss) -> np.ndarray:
         inputs, heldout = _features(targets.inputs[some], targets.heldout_inputs[some])
         outputs, wanted = (y[some].double().flatten(2) for y in (targets.outputs, targets.heldout_outputs))
         finite = inputs.isfinite().flatten(1).all(1)
-        solved = torch.linalg.lstsq(inputs.where(finite.view(-1, 1, 1), 0.0), outputs, driver="gelsd").solution
+        solved = _solved(inputs.where(finite.view(-1, 1, 1), 0.0), outputs)
         off = loss.each(heldout @ solved, wanted).mean((1, 2)) / loss.constant(targets.heldout_outputs[some])
         found[some.numpy()] = off.where(finite & off.isfinite(), torch.nan).numpy()
     return found
+
+
+def _solved(inputs: Tensor, outputs: Tensor) -> Tensor:
+    """The least-squares maps of least norm from inputs (T, n, f) to outputs (T, n, o), shape (T, f, o).
+
+    By the normal equations, five times as fast, where the condition number of XᵀX (1-norm) is small; else by singular
+    values.
+    """
+    gram = inputs.mT @ inputs
+    inverse, failed = torch.linalg.inv_ex(gram)
+    condition = torch.linalg.matrix_norm(gram, 1) * torch.linalg.matrix_norm(inverse, 1)
+    solved = inverse @ (inputs.mT @ outputs)
+    hard = (failed.ne(0) | ~(condition <= CONDITION)).nonzero().flatten()
+    if len(hard):
+        solved[hard] = torch.linalg.lstsq(inputs[hard], outputs[hard], driver="gelsd").solution
+    return solved
 
 
 def _widths(inputs: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from archab.engine import compiled
 from archab.engine.compiled import Block, Compiled
 from archab.engine.cpp import compiler, source
 from archab.engine.cpp.kernels import NoRule
-from archab.engine.cpp.trace import Untraceable
+from archab.engine.cpp.record import Untraceable
 from archab.engine.equivalence import Sample, largest, why_not_compiled
 from archab.engine.plan import Auto, Loop
 from archab.engine.plan import Compiled as Engine

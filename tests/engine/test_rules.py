@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from archab import ArchitecturalSpace, Comparison
 from archab.engine.compiled import write
 from archab.engine.cpp import compiler
-from archab.engine.cpp.trace import Untraceable
+from archab.engine.cpp.record import Untraceable
 from archab.engine.loss import SquaredError
 from archab.engine.plan import Compiled
 from archab.space.inputs import Tokens

@@ -34,10 +34,11 @@ _library.define("uniform(Tensor student, Tensor step, int site, int[] shape, Sca
 
 
 def _uniform(student: Tensor, step: Tensor, site: int, shape: list[int], dtype: torch.dtype) -> Tensor:
-    return student.new_empty(shape, dtype=dtype)
+    return student.new_zeros(shape, dtype=dtype)
 
 
-_library.impl("uniform", _uniform, "Meta")
+for _device in ("Meta", "CPU"):
+    _library.impl("uniform", _uniform, _device)
 
 
 class NoRule(Exception):
@@ -110,8 +111,6 @@ class Program:
 
     def _operate(self, node: fx.Node, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         operation, seen = node.target, node.meta.get("val")
-        if isinstance(seen, Tensor) and not all(isinstance(size, int) for size in seen.shape):
-            raise NoRule(f"{operation}: its shape depends on data")
         if torch.Tag.nondeterministic_seeded in getattr(operation, "tags", ()):
             raise NoRule(f"{operation} draws random numbers")
         if callable(operation) and getattr(operation, "__name__", "") == "getitem":

@@ -4,29 +4,19 @@ import copy
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch._decomp import decomposition_table
-from torch.func import functional_call, functionalize, grad, grad_and_value
-from torch.fx.experimental.proxy_tensor import make_fx
+from torch.func import functional_call, grad, grad_and_value
 
 from archab.engine.cpp.branches import Way, every, on
-from archab.engine.cpp.kernels import A
-from archab.engine.cpp.opened import opened
-from archab.engine.cpp.rules import RULES
+from archab.engine.cpp.record import Untraceable, flat
 from archab.engine.loss import Loss, kind
-from archab.errors import explain
-from archab.networks.noise import Counter, Drawn
+from archab.networks.noise import Counter
 from archab.space.watching import Watching
 
 REFUSALS = AssertionError, ValueError  # what a network raises where it does not like its data
-
-
-class Untraceable(Exception):
-    """Why a network cannot be traced; another engine trains it."""
 
 
 @dataclass(frozen=True)
@@ -121,12 +111,12 @@ def trace(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss) -> Tr
 
     word = torch.zeros((), dtype=torch.int64)
     quiet = Counter(None)
-    stepping = _flat(step, learnable, held, inputs, outputs, word, torch.zeros_like(word))
+    stepping = flat(step, learnable, held, inputs, outputs, word, torch.zeros_like(word))
     stepped = [way for way in ways if way not in refused]
     refused.clear()
     if len(ways) > 1 and any(_reached(network, inputs, outputs, loss, way) not in (reached, []) for way in ways):
         raise Untraceable("which parameters learn depends on data")
-    predicting = _flat(predict, learnable, held, inputs)
+    predicting = flat(predict, learnable, held, inputs)
     network.train()
     answered_ = [way for way in ways if way not in refused]
     return Traced(list(learnable), fixed, list(held)[len(fixed) :], stepping, predicting, (stepped, answered_))
@@ -197,7 +187,7 @@ def elementwise(update: Any, dtype: torch.dtype, moments: int, numbers: int) -> 
     def of_four(p: Tensor, g: Tensor, moments: list[Tensor], numbers: list[Tensor]) -> list[Tensor]:
         return update(p, g, moments, numbers)
 
-    return _flat(of_four, p, g, rest[:moments], rest[moments:])
+    return flat(of_four, p, g, rest[:moments], rest[moments:])
 
 
 def scored(loss: Loss, outputs: Tensor) -> list[fx.GraphModule]:
@@ -208,43 +198,7 @@ def scored(loss: Loss, outputs: Tensor) -> list[fx.GraphModule]:
     shape = outputs.shape if kind(loss) == "classes" else ()
     prediction, output = (torch.zeros(shape, dtype=torch.float64) for _ in range(2))
     each = [loss.each, *([loss.hits] if hasattr(loss, "hits") else [])]
-    return [_flat(one, prediction, output) for one in each]
-
-
-def _flat(function: Any, *arguments: Any) -> fx.GraphModule:
-    drawn = Drawn()
-
-    def watched(*arguments: Any) -> Any:
-        with drawn:
-            return function(*arguments)
-
-    try:
-        with opened():
-            traced = make_fx(
-                functionalize(watched, remove="mutations"),
-                decomposition_table=_table(),
-                tracing_mode="fake",
-                _allow_non_fake_inputs=True,
-            )(*arguments)
-    except Exception as error:
-        raise Untraceable(explain(error)) from error
-    if drawn.operations:
-        raise Untraceable(f"{drawn.operations[0]} draws random numbers that no counter reaches")
-    traced.graph.eliminate_dead_code()
-    return traced
-
-
-@cache
-def _table() -> dict[Any, Any]:
-    """Torch's decompositions into small operations, of those that have no rule and are no composites (of C++)."""
-
-    def composite(op: Any) -> bool:
-        return isinstance(op, torch._ops.OpOverload) and torch._C._dispatch_has_kernel_for_dispatch_key(
-            op.name(), "CompositeImplicitAutograd"
-        )
-
-    known = RULES.keys() | {A.complex.default, A.polar.default}  # which theirs writes part by part
-    return {op: rule for op, rule in decomposition_table.items() if op not in known and not composite(op)}
+    return [flat(one, prediction, output) for one in each]
 
 
 class _Traced(Counter):

@@ -1,0 +1,67 @@
+"""A function that was written down gives of any tensors what it gives itself."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.func import grad_and_value
+
+from archab.engine.cpp.record import Untraceable, flat
+
+
+def written_on(x: Tensor, y: Tensor) -> list[Tensor]:
+    z = x.clone()
+    z[:, 1] = y[0]
+    z[0].mul_(2)
+    return [z, z.sum(), torch.zeros(3).copy_(y[1])]
+
+
+def by_place(x: Tensor, y: Tensor) -> list[Tensor]:
+    best, at = x.max(1)
+    return [y.gather(1, at[:, None]), best, x[torch.tensor([1, 0])], y[at]]
+
+
+def normalised(x: Tensor, y: Tensor) -> list[Tensor]:
+    return [torch.nn.functional.layer_norm(x, [3], y[0]), torch.nn.functional.gelu(y), torch.var_mean(x, 1)[0]]
+
+
+def slopes(x: Tensor, y: Tensor) -> list[Tensor]:
+    gradients, value = grad_and_value(lambda x: (torch.tanh(x) @ y.mT).square().mean())(x)
+    return [gradients, value]
+
+
+def of_a_constant(x: Tensor, y: Tensor) -> list[Tensor]:
+    sizes = torch.tensor([2, 1])
+    return [x * sizes.sum().item(), y + sizes.to(y.dtype).var()]
+
+
+@pytest.mark.parametrize("function", [written_on, by_place, normalised, slopes, of_a_constant])
+def test_a_graph_gives_of_other_tensors_what_its_function_gives(function):
+    x, y, others = *torch.randn(2, 3, 3, dtype=torch.float64), torch.randn(2, 3, 3, dtype=torch.float64)
+    before = torch.get_rng_state()
+    graph = flat(function, x, y)
+    assert torch.equal(torch.get_rng_state(), before)
+    wanted = function(*others)
+    found = graph(*others)
+    assert len(found) == len(wanted)
+    for mine, its, node in zip(found, wanted, list(graph.graph.nodes)[-1].args[0], strict=True):
+        torch.testing.assert_close(mine, its, rtol=1e-12, atol=1e-12)
+        assert (node.meta["val"].shape, node.meta["val"].dtype) == (its.shape, its.dtype)
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (lambda x: x * x.sum().item(), "takes a number out of a tensor"),
+        (lambda x: x[x > 0], "its shape depends on data"),
+        (lambda x: x.nonzero(), "its shape depends on data"),
+        (lambda x: x + torch.randn(3), "draws random numbers that no counter reaches"),
+        (lambda x: x.numpy() * 2, "hands a tensor to numpy"),
+        (lambda x: np.sin(x), "hands a tensor to numpy"),
+        (lambda x: x * x.tolist()[0], "tolist"),
+        (lambda x: x.frobenius(), "AttributeError"),
+    ],
+)
+def test_what_hangs_on_values_or_on_chance_has_no_graph(function, reason):
+    with pytest.raises(Untraceable, match=reason):
+        flat(function, torch.randn(3))
