@@ -8,16 +8,18 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from logged import QUICK, TWO, runs
 from mlflow.exceptions import MlflowException
 
 from archab.cli import compare, sync
+from archab.experiment import run as running
 from archab.results import ROWS
 from archab.runs.log import Record
 from archab.store.mlflow import Store
@@ -184,31 +186,51 @@ LONG = (
 )
 
 
-def locked_while(folder: Path, begun: str, until: threading.Event) -> threading.Thread:
-    """Locks the store of a folder from the time that a file like this is there until the event."""
+@contextmanager
+def locked(store: Path) -> Iterator[None]:
+    """By another process, as it were: MLflow waits for it 20 seconds each time."""
+    with closing(sqlite3.connect(store, timeout=30, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+        other.execute("ROLLBACK")
 
-    def lock() -> None:
+
+@contextmanager
+def gone(store: Path) -> Iterator[None]:
+    """Not to be used: SQLite cannot have its journal."""
+    journal = store.with_name(f"{store.name}-journal")
+    while True:
+        with suppress(FileExistsError):  # it is at work
+            journal.mkdir()
+            break
+    yield
+    journal.rmdir()
+
+
+def away_while(folder: Path, how: Callable[[Path], Any], until: threading.Event) -> threading.Thread:
+    """Keeps a folder's store from being used from the first rows of a run on until the event."""
+
+    def keep() -> None:
         deadline = time.monotonic() + 60
-        while not list(folder.glob(begun)):
+        while not list(folder.glob(".archab/*/0/parts/*.parquet")):
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        with closing(sqlite3.connect(folder / "mlflow.db", timeout=30, isolation_level=None)) as other:
-            other.execute("BEGIN EXCLUSIVE")
+        with how(folder / "mlflow.db"):
             until.wait(120)
-            other.execute("ROLLBACK")
 
-    thread = threading.Thread(target=lock)
+    thread = threading.Thread(target=keep)
     thread.start()
     return thread
 
 
 def test_a_store_that_goes_away_during_a_run_costs_nothing_and_the_same_command_or_sync_brings_it_there(
-    command, tmp_path, capfd
+    command, tmp_path, capfd, monkeypatch
 ):
-    unlocked = threading.Event()
-    thread = locked_while(tmp_path, ".archab/*/0/parts/*.parquet", unlocked)
+    monkeypatch.setattr(running, "SHORT", -1.0)  # it waits for the store before it trains
+    back = threading.Event()
+    thread = away_while(tmp_path, gone, back)
     ended = command(*LONG)
-    unlocked.set()
+    back.set()
     thread.join()
     assert ended.code == 2
     assert "Traceback" not in ended.err
@@ -233,7 +255,7 @@ def test_a_store_that_goes_away_during_a_run_costs_nothing_and_the_same_command_
 @pytest.mark.slow
 def test_a_store_that_is_locked_for_a_moment_is_waited_for(command, tmp_path):
     unlocked = threading.Event()
-    thread = locked_while(tmp_path, ".archab/*/0/parts/*.parquet", unlocked)
+    thread = away_while(tmp_path, locked, unlocked)
     threading.Timer(8, unlocked.set).start()
     ended = command(*LONG[:-1], "tracking.patience=60")
     thread.join()

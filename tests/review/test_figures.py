@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import combinations, pairwise
 
@@ -412,11 +412,15 @@ def one_of_a_family() -> Verdict:
     return judge_family([Study(rows, WORKED, label=f"lr={i}", costs=costs(2)) for i, rows in enumerate(tables)])[0]
 
 
-def all_drawn(verdict: Verdict, bare: bool = False) -> Iterator[tuple[str, Figure, RendererAgg]]:
+def all_drawn(
+    verdict: Verdict, bare: bool = False, only: Callable[[str], bool] = lambda name: True
+) -> Iterator[tuple[str, Figure, RendererAgg]]:
     """Every figure of a verdict as it is saved, drawn."""
     table = curves(len(verdict.members))
     for picture in figures.pictures(named(verdict, IN_TITLES), "parameters", table):
         assert isinstance(picture, Picture)
+        if not only(picture.name):
+            continue
         figure = picture.figure(bare=bare)
         figure.set_dpi(figures.PIXELS)
         with mpl.rc_context(STYLE):
@@ -548,9 +552,7 @@ def test_the_sides_are_named_alike_over_the_differences():
 @pytest.mark.parametrize("kind", verdicts())
 def test_shares_are_named_in_the_order_of_their_values_and_off_the_curves(kind):
     verdict = verdicts()[kind]
-    for name, figure, renderer in all_drawn(verdict):
-        if name != "share_within":
-            continue
+    for _, figure, renderer in all_drawn(verdict, only="share_within".__eq__):
         axes = figure.axes[0]
         boxes = [text.get_window_extent(renderer) for text in axes.texts]
         upper, lower = boxes
