@@ -64,6 +64,13 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.fixture
+def stored(tmp_path: Path, empty_store: Path) -> Path:
+    """A folder with such a store and nothing else."""
+    shutil.copy(empty_store, tmp_path)
+    return tmp_path
+
+
 @dataclass
 class Ended:
     """How a command ended."""
@@ -74,12 +81,9 @@ class Ended:
 
 
 @pytest.fixture
-def command(
-    tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Callable[..., Ended]:
+def command(stored: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
     """Runs `python -m archab ARGUMENTS` in this process, in a directory with nothing but an empty store."""
-    monkeypatch.chdir(tmp_path)
-    shutil.copy(empty_store, tmp_path)
+    monkeypatch.chdir(stored)
     for name in ("MLFLOW_TRACKING_URI", "HYDRA_FULL_ERROR"):
         monkeypatch.delenv(name, raising=False)
 

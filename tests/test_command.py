@@ -420,12 +420,12 @@ USERS = {
 
 
 @pytest.fixture
-def users_folder(tmp_path: Path) -> Path:
+def users_folder(stored: Path) -> Path:
     for name, text in USERS.items():
-        file = tmp_path / name
+        file = stored / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(textwrap.dedent(text).lstrip())
-    return tmp_path
+    return stored
 
 
 def test_a_users_own_architecture_prior_routine_and_space_run_from_their_folder(users_folder):
@@ -452,10 +452,10 @@ def test_a_users_own_architecture_prior_routine_and_space_run_from_their_folder(
 @pytest.mark.parametrize(
     ("number", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)]
 )
-def test_an_interrupted_run_ends_as_killed_and_keeps_its_rows_and_no_second_one_is_let_in(number, code, tmp_path):
-    run = started(tmp_path)
+def test_an_interrupted_run_ends_as_killed_and_keeps_its_rows_and_no_second_one_is_let_in(number, code, stored):
+    run = started(stored)
     if number == signal.SIGTERM:
-        other = subprocess.run([sys.executable, "-m", "archab", *SLOW], cwd=tmp_path, capture_output=True, text=True)
+        other = subprocess.run([sys.executable, "-m", "archab", *SLOW], cwd=stored, capture_output=True, text=True)
         assert other.returncode == 2
         assert "another process is at this very run" in other.stderr
     run.send_signal(number)
@@ -463,8 +463,8 @@ def test_an_interrupted_run_ends_as_killed_and_keeps_its_rows_and_no_second_one_
     assert run.returncode == code
     assert "finished rows are kept" in err
     assert "Traceback" not in err
-    assert list(runs(tmp_path, "n_diagonal_original")["status"]) == ["KILLED"]
-    assert list(tmp_path.glob(".archab/*/0/parts/*.parquet"))
+    assert list(runs(stored, "n_diagonal_original")["status"]) == ["KILLED"]
+    assert list(stored.glob(".archab/*/0/parts/*.parquet"))
 
 
 def test_a_run_killed_outright_goes_on_from_its_parts_with_the_rows_of_an_undisturbed_one(tmp_path, command):
@@ -540,15 +540,15 @@ def test_a_finished_seed_goes_to_another_experiment_where_that_is_asked_for(comm
     assert compare.main(["--space", "other"]) == 0
 
 
-def test_a_run_that_died_without_a_word_is_ended_as_killed_by_the_next(tmp_path):
-    run = started(tmp_path)
+def test_a_run_that_died_without_a_word_is_ended_as_killed_by_the_next(stored):
+    run = started(stored)
     run.kill()
     run.communicate()
-    assert sync.main([str(tmp_path / ".archab")]) == 0
-    assert list(runs(tmp_path, "n_diagonal_original")["status"]) == ["RUNNING"]
-    again = subprocess.Popen([sys.executable, "-m", "archab", *SLOW], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    assert sync.main([str(stored / ".archab")]) == 0
+    assert list(runs(stored, "n_diagonal_original")["status"]) == ["RUNNING"]
+    again = subprocess.Popen([sys.executable, "-m", "archab", *SLOW], cwd=stored, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
-    while sorted(runs(tmp_path, "n_diagonal_original")["status"]) != ["KILLED", "RUNNING"]:
+    while sorted(runs(stored, "n_diagonal_original")["status"]) != ["KILLED", "RUNNING"]:
         assert time.monotonic() < deadline
         time.sleep(0.2)
     again.terminate()

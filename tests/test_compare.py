@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -70,11 +69,10 @@ def log(
 
 
 @pytest.fixture
-def store(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    shutil.copy(empty_store, tmp_path)
-    monkeypatch.chdir(tmp_path)
+def store(stored: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(stored)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    return tmp_path
+    return stored
 
 
 def summaries(folder: Path) -> list:

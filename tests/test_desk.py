@@ -26,10 +26,8 @@ def record(name: str = "seed 0") -> Record:
 
 
 @pytest.fixture
-def at(tmp_path):
-    there = Desk.named(None, tmp_path)
-    yield there
-    desk._other._leave()
+def at(stored):
+    return Desk.named(None, stored)
 
 
 def test_a_run_goes_through_the_desk_into_the_store(at, tmp_path):
@@ -120,6 +118,7 @@ def test_a_mistake_arrives_as_one_and_a_failing_store_as_what_may_pass(at, tmp_p
             nobody.points(entry, [("seconds", 1.5, 10, 0)])
     finally:
         del os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]
+        desk._other._leave()
     assert raised.value.passes
     assert raised.value.of_store
     with pytest.raises(Unanswered, match="Traceback") as bug:
@@ -192,7 +191,8 @@ def test_a_run_imports_neither_mlflow_nor_the_tests_of_scipy_nor_torchs_compiler
         "atexit.register(lambda: print('imported:', *heavy & sys.modules.keys()));"
         "from archab.__main__ import main; main()"
     )
-    asked = ["+space=n_diagonal_original", "targets=1", "samples=64", "routine.epochs=2", "engine=compiled"]
+    one = ["space.a.members=[{rank:1}]", "space.b.members=[{rank:1}]"]
+    asked = ["+space=n_diagonal_original", *one, "targets=1", "samples=64", "routine.epochs=2", "engine=compiled"]
     nothing_kept = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
     run = subprocess.run(
         [sys.executable, "-c", code, *asked], cwd=tmp_path, env=nothing_kept, capture_output=True, text=True

@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,12 +22,7 @@ ONE = ("space.a.members=[{rank:1}]", "space.b.members=[{rank:1}]")
 QUICK = (*ONE, "targets=1", "samples=16", "heldout_samples=16", "control=false", "engine=loop")
 SLOW = (*QUICK, "targets=12", "engine.chunk=1", "routine.epochs=6", "routine.minibatch=1")
 RECIPES = ("joblib", "ray", "submitit_local", "submitit_slurm")
-
-
-@pytest.fixture(autouse=True)
-def _store(empty_store: Path, tmp_path: Path) -> None:
-    """A store that holds nothing yet: to make its tables takes longer than a run here."""
-    shutil.copy(empty_store, tmp_path)
+pytestmark = pytest.mark.usefixtures("stored")
 
 
 def needs(launch: str) -> str:

@@ -49,6 +49,7 @@ def children(pid: int) -> set[int]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads processes from /proc")
+@pytest.mark.usefixtures("stored")
 @pytest.mark.parametrize("killed", ["a worker", pytest.param("the parent", marks=pytest.mark.slow)])
 def test_a_process_that_is_killed_ends_the_run_and_leaves_nothing_behind(tmp_path, killed):
     slow = (*SMALL[:-2], "engine=loop", "engine.chunk=1", "engine.workers=2", "routine.epochs=2000")

@@ -14,6 +14,7 @@ out of r. That is again a function of absolute values alone, so that the sign st
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,6 +25,8 @@ SCALES = np.array([0.25, 0.5, 1.0, 2.0])
 RESAMPLES = 500
 LONGEST_FORECAST = 2000
 _SEED = 20191
+_HAIR = 1e-12  # to which E = 1/alpha is a crossing
+_HALVINGS, _FAR = 40, 20.0  # of the way to the end of an interval; logs of E beyond which its slope tells nothing
 
 # The hybrid rule's share of alpha: E >= 1 / (0.4 alpha) on the way, sign-flip p <= 0.6 alpha at the planned N.
 EARLY, FINAL = 0.4, 0.6
@@ -73,7 +76,7 @@ def anytime_p(log_e: ArrayLike) -> float:
 def crossing(log_e: ArrayLike, alpha: float = 0.05) -> int | None:
     """The first round, counted from 1, with E >= 1/alpha; None if there is none. The path has shape (n,)."""
     # A hair below, since E = 1/alpha to rounding is a crossing.
-    above = np.asarray(log_e, dtype=float) >= -np.log(alpha) - 1e-12
+    above = np.asarray(log_e, dtype=float) >= -np.log(alpha) - _HAIR
     return int(above.argmax()) + 1 if above.any() else None
 
 
@@ -84,7 +87,7 @@ def direction(differences: ArrayLike, round_: int) -> int:
 
 
 def anytime_interval(differences: ArrayLike, alpha: float = 0.05) -> tuple[float, float]:
-    """All theta that no round has excluded: E_m(d − theta) < 1/alpha for every m <= n, by bisection of either end.
+    """All theta that no round has excluded: E_m(d − theta) < 1/alpha for every m <= n.
 
     The confidence sets of all rounds hold theta together with probability 1 − alpha, and so does what they share: it
     never grows, and it holds 0 exactly where E has not reached 1/alpha at any round.
@@ -108,13 +111,14 @@ def anytime_interval(differences: ArrayLike, alpha: float = 0.05) -> tuple[float
     # Beyond the data all z_t tend to one sign, and E to its largest value: look there for a point outside on each side.
     # A side that failed often is worse by any amount: no difference is too far out then.
     reach = spread * 2.0 ** np.arange(60)
-    below = next((x for x in finite.min() - reach if _excludes(d, bar, x)[0]), -np.inf)
-    above = next((x for x in finite.max() + reach if _excludes(d, bar, x)[1]), np.inf)
+    over = cache(lambda theta: tuple(highest - bar for highest in _highest(d, theta)))
+    below = next((x for x in finite.min() - reach if over(x)[0] >= -_HAIR), -np.inf)
+    above = next((x for x in finite.max() + reach if over(x)[1] >= -_HAIR), np.inf)
     from_low, from_high = max(below, finite.min() - 4 * spread), min(above, finite.max() + 4 * spread)
-    if _excludes(d, bar, from_high)[0] or _excludes(d, bar, from_low)[1]:
+    if over(from_high)[0] >= -_HAIR or over(from_low)[1] >= -_HAIR:
         return np.nan, np.nan
-    low = _bisect(lambda theta: not _excludes(d, bar, theta)[0], from_high, below) if below > -np.inf else below
-    high = _bisect(lambda theta: not _excludes(d, bar, theta)[1], from_low, above) if above < np.inf else above
+    low = _end(lambda theta: over(theta)[0], from_high, below) if below > -np.inf else below
+    high = _end(lambda theta: over(theta)[1], from_low, above) if above < np.inf else above
     return (low, high) if low < high else (np.nan, np.nan)
 
 
@@ -197,9 +201,12 @@ def _standardised(d: Array) -> Array:
 
 def _log_factors(d: Array) -> tuple[Array, Array]:
     """log(1 + tanh(c z)) and log(1 − tanh(c z)), shape (…, scales, n)."""
-    x = _standardised(d)[..., None, :] * SCALES[:, None]
-    both = np.log(2) - np.log1p(np.exp(-2 * np.abs(x)))  # exchanged sides must exchange the two to the last bit
-    return both + np.minimum(2 * x, 0), both + np.minimum(-2 * x, 0)
+    x = _standardised(d)[..., None, :] * (2 * SCALES[:, None])
+    both = np.abs(x)  # exchanged sides must exchange the two to the last bit
+    for step in (np.negative, np.exp, np.log1p):
+        step(both, out=both)
+    np.subtract(np.log(2), both, out=both)
+    return both + np.minimum(x, 0), both + np.minimum(-x, 0)
 
 
 def _log_mean(log_products: Array) -> Array:
@@ -208,15 +215,50 @@ def _log_mean(log_products: Array) -> Array:
 
 def _excludes(d: Array, bar: float, theta: float) -> tuple[bool, bool]:
     """Whether a round excludes theta as too low, and whether one does as too high."""
-    up, down = one_sided(d - theta)
-    # A hair below, as in `crossing`.
-    out = np.logaddexp(up, down) - np.log(2) >= bar - 1e-12
-    return bool((out & (up > down)).any()), bool((out & (up < down)).any())
+    too_low, too_high = _highest(d, theta)
+    return too_low >= bar - _HAIR, too_high >= bar - _HAIR
 
 
-def _bisect(holds: Callable[[float], bool], true: float, false: float) -> float:
-    """Where `holds` turns false between a point where it is true and one where it is false, from the true side."""
-    for _ in range(40):
-        middle = (true + false) / 2
-        true, false = (middle, false) if holds(middle) else (true, middle)
-    return float(true)
+def _highest(d: Array, theta: float) -> tuple[float, float]:
+    """The largest log E of d − theta among rounds that find theta too low, and among those that find it too high."""
+    up, down = (np.cumsum(factors, axis=-1) for factors in _log_factors(d - theta))
+    of_up, of_down = up.max(axis=-2), down.max(axis=-2)
+    return _largest(up, down, of_up, of_down), _largest(down, up, of_down, of_up)
+
+
+def _largest(mine: Array, other: Array, of_mine: Array, of_other: Array) -> float:
+    """The largest log E among rounds at which the mean of `mine`, logs over scales, is above that of `other`.
+
+    A mean of four is at most its largest, and at least a quarter of that: only rounds that may be the one are summed.
+    """
+    scales = np.log(SCALES.size)
+    sure = of_mine[of_mine - scales > of_other].max(initial=-np.inf) - scales - np.log(2)
+    may = (of_mine + scales >= of_other) & (of_mine >= sure - _HAIR)
+    here, there = _log_mean(mine[:, may]), _log_mean(other[:, may])
+    return float((np.logaddexp(here, there) - np.log(2))[here > there].max(initial=-np.inf))
+
+
+def _end(above: Callable[[float], float], low: float, high: float) -> float:
+    """Where a function becomes positive on the way from a point where it is not to one where it is, from the first.
+
+    By interpolation, truncation and projection (Oliveira and Takahashi 2021, doi:10.1145/3423597): never more steps
+    than halving takes to 2⁻⁴⁰ of the way, and one, and mostly a quarter of them.
+    """
+    most, slack = _HALVINGS + 1, 0.2 / abs(high - low)
+    tiny = abs(high - low) * 2.0**-most
+    before, after = (np.clip(above(x), -_FAR, _FAR) for x in (low, high))
+    for step in range(most):
+        width = abs(high - low)
+        if width <= 2 * tiny:
+            break
+        middle, straight = (low + high) / 2, (low * after - high * before) / (after - before)
+        toward = np.sign(middle - straight)
+        at = straight + toward * min(slack * width**2, abs(middle - straight))
+        reach = tiny * 2.0 ** (most - step) - width / 2
+        at = at if abs(at - middle) <= reach else middle - toward * reach
+        value = np.clip(above(at), -_FAR, _FAR)
+        if value > 0:
+            high, after = at, value
+        else:
+            low, before = at, value
+    return float(low)

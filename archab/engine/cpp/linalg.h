@@ -1,6 +1,5 @@
 // Linear algebra of small matrices. No lane looks at another: what is repeated until all lanes are done leaves those that
 // were done before as they are, to the bit.
-#include <limits>
 
 namespace linalg {
 
@@ -12,7 +11,7 @@ template <long S0, long S1, class T> struct Matrix {
 };
 template <long S0, long S1, class T> static inline Matrix<S0, S1, T> matrix(T* at) { return {at}; }
 
-template <class X> constexpr auto epsilon = std::numeric_limits<typename Scalar<X>::type>::epsilon();
+template <class X> constexpr typename Scalar<X>::type epsilon = sizeof(typename Scalar<X>::type) == 4 ? __FLT_EPSILON__ : __DBL_EPSILON__;
 
 template <class M> static inline bool any(M m) {
   auto found = m[0];
