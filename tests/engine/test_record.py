@@ -1,12 +1,16 @@
 """A function that was written down gives of any tensors what it gives itself."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch._functorch import eager_transforms
 from torch.func import grad_and_value
 
 from archab.engine.cpp.record import Untraceable, flat
+from archab.space.uncompiled import kept, uncompiled
 
 
 def written_on(x: Tensor, y: Tensor) -> list[Tensor]:
@@ -65,3 +69,24 @@ def test_a_graph_gives_of_other_tensors_what_its_function_gives(function):
 def test_what_hangs_on_values_or_on_chance_has_no_graph(function, reason):
     with pytest.raises(Untraceable, match=reason):
         flat(function, torch.randn(3))
+
+
+@pytest.mark.parametrize("function", [normalised, lambda x, y: x.sum().item(), lambda x, y: x.numpy()])
+def test_torch_is_left_as_it_was_also_by_what_has_no_graph(function):
+    before = Tensor.numpy, Tensor.__bool__, eager_transforms._autograd_grad
+    with suppress(Untraceable):
+        flat(function, *torch.randn(2, 3, 3))
+    assert (Tensor.numpy, Tensor.__bool__, eager_transforms._autograd_grad) == before
+    assert not [f for f in kept(vars(torch._refs).values()) if vars(f).get("__dynamo_disable") is f]
+
+
+def test_what_is_not_compiled_here_is_not_compiled_until_the_last_has_left():
+    [add] = kept([torch.optim.Optimizer.add_param_group])
+    mark = vars(add).pop("__dynamo_disable", None)
+    with uncompiled([add]):
+        with uncompiled([add]):
+            assert vars(add)["__dynamo_disable"] is add
+        assert vars(add)["__dynamo_disable"] is add
+    assert "__dynamo_disable" not in vars(add)
+    if mark is not None:
+        vars(add)["__dynamo_disable"] = mark

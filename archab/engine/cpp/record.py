@@ -79,7 +79,8 @@ class _Recording(Watching):
         kwargs = kwargs or {}
         if draws(func, args, kwargs):
             raise Untraceable(f"{func.overloadpacket} draws random numbers that no counter reaches")
-        if (larger := _opened(func)) is not None:
+        larger = None if func in RULES else _opened(func)
+        if larger is not None:
             with self:
                 found = larger(*args, **kwargs)
             if found is not NotImplemented:
@@ -101,15 +102,15 @@ class _Recording(Watching):
             raise Untraceable(f"{operation}: its shape depends on data")
         places, named = tree_map(lambda v: self._node(v) if isinstance(v, Tensor) else v, (tuple(args), kwargs))
         node = self._graph.call_function(operation, places, named)
-        if varies:
-            self._varying.add(node)
+        made = {node}
         if isinstance(found, Tensor):
             self._noted(node, found)
-            return found
-        node.meta["val"] = [_shaped(t) for t in found]
-        for i, tensor in enumerate(found):
-            part = self._noted(self._graph.call_function(operator.getitem, (node, i)), tensor)
-            self._varying |= {part} if varies else set()
+        else:
+            node.meta["val"] = [_shaped(t) for t in found]
+            of_several = ((i, t) for i, t in enumerate(found) if isinstance(t, Tensor))
+            made |= {self._noted(self._graph.call_function(operator.getitem, (node, i)), t) for i, t in of_several}
+        if varies:
+            self._varying |= made
         return found
 
     def _noted(self, node: fx.Node, tensor: Tensor) -> fx.Node:
@@ -144,9 +145,7 @@ def _chooses(operation: Any, args: Any) -> bool:
 
 @cache
 def _opened(operation: Any) -> Callable[..., Any] | None:
-    """What runs an operation as smaller ones, by torch's decompositions; None of one that has a rule, or has none."""
-    if operation in RULES or not isinstance(operation, torch._ops.OpOverload):
-        return None
+    """What runs an operation as smaller ones, by torch's decompositions, where it has one."""
     composite = torch._C._dispatch_has_kernel_for_dispatch_key(operation.name(), "CompositeImplicitAutograd")
     if composite:
         return operation.decompose
