@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from threading import Lock
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -17,12 +18,16 @@ _alone = Lock()
 
 def kept(functions: Iterable[Any]) -> list[Any]:
     """Those functions inside of these that torch keeps from being compiled."""
-    found = []
-    for function in functions:
-        while function is not None:
-            if getattr(function, "__code__", None) is _KEPT:
-                found.append(inspect.getclosurevars(function).nonlocals["fn"])
-            function = getattr(function, "__wrapped__", None)
+    found, seen, waiting = [], set[Any](), list(functions)
+    while waiting:
+        function = waiting.pop()
+        if not isinstance(function, FunctionType) or function in seen:
+            continue
+        seen.add(function)
+        held = inspect.getclosurevars(function).nonlocals
+        if function.__code__ is _KEPT:
+            found.append(held["fn"])
+        waiting += [getattr(function, "__wrapped__", None), *held.values()]
     return found
 
 

@@ -1,11 +1,13 @@
 """A function that was written down gives of any tensors what it gives itself."""
 
+import threading
 from contextlib import suppress
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch._decomp import decomposition_table
 from torch._functorch import eager_transforms
 from torch.func import grad_and_value
 
@@ -78,6 +80,24 @@ def test_torch_is_left_as_it_was_also_by_what_has_no_graph(function):
         flat(function, *torch.randn(2, 3, 3))
     assert (Tensor.numpy, Tensor.__bool__, eager_transforms._autograd_grad) == before
     assert not [f for f in kept(vars(torch._refs).values()) if vars(f).get("__dynamo_disable") is f]
+
+
+def test_a_tensor_of_another_thread_goes_to_numpy_while_one_is_traced():
+    seen = []
+
+    def elsewhere(x):
+        other = threading.Thread(target=lambda: seen.append(torch.ones(3).numpy().tolist()))
+        other.start()
+        other.join()
+        return x + 1
+
+    flat(elsewhere, torch.zeros(3))
+    assert seen == [[1, 1, 1]]
+
+
+@pytest.mark.parametrize("operation", [torch.ops.aten.sgn.default, torch.ops.aten.gelu.default])
+def test_what_a_decomposition_calls_is_found_however_it_is_wrapped(operation):
+    assert kept([decomposition_table[operation]])
 
 
 def test_what_is_not_compiled_here_is_not_compiled_until_the_last_has_left():

@@ -8,6 +8,7 @@ import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from threading import local
 from typing import Any
 from unittest.mock import patch
 
@@ -157,17 +158,28 @@ def _opened(operation: Any) -> Callable[..., Any] | None:
 
 @contextmanager
 def _traced() -> Iterator[None]:
-    """Within it, torch differentiates and decomposes without its compiler, and no tensor hands out its memory."""
+    """Within it, torch works without its compiler, and no tensor of this thread goes to numpy."""
     with (
         uncompiled(_decompositions()),
         patch.object(eager_transforms, "_autograd_grad", _gradients),
-        patch.object(Tensor, "numpy", _refused),  # which would see some where there is none
+        patch.object(Tensor, "numpy", _to_numpy),
     ):
-        yield
+        _here.traces = True
+        try:
+            yield
+        finally:
+            _here.traces = False
 
 
-def _refused(*_: Any, **__: Any) -> None:
-    raise Untraceable("it hands a tensor to numpy")
+_here = local()
+_TO_NUMPY = Tensor.numpy
+
+
+def _to_numpy(tensor: Tensor, *given: Any, **named: Any) -> Any:
+    """As torch's, which of a tensor that is traced would show memory that is none of its own."""
+    if getattr(_here, "traces", False):
+        raise Untraceable("it hands a tensor to numpy")
+    return _TO_NUMPY(tensor, *given, **named)
 
 
 def _gradients(
