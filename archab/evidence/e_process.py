@@ -242,7 +242,7 @@ def _end(above: Callable[[float], float], low: float, high: float) -> float:
     """Where a function becomes positive on the way from a point where it is not to one where it is, from the first.
 
     By interpolation, truncation and projection (Oliveira and Takahashi 2021, doi:10.1145/3423597): never more steps
-    than halving takes to 2⁻⁴⁰ of the way, and one, and mostly a quarter of them.
+    than halving takes to 2⁻⁴⁰ of the way, and one.
     """
     most, slack = _HALVINGS + 1, 0.2 / abs(high - low)
     tiny = abs(high - low) * 2.0**-most
