@@ -3,11 +3,11 @@
 import math
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,13 @@ from numpy.random import SeedSequence
 from torch import Tensor
 
 from archab.comparison import budget, contrast, products, tuning
+from archab.comparison.ahead import ahead
 from archab.comparison.checks import check
 from archab.comparison.costs import Counted, costs_of, counted
 from archab.comparison.duration import lasting
 from archab.comparison.inspection import Survey, index_of, minibatch, survey
 from archab.comparison.matching import matched
-from archab.comparison.plan import Finished, Lesson, Part, Plan
+from archab.comparison.plan import Drawn, Finished, Lesson, Part, Plan
 from archab.comparison.protocol import PROTOCOLS, Protocol
 from archab.comparison.study import study_of, unlike
 from archab.comparison.tuning import FEWEST, Tune
@@ -32,7 +33,18 @@ from archab.engine.curve import Curve, quartiles
 from archab.engine.equivalence import Sample
 from archab.engine.loss import Loss, SquaredError, named
 from archab.engine.loss import kind as kind_of
-from archab.engine.plan import Auto, Candidate, Engine, Method, Recorded, device_named, side_by_side, threads
+from archab.engine.plan import (
+    Auto,
+    Candidate,
+    Engine,
+    Method,
+    Recorded,
+    cores,
+    device_named,
+    side_by_side,
+    threads,
+    with_students,
+)
 from archab.errors import ArchabError
 from archab.evidence import words
 from archab.evidence.budget import in_words, ladder, length, settled
@@ -57,6 +69,7 @@ from archab.targets.noise import Noisy
 from archab.targets.task import Task, TaskInputs, TaskSource, place
 
 CONTROL_STUDENTS = 8  # a member at least
+ORDERS = 2**25  # bytes of the orders of epochs that are kept for the other side
 
 
 @dataclass(frozen=True)
@@ -362,7 +375,7 @@ class Comparison:
             return self
 
         def run(tried: Comparison) -> pd.DataFrame:
-            return tried.attempted([tried.run(part) for part in tried.plan.parts])
+            return tried.attempted(tried.finished(tried.plan.parts))
 
         return self.tuned(self.search(lambda times, tried: run(tried), lambda line: None))
 
@@ -420,7 +433,8 @@ class Comparison:
         return self.ready._study(advance)
 
     def _study(self, advance: Callable[[float], None] = lambda students: None) -> Study:
-        finished = {part: self.run(part, advance) for part in self.plan.parts}
+        parts = self.plan.parts
+        finished = dict(zip(parts, self.finished(parts, advance), strict=True))
         curves = [
             curve_frame(self.seed, part.member, part.source, one.curves)
             for part, one in finished.items()
@@ -436,8 +450,29 @@ class Comparison:
             warnings.warn(note, stacklevel=_outside())
 
     def _all(self) -> Iterator[Row]:
-        for part in self.plan.parts:
-            yield from rows_of(self.run(part).table)
+        for one in self.finished(self.plan.parts):
+            yield from rows_of(one.table)
+
+    def finished(
+        self, parts: Iterable[Part], advance: Callable[[float], None] = lambda students: None
+    ) -> Generator[Finished, None, None]:
+        """What each part gives, in this order: where programs train, each is drawn while the one before it trains.
+
+        For `advance` see `run`.
+        """
+        train = [m for (side, _), m in self.plan.methods.items() if side in _STUDENTS or self.trials]
+        if any(method.engine != "compiled" for method in train):
+            yield from (self.run(part, advance) for part in parts)
+            return
+        stopped = Event()
+
+        def heeding(students: float) -> None:
+            if stopped.is_set():
+                raise CancelledError
+            advance(students)
+
+        draw, train_all = partial(self._draw, advance=heeding), partial(self._train, workers=cores())
+        yield from ahead(parts, draw, train_all, stopped.set)
 
     def run(self, part: Part, advance: Callable[[float], None] = lambda students: None) -> Finished:
         """Train the students of one part of the plan.
@@ -446,27 +481,38 @@ class Comparison:
             part: one of `plan.parts`.
             advance: called with the number of students, or the part of one, trained since the last call.
         """
+        return self._train(self._draw(part, advance), cores())
+
+    def _draw(self, part: Part, advance: Callable[[float], None]) -> Drawn:
+        """Its targets, and its students where programs train them: others are drawn when it is their turn."""
         lesson = self.plan.lessons[part.member, part.source]
         with threads(1):
             targets = lesson.source.draw(part.first, part.last)
-        order = _once(partial(lesson.source.order, part.first, part.last))
-        watched: dict[str, list[Curve]] = {side: [] for side in self._learning(part)}
-        asked = [(side, routines) for side in watched for routines in self._together(side, part.member)]
+        order = _once(partial(lesson.source.order, part.first, part.last), 8 * part.targets * lesson.source.samples)
+        curves: dict[str, list[Curve]] = {side: [] for side in self._learning(part)}
         cohorts = []
-        for side, routines in asked:
-            cohort = self._cohort(lesson, part, side, targets, list(routines.values()), advance)
-            cohort = replace(cohort, order=order, curves=None if part.first else watched[side])
-            cohorts.append((self._method(side, part), cohort))
+        for side in curves:
+            for routines in self._together(side, part.member):
+                method = self._method(side, part)
+                cohort = self._cohort(lesson, part, side, targets, list(routines.values()), advance)
+                cohort = replace(cohort, order=order, curves=None if part.first else curves[side])
+                cohorts.append(
+                    (side, list(routines), method, with_students(cohort) if method.engine == "compiled" else cohort)
+                )
+        return Drawn(part, targets, cohorts, curves)
+
+    def _train(self, drawn: Drawn, workers: int) -> Finished:
+        part, targets = drawn.part, drawn.targets
         with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as beside:
             line = beside.submit(linear.errors, targets, self.loss) if not self.trials else None
-            outcomes = side_by_side(cohorts)
+            outcomes = side_by_side([(method, cohort) for _, _, method, cohort in drawn.cohorts], workers)
         beaten = np.full(part.targets, np.nan) if line is None else line.result()
         tables, spent = [], []
-        for (side, routines), outcome in zip(asked, outcomes, strict=True):
-            tables.append(self._table(part, side, targets, list(routines), outcome, beaten))
+        for (side, restarts, _, _), outcome in zip(drawn.cohorts, outcomes, strict=True):
+            tables.append(self._table(part, side, targets, restarts, outcome, beaten))
             students = len(outcome.diverged)
             spent.append((part.member, side, students, outcome.steps, outcome.seconds / students))
-        curves = {side: quartiles(own) for side, own in watched.items()}
+        curves = {side: quartiles(own) for side, own in drawn.curves.items()}
         return Finished(together(tables), targets.redrawn, curves, spent)
 
     def control(self, member: int) -> list[Row]:
@@ -487,7 +533,7 @@ class Comparison:
             beaten = linear.errors(targets, self.loss)
         routine = self.spaces["reference"].routine_of(index_of(self.spaces["reference"], member))
         cohort = self._cohort(lesson, part, "reference", targets, [routine], lambda _: None)
-        [outcome] = side_by_side([(self._method("reference", part), cohort)])
+        [outcome] = side_by_side([(self._method("reference", part), cohort)], cores())
         return list(rows_of(self._table(part, "reference", targets, [0], outcome, beaten)))
 
     @cached_property
@@ -710,9 +756,9 @@ def _loops(spaces: dict[str, ArchitecturalSpace], methods: dict[tuple[str, int],
     ]
 
 
-def _once(order: Callable[[int], Tensor]) -> Callable[[int], Tensor]:
-    """The same, where sides that train beside each other do not draw an epoch's order twice."""
-    known, alone = lru_cache(maxsize=2)(order), Lock()
+def _once(order: Callable[[int], Tensor], size: int) -> Callable[[int], Tensor]:
+    """The same, where sides that train beside each other do not draw an epoch's order, of so many bytes, twice."""
+    known, alone = lru_cache(maxsize=max(2, ORDERS // size))(order), Lock()
 
     def shared(epoch: int) -> Tensor:
         with alone:

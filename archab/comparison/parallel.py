@@ -65,7 +65,7 @@ def trained(
         ArchabError: if a process dies.
     """
     if processes == 1:
-        yield from (comparison.run(part, advance) for part in parts)
+        yield from comparison.finished(parts, advance)
         return
     context = get_context("spawn")  # a fork would take over torch's threads as they are
     stop = context.Event()

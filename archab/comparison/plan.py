@@ -5,9 +5,11 @@ from typing import Any
 
 import pandas as pd
 
+from archab.engine.cohort import Cohort
+from archab.engine.curve import Curve
 from archab.engine.plan import Method
 from archab.results import Row, Side, rows_of
-from archab.targets.base import TargetSource
+from archab.targets.base import Targets, TargetSource
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,23 @@ class Part:
     def name(self) -> str:
         """What its file is called."""
         return f"{self.member:04d}-{self.source}-{self.first:08d}"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A part that is ready to be trained.
+
+    Attributes:
+        part: it.
+        targets: its targets.
+        cohorts: who learns them: the side, which restarts, how they train, and the students.
+        curves: where the training curves of each side go.
+    """
+
+    part: Part
+    targets: Targets
+    cohorts: list[tuple[str, list[int], Method, Cohort]]
+    curves: dict[str, list[Curve]]
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ from archab.space.routine import Descent
 
 NUMPY = {torch.float32: np.float32, torch.float64: np.float64, torch.int64: np.int64, torch.int32: np.int32}
 NUMPY |= {torch.bool: np.int32}
-AT_ONCE = 256  # steps of a call, for which the numbers of all students are laid out
+AT_ONCE = 256  # steps of a call at most, for which the numbers of all students are laid out
+SOON = 2**26  # steps of a call, times students, times what each holds: a few tenths of a second
 
 
 @dataclass(frozen=True)
@@ -143,30 +144,31 @@ def answerer(program: Compiled, output: tuple[int, ...]) -> Callable[[Population
 
 
 def fit(cohort: Cohort, program: Compiled, population: Population) -> Block:
-    """Train the students, an epoch a call, or as much of it as lies between two points of their curve."""
+    """Train the students, at each call as many steps as lie between two points of their curve, and as are soon made.
+
+    A block of students makes them all before the next one begins, so that its samples stay in the cache.
+    """
     block = Block(program, population, cohort.noise)
     routine = cast(Descent, cohort.routine)
     inputs, outputs = (fitting(population.network, t).contiguous() for t in (cohort.inputs, cohort.outputs))
     targets = torch.arange(block.students) // cohort.restarts
     samples = inputs.shape[1]
-    steps = samples // cohort.minibatch
-    epochs = routine.passes(steps)
-    numbers = _Numbers(cohort, block, epochs * steps)
+    epoch = samples // cohort.minibatch
+    steps = routine.passes(epoch) * epoch
+    numbers = _Numbers(cohort, block, steps)
+    soon = SOON // (block.students * sum(len(t[0].flatten()) for t in population.tensors.values()))
+    at_once = min(AT_ONCE, max(epoch, soon))
     curve, every = Curve(), steps
     if cohort.curves is not None:
         cohort.curves.append(curve)
-        every = -(-epochs * steps // MOST)
-    for epoch in range(epochs):
-        before = epoch * steps
-        order = cohort.order(epoch).contiguous()
-        # Up to the next multiple of `every`, counted from the first epoch on.
-        points = {edge - before for edge in range(-(-(before + 1) // every) * every, before + steps, every)}
-        for at, until in pairwise(sorted({*points, *range(0, steps, AT_ONCE), steps})):
-            here = numbers.of(before + at, before + until)
-            block.call("train", targets, inputs, outputs, order, here, samples, before, at, until - at)
-            if (before + until) % every == 0:
-                curve.add(before + until, block.get("total")[:, 0], before + until)
-        cohort.advance(block.students / epochs)
+        every = -(-steps // MOST)
+    for at, until in pairwise(sorted({*range(0, steps, every), *range(0, steps, at_once), steps})):
+        orders = [cohort.order(k).contiguous() for k in range(at // epoch, -(-until // epoch))]
+        places = np.array([order.data_ptr() for order in orders])
+        block.call("train", targets, inputs, outputs, places, numbers.of(at, until), samples, at, until - at)
+        if until % every == 0:
+            curve.add(until, block.get("total")[:, 0], until)
+        cohort.advance(block.students * (until - at) / steps)
     return block
 
 

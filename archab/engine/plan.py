@@ -327,8 +327,8 @@ def cores() -> int:
     return max(1, min(torch.get_num_threads(), mine))
 
 
-def side_by_side(cohorts: Sequence[tuple[Method, Cohort]]) -> list[Outcome]:
-    """Train several cohorts, each by its method: programs side by side, since one alone may not fill all cores.
+def side_by_side(cohorts: Sequence[tuple[Method, Cohort]], workers: int) -> list[Outcome]:
+    """Train several cohorts, each by its method: programs by so many threads, since one alone may not fill all cores.
 
     The seconds of an outcome are wall time of training and scoring its students, who are drawn before. Cohorts that are
     at work at the same time share it equally, as they share the cores: together they have the seconds that passed, and
@@ -338,7 +338,7 @@ def side_by_side(cohorts: Sequence[tuple[Method, Cohort]]) -> list[Outcome]:
         found = []
         for method, cohort in cohorts:
             with threads(method.threads):
-                found.append(_timed(method, _drawn(cohort)))
+                found.append(_timed(method, with_students(cohort)))
         return _with_seconds(found)
     stopped = Event()
 
@@ -353,9 +353,8 @@ def side_by_side(cohorts: Sequence[tuple[Method, Cohort]]) -> list[Outcome]:
         return _timed(method, replace(cohort, advance=advance))
 
     # Networks are drawn one cohort after another, since they are from the generators that all threads share.
-    drawn = [(method, _drawn(cohort)) for method, cohort in cohorts]
-    workers = min(cores(), len(drawn))
-    with threads(1), ThreadPoolExecutor(workers) as pool:
+    drawn = [(method, with_students(cohort)) for method, cohort in cohorts]
+    with threads(1), ThreadPoolExecutor(min(workers, len(drawn))) as pool:
         try:
             return _with_seconds(list(pool.map(train, drawn)))
         except BaseException:
@@ -363,7 +362,7 @@ def side_by_side(cohorts: Sequence[tuple[Method, Cohort]]) -> list[Outcome]:
             raise
 
 
-def _drawn(cohort: Cohort) -> Cohort:
+def with_students(cohort: Cohort) -> Cohort:
     """The same with its students drawn."""
     return replace(cohort, students=partial(_same, cohort.students()))
 

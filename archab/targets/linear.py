@@ -34,7 +34,7 @@ def errors(targets: Targets, loss: Loss) -> np.ndarray:
     for some in known.split(at_once) if len(known) else ():
         inputs, heldout = _features(targets.inputs[some], targets.heldout_inputs[some])
         outputs, wanted = (y[some].double().flatten(2) for y in (targets.outputs, targets.heldout_outputs))
-        finite = inputs.isfinite().flatten(1).all(1)
+        finite = inputs.sum((1, 2)).isfinite()  # in a tenth of the time of looking at each
         solved = _solved(inputs.where(finite.view(-1, 1, 1), 0.0), outputs)
         off = loss.each(heldout @ solved, wanted).mean((1, 2)) / loss.constant(targets.heldout_outputs[some])
         found[some.numpy()] = off.where(finite & off.isfinite(), torch.nan).numpy()

@@ -88,11 +88,11 @@ class NetworkSource:
         answer = self.draws.answer or (lambda networks, x: answers(networks, x, together))
         outputs, heldout_outputs = (answer(networks, x) for x in (inputs, heldout))
         mean = outputs.mean(1, keepdim=True)
-        scale = (outputs - mean).square().flatten(1).mean(1).sqrt()
-        whole = (scale >= SMALLEST_SCALE) & scale.isfinite() & heldout_outputs.flatten(1).isfinite().all(1)
+        centred, heldout_centred = (y - mean for y in (outputs, heldout_outputs))
+        scale = centred.square().flatten(1).mean(1).sqrt()
+        whole = (scale >= SMALLEST_SCALE) & scale.isfinite() & heldout_centred.flatten(1).sum(1).isfinite()
         outputs, heldout_outputs = (
-            learnt(networks.network, (y - mean) / scale.view(-1, *[1] * (y.dim() - 1)))
-            for y in (outputs, heldout_outputs)
+            learnt(networks.network, y.div_(scale.view(-1, *[1] * (y.dim() - 1)))) for y in (centred, heldout_centred)
         )
         made = [inputs, outputs, heldout, heldout_outputs, mean.squeeze(1), scale]
         if not whole.all():

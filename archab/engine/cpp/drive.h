@@ -10,11 +10,11 @@ struct Flushed {
 #endif
 };
 
-// N numbers of a row for every lane, side by side.
+// N numbers of a row for every lane, side by side: lane by lane, since processors gather more slowly than they load.
 template <long N, class T>
 static inline void put(T* lanes, const T* samples, const long* rows) {
-  for (long i = 0; i < N; i++)
-    _Pragma("omp simd") for (int l = 0; l < LANES; l++) lanes[i * LANES + l] = samples[rows[l] * N + i];
+  for (int l = 0; l < LANES; l++)
+    for (long i = 0; i < N; i++) lanes[i * LANES + l] = samples[rows[l] * N + i];
 }
 
 // A mini-batch of every lane into the workspace; `row` says where its b-th sample of lane l is.
@@ -71,18 +71,20 @@ extern "C" int answer(char* state, char* w, const long* targets, const Given* in
   return outside;
 }
 
-// The steps at … at + steps - 1 of an epoch before which `epoch` steps were made; `numbers` are theirs alone, of every
-// block one step behind the other.
+// The steps at … at + steps - 1 of students who make samples / BATCH of them an epoch; `orders` has one for each epoch
+// from that of the first step on, and `numbers` are of these steps alone, of every block one step behind the other.
 extern "C" int train(char* state, char* w, const long* targets, const Given* inputs, const Wanted* outputs,
-                     const long* order, const Number* numbers, long samples, long epoch, long at, long steps, long first,
+                     const long* const* orders, const Number* numbers, long samples, long at, long steps, long first,
                      long last) {
   Flushed flushed;
   int outside = 0;
+  long epoch = samples / BATCH;
   for (long block = first; block < last; block++) {
     const long* target = targets + block * LANES;
     for (long t = at; t < at + steps; t++) {
-      take(w, inputs, outputs, [&](long b, int l) { return target[l] * samples + order[target[l] * samples + t * BATCH + b]; });
-      step(w, state + block * STATE, numbers + (block * steps + t - at) * NUMBERS * LANES, epoch + t + 1, &outside);
+      const long* order = orders[t / epoch - at / epoch] + t % epoch * BATCH;
+      take(w, inputs, outputs, [&](long b, int l) { return target[l] * samples + order[target[l] * samples + b]; });
+      step(w, state + block * STATE, numbers + (block * steps + t - at) * NUMBERS * LANES, t + 1, &outside);
     }
   }
   return outside;
