@@ -323,6 +323,17 @@ def test_rows_do_not_depend_on_chunk_threads_or_neighbours_to_the_bit(alone, mon
     pd.testing.assert_frame_equal(tables[0], tables[2])
 
 
+def test_rows_do_not_depend_on_how_many_steps_a_call_makes_to_the_bit(monkeypatch, cache):
+    space = family("lora", routine=AdamW(epochs=5, schedule="cosine"))
+    tables = []
+    for at_once in (256, 7, 1):  # of five epochs of four steps each
+        monkeypatch.setattr(compiled, "AT_ONCE", at_once)
+        asked = Comparison(space, space, protocol="direct", targets=17, samples=64, engine=Engine())
+        tables.append(asked.table())
+    pd.testing.assert_frame_equal(tables[0], tables[1])
+    pd.testing.assert_frame_equal(tables[0], tables[2])
+
+
 def test_wide_networks_train_one_by_one_and_give_the_loops_rows():
     def lanes(width: int) -> int:
         return program_of(sample_of(*perceptron(width), dtype=torch.float32)).source.lanes
