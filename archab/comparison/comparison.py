@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache, partial
+from functools import lru_cache, partial
 from threading import Event, Lock
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from archab.comparison import budget, contrast, products, tuning
 from archab.comparison.ahead import ahead
+from archab.comparison.alone import ALONE, alone, found_alone
 from archab.comparison.checks import check
 from archab.comparison.costs import Counted, costs_of, counted
 from archab.comparison.duration import lasting
@@ -150,6 +151,7 @@ class Comparison:
     trials: tuple[Trial, ...] = ()
     tuning: pd.DataFrame | None = None
 
+    @alone
     def __post_init__(self) -> None:
         object.__setattr__(self, "loss", named(self.loss))
         object.__setattr__(self, "target", tasks(self.target))
@@ -180,7 +182,7 @@ class Comparison:
             third = third or (None if self.target else self.a)
         return {"a": self.a, "b": b, **({} if third is None else {"reference": third})}
 
-    @cached_property
+    @found_alone
     def given(self) -> Inputs:
         """What inputs are like, also where no target is drawn: those of the task, if it has its own."""
         return TaskInputs(self.target[0], self.inputs, tuple(self.a.input_shape)) if self.target else self.inputs
@@ -190,7 +192,7 @@ class Comparison:
         found: Task = self.target[member if len(self.target) > 1 else 0]
         return found
 
-    @cached_property
+    @found_alone
     def labelled(self) -> bool:
         """Whether a task gives labels."""
         return bool(self.target) and self._task_source(self.survey, 0, 1).labelled()
@@ -223,7 +225,7 @@ class Comparison:
         """Targets a member and source."""
         return self.targets // 2 if self.rules.divided else self.targets
 
-    @cached_property
+    @found_alone
     def survey(self) -> Survey:
         """Build and run every member once.
 
@@ -238,17 +240,17 @@ class Comparison:
                     self._task_source(known, member, 1).check()
         return known
 
-    @cached_property
+    @found_alone
     def contrast(self) -> tuple[Contrast, ...]:
         """How far the sides' functions are apart before training, a member each; none where a side meets itself."""
         return () if self.rules.twins else contrast.contrasts(self.spaces, self.given)
 
-    @cached_property
+    @found_alone
     def counted(self) -> tuple[Counted, ...]:
         """What of a student's costs is a matter of shapes, a row a member and side."""
         return counted(self.spaces)
 
-    @cached_property
+    @found_alone
     def plan(self) -> Plan:
         """Decide how every member's students train.
 
@@ -272,7 +274,7 @@ class Comparison:
             notes=tuple(dict.fromkeys(notes)),
         )
 
-    @cached_property
+    @found_alone
     def expected(self) -> float:
         """Seconds that the students of all parts are going to take; those of short runs are not counted."""
         students = [key for key in self.candidates if key[0] != "reference"]
@@ -368,7 +370,7 @@ class Comparison:
             return False
         return True
 
-    @cached_property
+    @found_alone
     def ready(self) -> "Comparison":
         """The same with routines that are chosen: itself, where nothing is to be tuned or all trials are known."""
         if not self.settles or self.tuning is not None or self.trials:
@@ -460,20 +462,22 @@ class Comparison:
 
         For `advance` see `run`.
         """
-        train = [m for (side, _), m in self.plan.methods.items() if side in _STUDENTS or self.trials]
-        if any(method.engine != "compiled" for method in train):
-            yield from (self.run(part, advance) for part in parts)
-            return
-        stopped = Event()
+        with ALONE:
+            train = [m for (side, _), m in self.plan.methods.items() if side in _STUDENTS or self.trials]
+            if any(method.engine != "compiled" for method in train):
+                yield from (self.run(part, advance) for part in parts)
+                return
+            stopped = Event()
 
-        def heeding(students: float) -> None:
-            if stopped.is_set():
-                raise CancelledError
-            advance(students)
+            def heeding(students: float) -> None:
+                if stopped.is_set():
+                    raise CancelledError
+                advance(students)
 
-        draw, train_all = partial(self._draw, advance=heeding), partial(self._train, workers=cores())
-        yield from ahead(parts, draw, train_all, stopped.set)
+            draw, train_all = partial(self._draw, advance=heeding), partial(self._train, workers=cores())
+            yield from ahead(parts, draw, train_all, stopped.set)
 
+    @alone
     def run(self, part: Part, advance: Callable[[float], None] = lambda students: None) -> Finished:
         """Train the students of one part of the plan.
 
@@ -515,6 +519,7 @@ class Comparison:
         curves = {side: quartiles(own) for side, own in drawn.curves.items()}
         return Finished(together(tables), targets.redrawn, curves, spent)
 
+    @alone
     def control(self, member: int) -> list[Row]:
         """Train students of the reference's own family on the first targets of a member, by their own routine.
 
@@ -536,7 +541,7 @@ class Comparison:
         [outcome] = side_by_side([(self._method("reference", part), cohort)], cores())
         return list(rows_of(self._table(part, "reference", targets, [0], outcome, beaten)))
 
-    @cached_property
+    @found_alone
     def controlled(self) -> list[int]:
         """The members that a control tells something about."""
         if not self.rules.reference or self.rules.twins or self.target:
@@ -563,12 +568,12 @@ class Comparison:
     def _memory(self) -> int:
         return getattr(self.engine, "memory", 1024)
 
-    @cached_property
+    @found_alone
     def _methods(self) -> dict[tuple[str, int], Method]:
         """How the networks of each side and of the reference train and answer, by index."""
         return dict(zip(self.candidates, self.engine.methods(list(self.candidates.values())), strict=True))
 
-    @cached_property
+    @found_alone
     def candidates(self) -> dict[tuple[str, int], Candidate]:
         """What the engine decides from, by side and index."""
         sides = [*_STUDENTS, *(["reference"] if "reference" in self.survey.shapes else [])]

@@ -1,0 +1,35 @@
+"""One comparison of a process at a time: the others wait, since torch's functions are archab's own in every thread."""
+
+from collections.abc import Callable
+from functools import cached_property, wraps
+from threading import RLock
+from typing import Any, ParamSpec, Self, TypeVar, overload
+
+ALONE = RLock()
+
+Given = ParamSpec("Given")
+Found = TypeVar("Found")
+
+
+def alone(function: Callable[Given, Found]) -> Callable[Given, Found]:
+    """The same, while no other thread is at work."""
+
+    @wraps(function)
+    def turn(*args: Given.args, **named: Given.kwargs) -> Found:
+        with ALONE:
+            return function(*args, **named)
+
+    return turn
+
+
+class found_alone(cached_property[Found]):
+    """A property that is found once, while no other thread is at work."""
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any] | None = None) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type[Any] | None = None) -> Found: ...
+    def __get__(self, instance: object, owner: type[Any] | None = None) -> Any:
+        """Wait first, and only then for the lock that Python 3.11 has on each property: or two wait for each other."""
+        with ALONE:
+            return super().__get__(instance, owner)
