@@ -7,6 +7,7 @@ found by the check that every program passes before it is used, and traced anew.
 import hashlib
 import io
 import json
+import os
 import pickle
 import sys
 import sysconfig
@@ -23,6 +24,7 @@ from archab.engine.cpp import compiler
 from archab.engine.cpp.source import Slot, Source
 
 _TORCHS = str(Path(torch.__file__).parents[1])  # an environment may find its packages in another's directory
+_OWN = f"{Path(__file__).parents[2]}{os.sep}"
 
 
 def recall(network: nn.Module, *rest: Any) -> Source | None:
@@ -66,10 +68,12 @@ def _key(network: nn.Module, rest: Any) -> str | None:
 
 
 def _code(network: nn.Module) -> str:
-    """A hash of a network's code and of all modules that are neither Python's nor installed, with their constants."""
-    installed = *(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")), _TORCHS
+    """A hash of a network's code, of archab's from the engine down, and of all other modules that are neither Python's
+    nor installed, with their constants.
+    """
+    elsewhere = *(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")), _TORCHS, _OWN
     files = {str(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
-    own = {f for f in files | _own() if f and not f.startswith(installed)}
+    own = {f for f in files if f and not f.startswith(elsewhere)} | _shaping()
     classes = {type(m).__module__ for m in network.modules()}
     own |= {str(getattr(sys.modules.get(name), "__file__", "")) for name in classes}
     constants = [
@@ -84,8 +88,10 @@ def _code(network: nn.Module) -> str:
 
 
 @cache
-def _own() -> frozenset[str]:
-    return frozenset(str(file) for file in Path(__file__).parents[2].rglob("*") if file.suffix in (".py", ".h"))
+def _shaping() -> frozenset[str]:
+    """archab's own files that shape programs."""
+    rooms = (Path(_OWN, room) for room in ("space", "networks", "engine"))
+    return frozenset(str(file) for room in rooms for file in room.rglob("*") if file.suffix in (".py", ".h"))
 
 
 @cache
