@@ -42,3 +42,13 @@ def test_two_at_once_have_the_rows_of_one_after_the_other(engines):
         pd.testing.assert_frame_equal(table, wanted, check_exact=True)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert (nn.functional.dropout, torch.rand) == before[1:]
+
+
+def test_torchs_generator_is_where_it_was():
+    def orthogonal() -> nn.Module:
+        return nn.Sequential(nn.utils.parametrizations.orthogonal(nn.Linear(4, 4)), nn.Tanh(), nn.Linear(4, 2))
+
+    space = ArchitecturalSpace(orthogonal, {}, [4], routine=AdamW(epochs=1))
+    before = torch.get_rng_state()
+    Comparison(space, space, protocol="direct", targets=2, samples=32, heldout_samples=32, engine=Loop()).table()
+    assert torch.equal(torch.get_rng_state(), before)

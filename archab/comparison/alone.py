@@ -1,9 +1,14 @@
-"""One comparison of a process at a time: the others wait, since torch's functions are archab's own in every thread."""
+"""One comparison of a process at a time: the others wait, since torch's functions are archab's own in every thread.
+
+What they call leaves torch's generator as it was: some of torch's own modules draw where their weights are written to.
+"""
 
 from collections.abc import Callable
 from functools import cached_property, wraps
 from threading import RLock
 from typing import Any, ParamSpec, Self, TypeVar, overload
+
+from torch.random import fork_rng
 
 ALONE = RLock()
 
@@ -16,7 +21,7 @@ def alone(function: Callable[Given, Found]) -> Callable[Given, Found]:
 
     @wraps(function)
     def turn(*args: Given.args, **named: Given.kwargs) -> Found:
-        with ALONE:
+        with ALONE, fork_rng(devices=()):
             return function(*args, **named)
 
     return turn
@@ -31,5 +36,5 @@ class found_alone(cached_property[Found]):
     def __get__(self, instance: object, owner: type[Any] | None = None) -> Found: ...
     def __get__(self, instance: object, owner: type[Any] | None = None) -> Any:
         """Wait first, and only then for the lock that Python 3.11 has on each property: or two wait for each other."""
-        with ALONE:
+        with ALONE, fork_rng(devices=()):
             return super().__get__(instance, owner)
