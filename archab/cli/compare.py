@@ -82,13 +82,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough
+        signals.unread()
     except Exception as error:
         if not of_store(error):
             raise
         print(f"archab-compare: the store or the disk failed ({told(error)})", file=sys.stderr)
         return 2
-    return 0
 
 
 def _of_runs(given: argparse.Namespace) -> int:
@@ -295,11 +294,10 @@ def _show(verdicts: "list[Verdict]", as_json: bool) -> None:
         objects = [{**({"label": v.label} if len(verdicts) > 1 else {}), **v.to_dict()} for v in verdicts]
         print(json.dumps(objects[0] if len(verdicts) == 1 else {"verdicts": objects}, allow_nan=False), flush=True)
         return
-    from rich.console import Console
-
+    from archab.cli.heading import Screen
     from archab.review import terminal
 
-    out = Console(highlight=False)
+    out = Screen(highlight=False)
     if len(verdicts) > 1:
         out.print(terminal.family(verdicts, terminal.glyphs(out)))
         out.print()

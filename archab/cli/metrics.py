@@ -128,11 +128,10 @@ def show(found: "Compared", as_json: bool) -> None:
             several |= {"order": order, "not_apart": ranking.not_apart(order, found.verdicts)}
         print(json.dumps(objects[0] if len(objects) == 1 else several, allow_nan=False), flush=True)
         return
-    from rich.console import Console
-
+    from archab.cli.heading import Screen
     from archab.review.metrics import terminal
 
-    terminal.show(Console(highlight=False), found)
+    terminal.show(Screen(highlight=False), found)
 
 
 def write(found: "Compared", given: argparse.Namespace) -> Iterator[str]:

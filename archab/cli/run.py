@@ -54,8 +54,7 @@ def main() -> None:
     except ArchabError as error:
         _fail(error)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read what is printed has gone
-        sys.exit(signals.UNREAD)
+        signals.unread()
     except KeyboardInterrupt:
         print("archab: interrupted; finished rows are kept, and the same command goes on from them", file=sys.stderr)
         sys.exit(signals.INTERRUPTED)
@@ -110,6 +109,8 @@ def _job(cfg: DictConfig) -> dict[str, str] | None:
         return _run(cfg)
     except ArchabError as error:
         _fail(error)
+    except BrokenPipeError:  # which Hydra would take for a failure
+        signals.unread()
 
 
 def _job_of_sweep(cfg: DictConfig) -> dict[str, str] | None:

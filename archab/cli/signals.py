@@ -39,6 +39,12 @@ def handle(stop: Callable[[], None]) -> None:
             signal.signal(number, end)
 
 
+def unread() -> NoReturn:
+    """End where whoever read what is printed has gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(UNREAD)
+
+
 @contextmanager
 def handled() -> Iterator[None]:
     """Within, being terminated is an exception, so that whatever is temporary goes."""
