@@ -22,19 +22,22 @@ HALF, FEWEST = 0.5, 2
 BEATS = 0.99  # of the linear fit's error: what is nearer to it is the same fit, found by descent
 
 
-def at_a_glance(design: Design) -> dict[str, float]:
-    """The figures of a design of one member that need no test, by the names under which they are logged."""
-    values, is_a = member_column(design.values, design.is_a, 0)
-    [member], [sizes] = design.members, _sizes(design)
-    theta = float(values.mean() if is_a is None else values[is_a].mean() - values[~is_a].mean())
-    lost = design.students.groupby("side")["diverged"].sum()
-    figures = {"a/measure": sizes["a"], "b/measure": sizes["b"], "member/gmr": math.exp(theta)}
-    for side in ("a", "b"):
-        figures[f"{side}/nmse"] = float(np.exp(_block_scores(design.students, member, side).mean()))
-        figures[f"{side}/diverged"] = float(lost[side])
-    figures["member/linear"] = fit_of(design, member).error
-    better = float((values < 0).mean()) if is_a is None else st.probability_lower(groups_of(values, is_a))
-    return {**figures, "member/prob_a_better": better}
+def at_a_glance(design: Design) -> dict[int, dict[str, float]]:
+    """Of each member the figures that need no test, by the names under which they are logged."""
+    sizes = dict(zip(design.members, _sizes(design), strict=True))
+    lost = design.students.groupby(["member", "side"])["diverged"].sum()
+    found = {}
+    for column, member in enumerate(design.members):
+        values, is_a = member_column(design.values, design.is_a, column)
+        theta = float(values.mean() if is_a is None else values[is_a].mean() - values[~is_a].mean())
+        figures = {"a/measure": sizes[member]["a"], "b/measure": sizes[member]["b"], "member/gmr": math.exp(theta)}
+        for side in ("a", "b"):
+            figures[f"{side}/nmse"] = float(np.exp(_block_scores(design.students, member, side).mean()))
+            figures[f"{side}/diverged"] = float(lost[member, side])
+        figures["member/linear"] = fit_of(design, member).error
+        better = float((values < 0).mean()) if is_a is None else st.probability_lower(groups_of(values, is_a))
+        found[member] = {**figures, "member/prob_a_better": better}
+    return found
 
 
 def describe(

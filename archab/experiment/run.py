@@ -125,7 +125,7 @@ def _trained(
 ) -> int:
     """Train what is missing, by as many processes as pay; how many draws of targets were refused.
 
-    A member's metrics are logged once it is finished.
+    A member's metrics are logged once it is finished; those of a short run all at its end.
     """
     kept = folder.kept()
     processes = workers(comparison, len(units) - kept)
@@ -139,7 +139,7 @@ def _trained(
     missing = dict.fromkeys(unit for unit in units if not folder.has(unit.name))
     students, still = (sum(map(comparison.students_of, some)) for some in (units, missing))
     last = {unit.member: unit for unit in units}
-    rows: list[pd.DataFrame] = []  # of the member at hand
+    rows: list[pd.DataFrame] = []  # of members that are not logged yet
     redrawn = 0
     with (
         watch.progress(students) as advance,
@@ -159,9 +159,10 @@ def _trained(
                 table = folder.read(unit.name)
             redrawn += int(table.attrs["redrawn"])
             rows.append(table[list(JUDGED)])
-            if unit == last[unit.member]:
-                figures = at_a_glance(arrange(pd.concat(rows, ignore_index=True), [comparison.seed], ()))
-                live.record.log(figures, step=unit.member)
+            if unit == units[-1] or (unit == last[unit.member] and comparison.expected > SHORT):
+                design = arrange(pd.concat(rows, ignore_index=True), [comparison.seed])
+                for member, figures in at_a_glance(design).items():
+                    live.record.log(figures, step=member)
                 live.send()
                 rows = []
                 give_back()
