@@ -5,8 +5,9 @@ from threading import Event
 import pandas as pd
 import pytest
 from conftest import family
+from torch import nn
 
-from archab import Comparison
+from archab import ArchitecturalSpace, Comparison
 from archab.comparison.ahead import ahead
 from archab.engine.plan import Compiled
 from archab.errors import ArchabError
@@ -27,6 +28,22 @@ def test_rows_are_those_of_one_part_after_another_to_the_bit():
     assert len(asked.plan.parts) == 5
     alone = together([asked.run(part).table for part in asked.plan.parts])
     pd.testing.assert_frame_equal(asked.table(), alone, check_exact=True)
+
+
+def test_rows_do_not_depend_on_the_targets_of_a_part_to_the_bit():
+    def narrow(width: int) -> nn.Module:
+        return nn.Sequential(nn.Linear(4, width), nn.Tanh(), nn.Linear(width, 1))
+
+    def rows(chunk: int) -> pd.DataFrame:
+        sides = [
+            ArchitecturalSpace(narrow, {"width": width}, [4], routine=AdamW(epochs=1), name=f"{width} wide")
+            for width in (4, 5, 6)
+        ]
+        return Comparison(*sides, targets=12, samples=64, engine=Compiled(chunk=chunk)).table()
+
+    whole = rows(64)
+    for chunk in (1, 3):
+        pd.testing.assert_frame_equal(rows(chunk), whole, check_exact=True)
 
 
 def test_a_part_is_drawn_while_the_one_before_it_trains():

@@ -1,5 +1,6 @@
 """Comparisons in threads of one process: each has the rows that it has alone."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
@@ -9,7 +10,10 @@ from torch import Tensor, nn
 
 from archab import ArchitecturalSpace, Comparison
 from archab.engine.plan import Compiled, Loop, Vmap
+from archab.results import Row
 from archab.space.routine import AdamW
+
+PATIENCE = 60.0  # seconds
 
 
 class Dropped(nn.Module):
@@ -42,6 +46,35 @@ def test_two_at_once_have_the_rows_of_one_after_the_other(engines):
         pd.testing.assert_frame_equal(table, wanted, check_exact=True)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert (nn.functional.dropout, torch.rand) == before[1:]
+
+
+@pytest.mark.parametrize("engine", [Compiled(chunk=4), Loop(chunk=4)])
+@pytest.mark.parametrize("ending", ["goes on", "dropped"])
+def test_an_iteration_that_another_thread_began_goes_on_or_holds_nobody(engine, ending):
+    asked = comparison(engine, 0)
+
+    def begun() -> Iterator[Row]:
+        rows = iter(asked)
+        next(rows)
+        return rows
+
+    with ThreadPoolExecutor(1) as pool:
+        rows = pool.submit(begun).result()
+    if ending == "goes on":
+        assert len(list(rows)) == asked.students - 1
+    del rows
+    with ThreadPoolExecutor(1) as pool:
+        elsewhere = pool.submit(asked.table)
+        pd.testing.assert_frame_equal(asked.table(), elsewhere.result(PATIENCE), check_exact=True)
+
+
+@pytest.mark.parametrize("engine", [Compiled(chunk=4), Loop(chunk=4)])
+def test_who_is_told_of_progress_may_ask_a_comparison(engine):
+    asked, other = comparison(engine, 0), comparison(engine, 1)
+    seen = []
+    rows = asked.study(lambda students: seen.append(other.expected)).table()
+    assert len(rows) == asked.students
+    assert set(seen) == {other.expected}
 
 
 def test_torchs_generator_is_where_it_was():

@@ -1,6 +1,7 @@
-"""One comparison of a process at a time: the others wait, since torch's functions are archab's own in every thread.
+"""What one thread of a process does at a time: meanwhile torch's functions are archab's own, in every thread.
 
-What they call leaves torch's generator as it was: some of torch's own modules draw where their weights are written to.
+Networks are drawn, looked at and traced so, and trained by `vmap` and the loop; programs train beside. All of it leaves
+torch's generator as it was: some of torch's own modules draw where their weights are written to.
 """
 
 from collections.abc import Callable

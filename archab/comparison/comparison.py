@@ -5,6 +5,7 @@ import sys
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from threading import Event, Lock
@@ -462,22 +463,20 @@ class Comparison:
 
         For `advance` see `run`.
         """
-        with ALONE:
-            train = [m for (side, _), m in self.plan.methods.items() if side in _STUDENTS or self.trials]
-            if any(method.engine != "compiled" for method in train):
-                yield from (self.run(part, advance) for part in parts)
-                return
-            stopped = Event()
+        train = [m for (side, _), m in self.plan.methods.items() if side in _STUDENTS or self.trials]
+        if any(method.engine != "compiled" for method in train):
+            yield from (self.run(part, advance) for part in parts)
+            return
+        stopped = Event()
 
-            def heeding(students: float) -> None:
-                if stopped.is_set():
-                    raise CancelledError
-                advance(students)
+        def heeding(students: float) -> None:
+            if stopped.is_set():
+                raise CancelledError
+            advance(students)
 
-            draw, train_all = partial(self._draw, advance=heeding), partial(self._train, workers=cores())
-            yield from ahead(parts, draw, train_all, stopped.set)
+        draw, train_all = partial(self._draw, advance=heeding), partial(self._train, workers=cores())
+        yield from ahead(parts, draw, train_all, stopped.set)
 
-    @alone
     def run(self, part: Part, advance: Callable[[float], None] = lambda students: None) -> Finished:
         """Train the students of one part of the plan.
 
@@ -487,6 +486,7 @@ class Comparison:
         """
         return self._train(self._draw(part, advance), cores())
 
+    @alone
     def _draw(self, part: Part, advance: Callable[[float], None]) -> Drawn:
         """Its targets, and its students where programs train them: others are drawn when it is their turn."""
         lesson = self.plan.lessons[part.member, part.source]
@@ -509,7 +509,8 @@ class Comparison:
         part, targets = drawn.part, drawn.targets
         with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as beside:
             line = beside.submit(linear.errors, targets, self.loss) if not self.trials else None
-            outcomes = side_by_side([(method, cohort) for _, _, method, cohort in drawn.cohorts], workers)
+            with ALONE if any(m.engine != "compiled" for _, _, m, _ in drawn.cohorts) else nullcontext():
+                outcomes = side_by_side([(method, cohort) for _, _, method, cohort in drawn.cohorts], workers)
         beaten = np.full(part.targets, np.nan) if line is None else line.result()
         tables, spent = [], []
         for (side, restarts, _, _), outcome in zip(drawn.cohorts, outcomes, strict=True):

@@ -31,7 +31,8 @@ def errors(targets: Targets, loss: Loss) -> np.ndarray:
     known = (widths <= MOST_FEATURES).nonzero().flatten()
     samples = targets.inputs.shape[1] + targets.heldout_inputs.shape[1]
     at_once = max(1, AT_ONCE // (samples * MOST_FEATURES))
-    for some in known.split(at_once) if len(known) else ():
+    for few in known.split(at_once) if len(known) else ():
+        some = few if len(few) > 1 else few.repeat(2)  # a product of one matrix is rounded otherwise
         inputs, heldout = _features(targets.inputs[some], targets.heldout_inputs[some])
         outputs, wanted = (y[some].double().flatten(2) for y in (targets.outputs, targets.heldout_outputs))
         finite = inputs.sum((1, 2)).isfinite()  # in a tenth of the time of looking at each

@@ -5,6 +5,7 @@ While a network is traced, the truth of a tensor is not known. A way is a list o
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from threading import get_ident
 from typing import Any
 from unittest.mock import patch
 
@@ -44,9 +45,9 @@ class Asked(list[Tensor]):
 
 @contextmanager
 def on(way: Way) -> Iterator[Asked]:
-    """Within it, the truth of tensors is that of a way."""
-    asked = Asked(way)
-    with patch.object(Tensor, "__bool__", lambda tensor: asked.answer(tensor)):
+    """Within it, the truth of this thread's tensors is that of a way."""
+    asked, here = Asked(way), get_ident()
+    with patch.object(Tensor, "__bool__", lambda t: asked.answer(t) if get_ident() == here else _TRUTH(t)):
         yield asked
 
 
@@ -55,7 +56,7 @@ def watched(networks: Sequence[nn.Module]) -> Iterator[set[Way]]:
     """Within it, the ways that calls of these networks take."""
     taken: set[Way] = set()
     answers: list[bool] = []
-    inside = False
+    inside, here = False, get_ident()
 
     def begin(*_: Any) -> None:
         nonlocal inside
@@ -69,7 +70,7 @@ def watched(networks: Sequence[nn.Module]) -> Iterator[set[Way]]:
 
     def answered(tensor: Tensor) -> bool:
         answer = _TRUTH(tensor)
-        if inside:
+        if inside and get_ident() == here:
             answers.append(answer)
         return answer
 
