@@ -47,7 +47,7 @@ class Normal:
 
     def __call__(self, shape: Sequence[int], generator: Generator) -> Tensor:
         """Draw float32 inputs."""
-        return torch.randn(*shape, generator=generator) * self.std + self.mean
+        return torch.randn(*shape, generator=generator).mul_(self.std).add_(self.mean)
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Uniform:
 
     def __call__(self, shape: Sequence[int], generator: Generator) -> Tensor:
         """Draw float32 inputs."""
-        return torch.rand(*shape, generator=generator) * (self.high - self.low) + self.low
+        return torch.rand(*shape, generator=generator).mul_(self.high - self.low).add_(self.low)
 
 
 @dataclass(frozen=True)

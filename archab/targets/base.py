@@ -69,6 +69,8 @@ class TargetSource(Protocol):
 
 def joined(parts: list[Targets], order: Tensor | None = None) -> Targets:
     """Several runs of targets as one, rearranged."""
+    if len(parts) == 1 and order is None:
+        return parts[0]
     names = [name for part in parts for name in part.names]
     whole = [torch.cat([getattr(part, key) for part in parts]) for key in _TENSORS]
     if order is not None:

@@ -81,9 +81,11 @@ class NetworkSource:
     def _attempt(self, tile: int, attempt: int, positions: Tensor) -> tuple[Targets, Tensor]:
         """One draw of these positions of a tile: those whose outputs vary, and which of the positions they are."""
         make, here = partial(self.space.drawn, self.index), self._stream(Stage.TARGET, tile, attempt)
-        drawn = draw(make, self.draws, self.tile, int(positions[-1]) + 1, here)
-        networks = drawn.converted(self.space.converted).take(positions)
-        inputs, heldout = self._inputs(tile, attempt, positions)
+        first, stop = int(positions[0]), int(positions[-1]) + 1
+        chosen = slice(first, stop) if len(positions) == stop - first else positions  # the first attempt's, uncopied
+        drawn = draw(make, self.draws, self.tile, stop, here)
+        networks = drawn.converted(self.space.converted).take(chosen)
+        inputs, heldout = (x[chosen] for x in self._inputs(tile, attempt))
         together = self.draws.answering
         answer = self.draws.answer or (lambda networks, x: answers(networks, x, together))
         outputs, heldout_outputs = (answer(networks, x) for x in (inputs, heldout))
@@ -101,12 +103,13 @@ class NetworkSource:
         names = tuple(_identities(networks, made[0], made[2]))
         return Targets(names, int((~whole).sum()), *made), whole
 
-    def _inputs(self, tile: int, attempt: int, positions: Tensor) -> tuple[Tensor, Tensor]:
+    def _inputs(self, tile: int, attempt: int) -> tuple[Tensor, Tensor]:
+        """Those of training and held-out ones of a whole tile."""
         stream, shape = self._stream(Stage.INPUTS, tile, attempt), tuple(self.space.input_shape)
         draws = generator(stream)
         with forked(stream):
-            inputs = sampled(self.inputs, (self.tile, self.samples, *shape), draws)[positions]
-            return inputs, sampled(self.inputs, (self.tile, self.heldout, *shape), draws)[positions]
+            inputs = sampled(self.inputs, (self.tile, self.samples, *shape), draws)
+            return inputs, sampled(self.inputs, (self.tile, self.heldout, *shape), draws)
 
     def _stream(self, stage: Stage, tile: int, k: int) -> SeedSequence:
         return stream(self.seed, stage, self.side, self.side, self.member, tile, k)
