@@ -165,7 +165,8 @@ def fit(cohort: Cohort, program: Compiled, population: Population) -> Block:
     for at, until in pairwise(sorted({*range(0, steps, every), *range(0, steps, at_once), steps})):
         orders = [cohort.order(k).contiguous() for k in range(at // epoch, -(-until // epoch))]
         places = np.array([order.data_ptr() for order in orders])
-        block.call("train", targets, inputs, outputs, places, numbers.of(at, until), samples, at, until - at)
+        here = numbers.of(at, until)
+        block.call("train", targets, inputs, outputs, places, here, len(here) > 1, samples, at, until - at)
         if until % every == 0:
             curve.add(until, block.get("total")[:, 0], until)
         cohort.advance(block.students * (until - at) / steps)
@@ -200,10 +201,11 @@ class _Numbers:
         places = {id(r): place for place, r in enumerate(routines)}
         which = torch.tensor([places[id(r)] for r in cohort.routines])
         lanes = block.blocks * block.lanes
-        self._which = torch.cat([which, which[-1:].expand(lanes - len(which))]).view(block.blocks, block.lanes)
+        padded = torch.cat([which, which[-1:].expand(lanes - len(which))]).view(block.blocks, block.lanes)
+        self._which = padded if len(routines) > 1 else padded[:1]
 
     def of(self, first: int, last: int) -> Tensor:
-        """Those of the steps first … last − 1, shape (blocks, steps, numbers, lanes)."""
+        """Those of the steps first … last − 1, shape (blocks, steps, numbers, lanes); one block where all are alike."""
         return self._each[:, first:last][self._which].permute(0, 2, 3, 1).contiguous()
 
 

@@ -72,10 +72,11 @@ extern "C" int answer(char* state, char* w, const long* targets, const Given* in
 }
 
 // The steps at … at + steps - 1 of students who make samples / BATCH of them an epoch; `orders` has one for each epoch
-// from that of the first step on, and `numbers` are of these steps alone, of every block one step behind the other.
+// from that of the first step on, and `numbers` are of these steps alone, one behind the other: of every block, or, where
+// they are not `apart`, of all.
 extern "C" int train(char* state, char* w, const long* targets, const Given* inputs, const Wanted* outputs,
-                     const long* const* orders, const Number* numbers, long samples, long at, long steps, long first,
-                     long last) {
+                     const long* const* orders, const Number* numbers, long apart, long samples, long at, long steps,
+                     long first, long last) {
   Flushed flushed;
   int outside = 0;
   long epoch = samples / BATCH;
@@ -84,7 +85,7 @@ extern "C" int train(char* state, char* w, const long* targets, const Given* inp
     for (long t = at; t < at + steps; t++) {
       const long* order = orders[t / epoch - at / epoch] + t % epoch * BATCH;
       take(w, inputs, outputs, [&](long b, int l) { return target[l] * samples + order[target[l] * samples + b]; });
-      step(w, state + block * STATE, numbers + (block * steps + t - at) * NUMBERS * LANES, t + 1, &outside);
+      step(w, state + block * STATE, numbers + (apart * block * steps + t - at) * NUMBERS * LANES, t + 1, &outside);
     }
   }
   return outside;
