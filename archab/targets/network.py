@@ -82,9 +82,9 @@ class NetworkSource:
         """One draw of these positions of a tile: those whose outputs vary, and which of the positions they are."""
         make, here = partial(self.space.drawn, self.index), self._stream(Stage.TARGET, tile, attempt)
         first, stop = int(positions[0]), int(positions[-1]) + 1
-        chosen = slice(first, stop) if len(positions) == stop - first else positions  # the first attempt's, uncopied
         drawn = draw(make, self.draws, self.tile, stop, here)
-        networks = drawn.converted(self.space.converted).take(chosen)
+        networks = drawn.converted(self.space.converted).take(positions)
+        chosen = slice(first, stop) if len(positions) == stop - first else positions  # the first attempt's, uncopied
         inputs, heldout = (x[chosen] for x in self._inputs(tile, attempt))
         together = self.draws.answering
         answer = self.draws.answer or (lambda networks, x: answers(networks, x, together))

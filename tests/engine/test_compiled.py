@@ -360,7 +360,7 @@ def test_diverged_students_are_marked_alone():
     "wrong",
     [
         (" - ", " + "),
-        ("(block * steps + t - at) * NUMBERS", "block * steps * NUMBERS"),
+        ("(apart * block * steps + t - at) * NUMBERS", "apart * block * steps * NUMBERS"),
         ("(w + X_AT)", "(w + X_AT + 128)"),
         ("sqrt_", "exp_"),
     ],
