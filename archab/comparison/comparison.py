@@ -4,7 +4,7 @@ import math
 import sys
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -30,7 +30,7 @@ from archab.comparison.protocol import PROTOCOLS, Protocol
 from archab.comparison.study import study_of, unlike
 from archab.comparison.tuning import FEWEST, Tune
 from archab.engine import control
-from archab.engine.cohort import Cohort, Outcome
+from archab.engine.cohort import Cohort, Outcome, until
 from archab.engine.curve import Curve, quartiles
 from archab.engine.equivalence import Sample
 from archab.engine.loss import Loss, SquaredError, named
@@ -468,14 +468,8 @@ class Comparison:
             yield from (self.run(part, advance) for part in parts)
             return
         stopped = Event()
-
-        def heeding(students: float) -> None:
-            if stopped.is_set():
-                raise CancelledError
-            advance(students)
-
-        draw, train_all = partial(self._draw, advance=heeding), partial(self._train, workers=cores())
-        yield from ahead(parts, draw, train_all, stopped.set)
+        draw = partial(self._draw, advance=until(stopped, advance))
+        yield from ahead(parts, draw, partial(self._train, workers=cores()), stopped.set)
 
     def run(self, part: Part, advance: Callable[[float], None] = lambda students: None) -> Finished:
         """Train the students of one part of the plan.

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
+from threading import Event
 
 import numpy as np
 import torch
@@ -122,3 +124,14 @@ def watched(cohort: Cohort, loss: Objective) -> Callable[[], None]:
     curve = Curve()
     cohort.curves.append(curve)
     return lambda: curve.step(loss.total, loss.calls)
+
+
+def until(stopped: Event, advance: Callable[[float], None]) -> Callable[[float], None]:
+    """What to call with students that were trained: once it is stopped, it ends who calls it by a CancelledError."""
+
+    def heeding(students: float) -> None:
+        if stopped.is_set():
+            raise CancelledError
+        advance(students)
+
+    return heeding

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from ctypes import CDLL
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from archab.engine import compiled, loop
 from archab.engine import vmap as batched
-from archab.engine.cohort import Cohort, Outcome, Trainer
+from archab.engine.cohort import Cohort, Outcome, Trainer, until
 from archab.engine.compiled import Compiled as Program
 from archab.engine.cpp import cache as kept
 from archab.engine.cpp import compiler
@@ -332,7 +332,7 @@ def side_by_side(cohorts: Sequence[tuple[Method, Cohort]], workers: int) -> list
 
     The seconds of an outcome are wall time of training and scoring its students, who are drawn before. Cohorts that are
     at work at the same time share it equally, as they share the cores: together they have the seconds that passed, and
-    each about those that it would have taken alone on all cores of this process.
+    each about those that it would have taken alone on the cores that whoever draws the next leaves.
     """
     if len(cohorts) < 2 or any(method.engine != "compiled" for method, _ in cohorts):
         found = []
@@ -344,13 +344,7 @@ def side_by_side(cohorts: Sequence[tuple[Method, Cohort]], workers: int) -> list
 
     def train(given: tuple[Method, Cohort]) -> tuple[Outcome, Span]:
         method, cohort = given
-
-        def advance(students: float) -> None:
-            if stopped.is_set():
-                raise CancelledError
-            cohort.advance(students)
-
-        return _timed(method, replace(cohort, advance=advance))
+        return _timed(method, replace(cohort, advance=until(stopped, cohort.advance)))
 
     # Networks are drawn one cohort after another, since they are from the generators that all threads share.
     drawn = [(method, with_students(cohort)) for method, cohort in cohorts]
