@@ -22,6 +22,7 @@ from archab.engine import compiled
 from archab.engine import vmap as batched
 from archab.engine.cohort import Cohort
 from archab.engine.cpp import compiler
+from archab.engine.loss import SquaredError, constants
 from archab.engine.plan import cores, threads
 from archab.networks import population
 from archab.networks.population import Population
@@ -214,6 +215,8 @@ def _cohort(teacher: nn.Module, students: Population, given: Inputs, shape: Sequ
         outputs=outputs,
         heldout_inputs=inputs,
         heldout_outputs=outputs,
+        constant=(constant := constants(SquaredError(), outputs)),
+        heldout_constant=constant,
         order=lambda _: order,
         restarts=1,
         device=torch.device("cpu"),

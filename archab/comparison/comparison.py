@@ -33,7 +33,7 @@ from archab.engine import control
 from archab.engine.cohort import Cohort, Outcome, until
 from archab.engine.curve import Curve, quartiles
 from archab.engine.equivalence import Sample
-from archab.engine.loss import Loss, SquaredError, named
+from archab.engine.loss import Loss, SquaredError, constants, named
 from archab.engine.loss import kind as kind_of
 from archab.engine.plan import (
     Auto,
@@ -484,25 +484,24 @@ class Comparison:
     def _draw(self, part: Part, advance: Callable[[float], None]) -> Drawn:
         """Its targets, and its students where programs train them: others are drawn when it is their turn."""
         lesson = self.plan.lessons[part.member, part.source]
-        with threads(1):
-            targets = lesson.source.draw(part.first, part.last)
+        targets, constant = self._sampled(lesson, part)
         order = _once(partial(lesson.source.order, part.first, part.last), 8 * part.targets * lesson.source.samples)
         curves: dict[str, list[Curve]] = {side: [] for side in self._learning(part)}
         cohorts = []
         for side in curves:
             for routines in self._together(side, part.member):
                 method = self._method(side, part)
-                cohort = self._cohort(lesson, part, side, targets, list(routines.values()), advance)
+                cohort = self._cohort(lesson, part, side, targets, constant, list(routines.values()), advance)
                 cohort = replace(cohort, order=order, curves=None if part.first else curves[side])
                 cohorts.append(
                     (side, list(routines), method, with_students(cohort) if method.engine == "compiled" else cohort)
                 )
-        return Drawn(part, targets, cohorts, curves)
+        return Drawn(part, targets, constant, cohorts, curves)
 
     def _train(self, drawn: Drawn, workers: int) -> Finished:
         part, targets = drawn.part, drawn.targets
         with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as beside:
-            line = beside.submit(linear.errors, targets, self.loss) if not self.trials else None
+            line = beside.submit(linear.errors, targets, self.loss, drawn.constant[1]) if not self.trials else None
             with ALONE if any(m.engine != "compiled" for _, _, m, _ in drawn.cohorts) else nullcontext():
                 outcomes = side_by_side([(method, cohort) for _, _, method, cohort in drawn.cohorts], workers)
         beaten = np.full(part.targets, np.nan) if line is None else line.result()
@@ -528,11 +527,11 @@ class Comparison:
         lesson = self.plan.lessons[member, "reference"]
         each = max(CONTROL_STUDENTS, -(-CONTROLS // len(self.controlled)))
         part = Part(member, "reference", 0, min(each, self._draws))
+        targets, constant = self._sampled(lesson, part)
         with threads(1):
-            targets = lesson.source.draw(part.first, part.last)
-            beaten = linear.errors(targets, self.loss)
+            beaten = linear.errors(targets, self.loss, constant[1])
         routine = self.spaces["reference"].routine_of(index_of(self.spaces["reference"], member))
-        cohort = self._cohort(lesson, part, "reference", targets, [routine], lambda _: None)
+        cohort = self._cohort(lesson, part, "reference", targets, constant, [routine], lambda _: None)
         [outcome] = side_by_side([(self._method("reference", part), cohort)], cores())
         return list(rows_of(self._table(part, "reference", targets, [0], outcome, beaten)))
 
@@ -599,12 +598,19 @@ class Comparison:
     def _method(self, side: str, part: Part) -> Method:
         return self._methods[side, index_of(self.spaces[side], part.member)]
 
+    def _sampled(self, lesson: Lesson, part: Part) -> tuple[Targets, tuple[Tensor, Tensor]]:
+        """Its targets, and of each the error of the best constant on its training and its held-out samples."""
+        with threads(1):
+            targets = lesson.source.draw(part.first, part.last)
+            return targets, (constants(self.loss, targets.outputs), constants(self.loss, targets.heldout_outputs))
+
     def _cohort(
         self,
         lesson: Lesson,
         part: Part,
         side: str,
         targets: Targets,
+        constant: tuple[Tensor, Tensor],
         routines: Sequence[Routine],
         advance: Callable[[float], None],
     ) -> Cohort:
@@ -645,6 +651,8 @@ class Comparison:
             outputs=targets.outputs,
             heldout_inputs=targets.heldout_inputs,
             heldout_outputs=targets.heldout_outputs,
+            constant=constant[0],
+            heldout_constant=constant[1],
             order=partial(lesson.source.order, part.first, part.last),
             restarts=restarts,
             device=device_named(self.device),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+from torch import Tensor
 
 from archab.engine.cohort import Cohort
 from archab.engine.curve import Curve
@@ -39,12 +40,14 @@ class Drawn:
     Attributes:
         part: it.
         targets: its targets.
+        constant: of each the error of the best constant on its training and its held-out samples.
         cohorts: who learns them: the side, which restarts, how they train, and the students.
         curves: where the training curves of each side go.
     """
 
     part: Part
     targets: Targets
+    constant: tuple[Tensor, Tensor]
     cohorts: list[tuple[str, list[int], Method, Cohort]]
     curves: dict[str, list[Curve]]
 

@@ -29,6 +29,7 @@ class Cohort:
         minibatch: samples a mini-batch.
         inputs, outputs: training samples, shape (T, n, …).
         heldout_inputs, heldout_outputs: fresh samples, shape (T, h, …).
+        constant, heldout_constant: the mean error of the best constant predictor on either, shape (T,), in float64.
         order: the order of the samples in an epoch, shape (T, n): both sides' students meet the same.
         restarts: students a target.
         device: where they train.
@@ -45,6 +46,8 @@ class Cohort:
     outputs: Tensor
     heldout_inputs: Tensor
     heldout_outputs: Tensor
+    constant: Tensor
+    heldout_constant: Tensor
     order: Callable[[int], Tensor]
     restarts: int
     device: torch.device

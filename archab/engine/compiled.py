@@ -115,8 +115,8 @@ def trainer(program: Compiled) -> Callable[[Cohort], Outcome]:
 
     def train(cohort: Cohort) -> Outcome:
         block = fit(cohort, program, cohort.students())
-        nmse = _errors(block, cohort, cohort.heldout_inputs, cohort.heldout_outputs)
-        train_nmse = _errors(block, cohort, cohort.inputs, cohort.outputs)
+        nmse = _errors(block, cohort, cohort.heldout_inputs, cohort.heldout_outputs, cohort.heldout_constant)
+        train_nmse = _errors(block, cohort, cohort.inputs, cohort.outputs, cohort.constant)
         whole = np.isfinite(nmse) & np.isfinite(train_nmse) & np.isfinite(block.get("total")[:, 0])
         for name in program.source.learnable:
             whole &= np.isfinite(block.get(name)).all(1)
@@ -217,12 +217,11 @@ def _numbers(routine: Descent, steps: int) -> Tensor:
     return torch.cat([torch.full((steps, 1), routine.clip_norm, dtype=numbers.dtype), numbers], 1)
 
 
-def _errors(block: Block, cohort: Cohort, inputs: Tensor, outputs: Tensor) -> np.ndarray:
+def _errors(block: Block, cohort: Cohort, inputs: Tensor, outputs: Tensor, constant: Tensor) -> np.ndarray:
     """The error of every student, relative to the best constant's."""
     targets = torch.arange(block.students) // cohort.restarts
     total = _scored(block, targets, inputs, outputs, 0)
-    constant = cohort.loss.constant(outputs, 1)[targets]
-    return (total / outputs[0].numel() / constant).numpy()
+    return (total / outputs[0].numel() / constant[targets]).numpy()
 
 
 def _accuracy(block: Block, cohort: Cohort) -> np.ndarray:

@@ -14,7 +14,7 @@ from archab.engine import vmap as batched
 from archab.engine.cohort import Cohort
 from archab.engine.compiled import Block, Compiled
 from archab.engine.cpp.branches import watched
-from archab.engine.loss import Loss, SquaredError, kind, plausible
+from archab.engine.loss import Loss, SquaredError, constants, kind, plausible
 from archab.errors import ArchabError, explain
 from archab.networks import population
 from archab.networks.batching import batching
@@ -109,6 +109,8 @@ class Sample:
             outputs=y,
             heldout_inputs=x,
             heldout_outputs=y,
+            constant=(constant := constants(self.loss, y)),
+            heldout_constant=constant,
             order=lambda _: torch.arange(samples).expand(students, -1),
             restarts=1,
             device=self.device,

@@ -71,13 +71,14 @@ def fit(
 def _score(cohort: Cohort, target: int, network: nn.Module, loss: Objective) -> tuple[float, float, float, bool]:
     network.eval()
 
-    def found(inputs: Tensor, outputs: Tensor) -> list[float]:
-        moved = fitting(network, inputs[target]).to(cohort.device), outputs[target].to(cohort.device)
-        return scores(cohort.loss, network, *moved, axis=0).tolist()
+    def found(inputs: Tensor, outputs: Tensor, constants: Tensor) -> list[float]:
+        here = fitting(network, inputs[target]), outputs[target], constants[target]
+        x, y, constant = (t.to(cohort.device) for t in here)
+        return scores(cohort.loss, network, x, y, 0, constant).tolist()
 
     with unfused():
-        nmse, right = found(cohort.heldout_inputs, cohort.heldout_outputs)
-        train_nmse, _ = found(cohort.inputs, cohort.outputs)
+        nmse, right = found(cohort.heldout_inputs, cohort.heldout_outputs, cohort.heldout_constant)
+        train_nmse, _ = found(cohort.inputs, cohort.outputs, cohort.constant)
     finite = bool(loss.finite()) and all(bool(p.isfinite().all()) for p in network.parameters())
     diverged = not (finite and np.isfinite(nmse) and np.isfinite(train_nmse))
     return (np.nan, np.nan, np.nan, True) if diverged else (nmse, train_nmse, right, False)

@@ -12,6 +12,7 @@ from archab.errors import ArchabError, explain
 from archab.networks.streams import EVALUATION_SAMPLES
 
 GOLDEN = (math.sqrt(5) - 1) / 2
+AT_ONCE = 2**16  # numbers of the outputs whose constants are found together: they stay in the cache
 SECTIONS = 40  # to 4e-9 of the range, and so, where the error is smooth, to 1e-17 of it
 
 
@@ -219,6 +220,12 @@ def plausible(loss: Loss, shape: Sequence[int], generator: torch.Generator) -> T
     return torch.randn(*shape, generator=generator)
 
 
+def constants(loss: Loss, outputs: Tensor) -> Tensor:
+    """The mean error of the best constant predictor of each of T targets with outputs (T, n, …), shape (T,)."""
+    at_once = max(2, AT_ONCE // outputs[0].numel())  # one alone may be rounded otherwise
+    return torch.cat([loss.constant(some) for some in outputs.tensor_split(max(1, len(outputs) // at_once))])
+
+
 def best_constant(each: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, axis: int) -> Tensor:
     """The mean error of the best constant of each coordinate, found by golden sections (Kiefer 1953); see `Loss`."""
     numbers = _coordinates(outputs, axis)
@@ -364,10 +371,17 @@ def relative_error(
     loss: Loss, predict: Callable[[Tensor], Tensor], inputs: Tensor, outputs: Tensor, axis: int
 ) -> Tensor:
     """The mean error over that of the best constant predictor, in float64, one entry a replicate; see `scores`."""
-    return scores(loss, predict, inputs, outputs, axis)[0]
+    return scores(loss, predict, inputs, outputs, axis, loss.constant(outputs, axis))[0]
 
 
-def scores(loss: Loss, predict: Callable[[Tensor], Tensor], inputs: Tensor, outputs: Tensor, axis: int) -> Tensor:
+def scores(
+    loss: Loss,
+    predict: Callable[[Tensor], Tensor],
+    inputs: Tensor,
+    outputs: Tensor,
+    axis: int,
+    constant: Tensor,
+) -> Tensor:
     """The mean error over that of the best constant predictor, and the accuracy, NaN where the loss knows none.
 
     In float64, shape (2,) or (2, replicates). `inputs` and `outputs` have their samples on `axis`, as in `Objective`.
@@ -384,4 +398,4 @@ def scores(loss: Loss, predict: Callable[[Tensor], Tensor], inputs: Tensor, outp
                 hits = hits + counts(predicted, wanted).flatten(axis).sum(axis)
         asked = getattr(loss, "asked", None)
         right = hits / asked(outputs, axis) if asked else torch.full_like(total, math.nan)
-        return torch.stack([total / outputs[(0,) * axis].numel() / loss.constant(outputs, axis), right])
+        return torch.stack([total / outputs[(0,) * axis].numel() / constant, right])

@@ -131,12 +131,13 @@ def _score(cohort: Cohort, stack: Stack, loss: Objective, evaluated: int) -> Out
         some = slice(first, min(first + evaluated, students))
         target = torch.arange(some.start, some.stop) // cohort.restarts
 
-        def found(inputs: Tensor, outputs: Tensor, some: slice = some, target: Tensor = target) -> Tensor:
-            moved = fitting(stack, inputs[target]).to(cohort.device), outputs[target].to(cohort.device)
-            return scores(cohort.loss, lambda x: stack(x, some), *moved, axis=1)
+        def found(given: tuple[Tensor, Tensor, Tensor], some: slice = some, target: Tensor = target) -> Tensor:
+            inputs, outputs, constant = (t[target] for t in given)
+            x, y, constant = (t.to(cohort.device) for t in (fitting(stack, inputs), outputs, constant))
+            return scores(cohort.loss, lambda x: stack(x, some), x, y, 1, constant)
 
-        heldout = found(cohort.heldout_inputs, cohort.heldout_outputs)
-        parts.append(torch.cat([heldout, found(cohort.inputs, cohort.outputs)[:1]]))
+        heldout = found((cohort.heldout_inputs, cohort.heldout_outputs, cohort.heldout_constant))
+        parts.append(torch.cat([heldout, found((cohort.inputs, cohort.outputs, cohort.constant))[:1]]))
     nmse, right, train_nmse = torch.cat(parts, 1)
     whole = nmse.isfinite() & train_nmse.isfinite() & loss.finite()
     for parameter in stack.learnable:

@@ -121,8 +121,8 @@ def test_the_padding_row_of_a_batched_embedding_does_not_learn():
     before = nets.tensors["words.weight"].clone()
     x, y = torch.randint(4, (2, 32, 5)), torch.randn(2, 32, 2)
     cohort = Cohort(
-        lambda: nets, [1, 2], [SGD(lr=0.1)] * 2, 16, x, y, x, y, lambda _: torch.arange(32).expand(2, -1), 1,
-        torch.device("cpu"), lambda _: None,
+        lambda: nets, [1, 2], [SGD(lr=0.1)] * 2, 16, x, y, x, y, torch.ones(2), torch.ones(2),
+        lambda _: torch.arange(32).expand(2, -1), 1, torch.device("cpu"), lambda _: None,
     )  # fmt: skip
     stack, _ = batched.fit(cohort, nets)
     after = stack.learnable[stack.names.index("words.weight")].detach()
