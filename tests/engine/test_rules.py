@@ -145,3 +145,15 @@ def test_more_ways_through_a_network_than_are_worth_a_program_are_named():
     x = torch.randn(8, 4, dtype=torch.float64)
     with pytest.raises(Untraceable, match="more than 16 conditions on data"):
         write(Use(halved, linear), AdamW(), x, x, SquaredError())
+
+
+@pytest.mark.parametrize("show", [print, "{}".format, lambda t: f"{t}", repr])
+def test_a_network_that_prints_is_told_so(show):
+    def shown(x, layer):
+        show(layer(x))
+        return layer(x)
+
+    x = torch.randn(8, 4, dtype=torch.float64)
+    with pytest.raises(Untraceable, match="it prints a tensor, or puts one into a text"):
+        write(Use(shown, linear), AdamW(), x, x, SquaredError())
+    assert repr(torch.ones(2)) == "tensor([1., 1.])"

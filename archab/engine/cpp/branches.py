@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-_TRUTH = Tensor.__bool__
+_TRUTH, _TEXT = Tensor.__bool__, Tensor.__repr__
 MOST = 16  # ways through a network, and conditions on one
 
 Way = tuple[bool, ...]
@@ -21,6 +21,10 @@ Way = tuple[bool, ...]
 
 class TooMany(Exception):
     """More ways than are worth a program."""
+
+
+class Shown(Exception):
+    """A tensor was printed, or put into a text, which a program does not do."""
 
 
 class Asked(list[Tensor]):
@@ -45,9 +49,18 @@ class Asked(list[Tensor]):
 
 @contextmanager
 def on(way: Way) -> Iterator[Asked]:
-    """Within it, the truth of this thread's tensors is that of a way."""
+    """Within it, the truth of this thread's tensors is that of a way, and none of them can be shown."""
     asked, here = Asked(way), get_ident()
-    with patch.object(Tensor, "__bool__", lambda t: asked.answer(t) if get_ident() == here else _TRUTH(t)):
+
+    def truth(tensor: Tensor) -> bool:
+        return asked.answer(tensor) if get_ident() == here else _TRUTH(tensor)
+
+    def text(tensor: Tensor, **contents: Any) -> str:
+        if get_ident() != here:
+            return _TEXT(tensor, **contents)
+        raise Shown("it prints a tensor, or puts one into a text")
+
+    with patch.object(Tensor, "__bool__", truth), patch.object(Tensor, "__repr__", text):
         yield asked
 
 
