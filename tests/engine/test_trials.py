@@ -28,8 +28,7 @@ def cohort_of(name, routines, engine, prior=in_double):
     [lesson, *_] = comparison.plan.lessons.values()
     [(side, method)] = lesson.methods.items()
     part = lesson.parts[0]
-    targets = lesson.source.draw(part.first, part.last)
-    cohort = comparison._cohort(lesson, part, side, targets, routines, lambda _: None)
+    cohort = comparison._cohort(lesson, part, side, *comparison._sampled(lesson, part), routines, lambda _: None)
     return method, cohort
 
 

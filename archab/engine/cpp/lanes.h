@@ -105,10 +105,16 @@ template <class X> static inline X bound_high(X x, X high) { return sel(mask(x >
 template <class X> static inline X abs_(X x) { return sel(mask(x < X{}), -x, x + X{}); }
 template <class X> static inline X sign_(X x) {
   X one = up<X>(1);
-  return sel(mask(x > X{}), one, sel(mask(x < X{}), -one, x));
+  return sel(mask(x > X{}), one, sel(mask(x < X{}), -one, X{}));  // of NaN 0, as in torch
+}
+template <class X> static inline X hypot_(X a, X b) {  // of the ratio, since squares are soon too large or too small
+  X x = abs_(a), y = abs_(b), large = max_(x, y), ratio = min_(x, y) / large;
+  X infinite = up<X>(INFINITY);
+  X size = sel(mask(large == X{}), large, large * sqrt_(1 + ratio * ratio));
+  return sel(mask(x == infinite) | mask(y == infinite), infinite, size);
 }
 template <class X> static inline X unit_(X a, X b) {  // of the complex number a + ib, its real part over its size
-  X size = sqrt_(a * a + b * b);
+  X size = hypot_(a, b);
   return sel(mask(size == X{}), size, a / size);
 }
 template <class X> static inline X sigmoid_(X x) { return 1 / (1 + exp_(-x)); }
@@ -117,7 +123,8 @@ template <class X> static inline X softplus_(X x, X beta, X threshold) {
 }
 // By its recurrence up to 10 and the asymptotic series from there (Abramowitz and Stegun, 6.3.18), left of 0 by reflection.
 static inline double digamma_(double x) {
-  if (x <= 0) return floor(x) == x ? NAN : digamma_(1 - x) - PI / tan(PI * x);
+  if (x == 0) return __builtin_copysign(INFINITY, -x);
+  if (x < 0) return floor(x) == x ? NAN : digamma_(1 - x) - PI / tan(PI * (x - trunc(x)));
   double below = 0;
   for (; x < 10; x += 1) below -= 1 / x;
   double f = 1 / (x * x);
@@ -159,6 +166,13 @@ template <class X> static inline X remainder_(X a, X b) {  // with the sign of a
 template <class X> static inline X floordiv_(X a, X b) {  // of integers
   X q = a / b;
   return q - sel(mask((a % b) != X{}) & mask((a < X{}) != (b < X{})), up<X>(1), X{});
+}
+template <class X> static inline X floored_(X a, X b) {  // a / b rounded down, exact as Python's
+  X rest = remainder_(a, b), over = (a - rest) / b;
+  over = over - sel(mask(rest != X{}) & mask((rest < X{}) != (b < X{})), up<X>(1), X{});
+  X whole = floor_(over);
+  whole = whole + sel(mask(over - whole > up<X>(0.5)), up<X>(1), X{});
+  return sel(mask(b == X{}), a / b, sel(mask(over == X{}), a / b * X{}, whole));
 }
 template <class X> static inline X modulo_(X a, X b) {  // with the sign of b, as Python's; exact, as C's is
   X r = remainder_(a, b);

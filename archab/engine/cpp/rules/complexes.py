@@ -131,7 +131,7 @@ def _of_four(program: Program, node: fx.Node, a: Pair, b: Pair, re: str, im: str
 _POINTWISE: dict[Any, tuple[str, str]] = {
     A.exp.default: ("exp_({0}) * cos_({1})", "exp_({0}) * sin_({1})"),
     A.sgn.default: ("unit_({0}, {1})", "unit_({1}, {0})"),
-    A.log.default: ("log_(sqrt_({0} * {0} + {1} * {1}))", "atan2_({1}, {0})"),
+    A.log.default: ("log_(hypot_({0}, {1}))", "atan2_({1}, {0})"),
 }
 
 
@@ -144,7 +144,7 @@ def pointwise(program: Program, node: fx.Node, x: Pair) -> Pair:
 
 @rule(A.abs.default, P.abs.default, A.angle.default, table=COMPLEX)
 def polar_part(program: Program, node: fx.Node, x: Pair) -> Value:
-    text = "atan2_({1}, {0})" if node.target is A.angle.default else "sqrt_(({0}) * ({0}) + ({1}) * ({1}))"
+    text = "atan2_({1}, {0})" if node.target is A.angle.default else "hypot_({0}, {1})"
     return program.pointwise(node, text, x.re.dtype, x.re, x.im)
 
 

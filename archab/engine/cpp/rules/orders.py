@@ -85,13 +85,13 @@ def _in_order(program: Program, view: View, dim: int, descending: bool, first: i
 def search(
     program: Program, node: fx.Node, one: Any, other: Any, *, right: bool = False, side: Any = None, **_: Any
 ) -> View:
-    """How many of a sorted table are below (or, from the right, at most) each value."""
+    """How many of a sorted table are below (or, from the right, at most) each value, above all of which is NaN."""
     table, values = (one, other) if node.target is A.searchsorted.Tensor else (other, one)
     dtype = torch.promote_types(table.dtype, values.dtype)
     table, values = (program.stored(program.value(v, dtype), lanes=True) for v in (table, values))
     out = program.fresh(node, node.meta["val"].dtype, True)
     rows = len(table.shape) > 1
-    sign = "<=" if right or side == "right" else "<"
+    sign = ">" if right or side == "right" else ">="
 
     def body(text: Text, names: list[str]) -> list[str]:
         row = replace(table, shape=table.shape[:-1], strides=table.strides[:-1])
@@ -99,7 +99,7 @@ def search(
         each, kind = f"{text.name(table.buffer)}[{start} + k * {table.strides[-1]}]", text.type(out.dtype)
         return [
             f"{text.type(dtype)} x = {text.name(values.buffer)}[{place(values, names)}]; {kind} a = {{}};",
-            f"for (long k = 0; k < {table.shape[-1]}; k++) a -= to<{kind}>(mask({each} {sign} x));",
+            f"for (long k = 0; k < {table.shape[-1]}; k++) a -= to<{kind}>(~mask({each} {sign} x));",
             f"{text.name(out.buffer)}[{place(out, names)}] = a;",
         ]
 

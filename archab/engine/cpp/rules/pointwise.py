@@ -39,6 +39,8 @@ _ARITHMETIC: dict[Any, str] = {
     A.sigmoid.default: "sigmoid_({0})",
     A.maximum.default: "max_({0}, {1})",
     A.minimum.default: "min_({0}, {1})",
+    A.fmax.default: "sel(mask({1} != {1}) | mask({0} >= {1}), {0}, {1})",
+    A.fmin.default: "sel(mask({1} != {1}) | mask({0} <= {1}), {0}, {1})",
     A.remainder.Tensor: "modulo_({0}, {1})",
     A.bitwise_and.Tensor: "{0} & {1}",
     A.bitwise_or.Tensor: "{0} | {1}",
@@ -50,7 +52,7 @@ _ARITHMETIC: dict[Any, str] = {
     **{getattr(A, name).default: name + "_({0})" for name in _FUNCTIONS.split()},
     P.erf_inv.default: "erfinv_({0})",
     A.round.default: "rint_({0})",
-    A.hypot.default: "sqrt_({0} * {0} + {1} * {1})",
+    A.hypot.default: "hypot_({0}, {1})",
     A.atan2.default: "atan2_({0}, {1})",
     A.fmod.Tensor: "remainder_({0}, {1})",
 }
@@ -111,6 +113,12 @@ def compare(program: Program, node: fx.Node, x: Any, y: Any) -> Value:
     )
 
 
+@rule(P.signbit.default)
+def signbit(program: Program, node: fx.Node, x: Any) -> Value:
+    values = [program.value(v, x.dtype) for v in (x, 0)]
+    return program.pointwise(node, "(mask(({0}) < ({1})) | mask(1 / ({0}) < ({1})))", torch.bool, *values)
+
+
 def _like(value: Any) -> Any:
     if not isinstance(value, View | Apply | Local | Literal):
         return value
@@ -131,6 +139,8 @@ def power(program: Program, node: fx.Node, x: Any, exponent: Any) -> Value:
         return base
     if exponent == 2 and not isinstance(base, Apply):
         return program.pointwise(node, "(({0}) * ({0}))", dtype, base)
+    if exponent in (0.5, -0.5):  # of which C takes -inf for a number
+        return program.pointwise(node, "sqrt_({0})" if exponent > 0 else "(1 / sqrt_({0}))", dtype, base)
     return program.pointwise(node, "pow_({0}, {1})", dtype, base, program.value(exponent, dtype))
 
 
@@ -140,7 +150,7 @@ def divide(program: Program, node: fx.Node, x: Any, y: Any, rounding_mode: str |
     texts = {None: "(({0}) / ({1}))", "floor": "floordiv_({0}, {1})", "trunc": "(({0}) / ({1}))"}
     text = texts[rounding_mode]
     if dtype.is_floating_point and rounding_mode is not None:
-        text = ("floor_" if rounding_mode == "floor" else "trunc_") + "(({0}) / ({1}))"
+        text = "floored_({0}, {1})" if rounding_mode == "floor" else "trunc_(({0}) / ({1}))"
     return program.pointwise(node, text, dtype, program.value(x, dtype), program.value(y, dtype))
 
 
