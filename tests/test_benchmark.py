@@ -52,6 +52,6 @@ def test_a_section_that_is_not_there_is_named(monkeypatch, capsys):
         benchmark.main()
     assert ended.value.code == 2
     assert (
-        "stedy: no such section. There are: steady, widths, transformer, job, start, growth, tuning, rival, layers"
+        "stedy: no such section. There are: steady, widths, transformer, precisions, job, start, growth, tuning, rival, layers"
         in capsys.readouterr().err
     )

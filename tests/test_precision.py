@@ -12,7 +12,7 @@ from torch import nn
 
 from archab import ArchitecturalSpace, Comparison
 from archab.cli import config
-from archab.engine.plan import Engine, Loop, Vmap
+from archab.engine.plan import Compiled, Engine, Loop, Vmap
 from archab.errors import ArchabError
 from archab.experiment import build
 from archab.networks.streams import Stage, forked, stream
@@ -131,9 +131,10 @@ def test_the_loops_rows_are_those_of_a_plain_loop_in_bfloat16(routine):
 
 @pytest.mark.parametrize("dtype", HALF)
 @pytest.mark.parametrize("routine", [SGD(lr=0.1), AdamW(lr=1e-2, eps=1e-4)], ids=["SGD", "AdamW"])
-def test_vmap_is_the_loop_to_the_precision_of_the_dtype(dtype, routine):
+@pytest.mark.parametrize("engine", [Vmap, Compiled])
+def test_every_engine_is_the_loop_to_the_precision_of_the_dtype(dtype, routine, engine):
     coarse = family("lora", dtype=dtype, routine=routine)
-    one, other = (against(replace(coarse, dtype=None), coarse, engine()) for engine in (Loop, Vmap))
+    one, other = (against(replace(coarse, dtype=None), coarse, engine()) for engine in (Loop, engine))
     np.testing.assert_allclose(side(one, "b")["nmse"], side(other, "b")["nmse"], rtol=4 * torch.finfo(HALF[dtype]).eps)
 
 

@@ -5,11 +5,11 @@
 
 `steady` times training alone, without the drawing of targets, scoring and compilation, on 500 students of the dense
 member of `n_diagonal` and on 128 of one encoder layer. `widths` does so for dense networks of growing width,
-`transformer` for one 64 wide. `job` times a whole run from the start of its process, first with nothing compiled and
-then again, against what the plain loop takes to train as many students. `start` times a run that trains next to
-nothing, once all is compiled. `growth` gives seconds and memory of runs of more and more targets, `tuning` what equal
-tuning adds to a run. `rival` times whole runs against those of expressivity, the original system (extra: bench).
-`layers` tells which of torch's layers are compiled.
+`transformer` for one 64 wide, `precisions` for dense ones in half precision. `job` times a whole run from the start of
+its process, first with nothing compiled and then again, against what the plain loop takes to train as many students.
+`start` times a run that trains next to nothing, once all is compiled. `growth` gives seconds and memory of runs of more
+and more targets, `tuning` what equal tuning adds to a run. `rival` times whole runs against those of expressivity, the
+original system (extra: bench). `layers` tells which of torch's layers are compiled.
 """
 
 import argparse
@@ -91,6 +91,16 @@ def transformer(asked: Asked) -> Found:
     found, auto, title = _alone(encoder(64, 8, 256, 2, 64), 16, 10, asked)
     figures = {"students": 16, "steps": 10, "engines": found, "auto": auto}
     return Found([_rate_table(f"encoder: {title}", found)], figures)
+
+
+def precisions(asked: Asked) -> Found:
+    """The same for the dense member of `n_diagonal` in half precision, beside float32."""
+    tables, figures = [], {}
+    for dtype in ("float32", "bfloat16", "float16"):
+        found, auto, title = _alone(replace(dense(), dtype=dtype), 500, 100, replace(asked, jax=False))
+        figures[dtype] = {"students": 500, "steps": 100, "engines": found, "auto": auto}
+        tables.append(_rate_table(f"{dtype}: {title}", found))
+    return Found(tables, figures)
 
 
 def _alone(space: ArchitecturalSpace, students: int, steps: int, asked: Asked) -> tuple[dict[str, Any], str, str]:
@@ -190,7 +200,9 @@ def layers(asked: Asked) -> Found:
     return Found([table], {"layers": figures, "counts": counts, "median": median})
 
 
-SECTIONS = {one.__name__: one for one in (steady, widths, transformer, job, start, growth, tuning, rival, layers)}
+SECTIONS = {
+    one.__name__: one for one in (steady, widths, transformer, precisions, job, start, growth, tuning, rival, layers)
+}
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ from archab.engine.loss import SquaredError, constants
 from archab.engine.plan import cores, threads
 from archab.networks import population
 from archab.networks.population import Population
-from archab.networks.probe import fitting
+from archab.networks.probe import fitting, learnt
 from archab.networks.streams import forked
 from archab.space.architectures import deep, transformer
 from archab.space.inputs import Inputs, Normal
@@ -108,7 +108,7 @@ class Race:
     def program(self, workers: int) -> Baseline:
         """The compiled program on so many threads; compiled here, outside of the time that is taken."""
         network, cohort = self.population.network, self.cohort
-        x, y = (fitting(network, t[0, :MINIBATCH]) for t in (cohort.inputs, cohort.outputs))
+        x, y = fitting(network, cohort.inputs[0, :MINIBATCH]), learnt(network, cohort.outputs[0, :MINIBATCH])
         source = compiled.write(network, ROUTINE, x, y, cohort.loss)
         made = compiled.Compiled(source, compiler.load(source.text), workers)
 
@@ -188,7 +188,7 @@ def _by_hand(
 ) -> float:
     """One student; the sum of its losses."""
     optimiser = torch.optim.AdamW(network.parameters(), lr=ROUTINE.lr, fused=fused)
-    total = 0.0
+    inputs, total = fitting(network, inputs), 0.0
     for at in order.split(MINIBATCH):
         optimiser.zero_grad()
         loss = nn.functional.mse_loss(network(inputs[at]), outputs[at])
@@ -204,7 +204,7 @@ def _cohort(teacher: nn.Module, students: Population, given: Inputs, shape: Sequ
     count = len(students)
     inputs = given((count, samples, *shape), torch.Generator().manual_seed(0))
     with torch.no_grad():
-        outputs = torch.stack([teacher(x) for x in inputs])
+        outputs = torch.stack([teacher(x) for x in fitting(teacher, inputs)])
     order = torch.rand(count, samples).argsort(1)
     return Cohort(
         students=lambda: students,

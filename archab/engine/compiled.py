@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from archab.engine.cohort import Cohort, Outcome
+from archab.engine.cpp.halves import round_outputs, wide, widen, widened
+from archab.engine.cpp.kernels import NoRule
 from archab.engine.cpp.record import Untraceable
 from archab.engine.cpp.source import ALIGNED, Slot, Source, Update, generate
 from archab.engine.cpp.trace import elementwise, scored, trace
@@ -21,7 +23,7 @@ from archab.engine.curve import MOST, Curve
 from archab.engine.loss import Loss
 from archab.errors import ArchabError, explain
 from archab.networks.population import Population
-from archab.networks.probe import fitting
+from archab.networks.probe import fitting, learnt
 from archab.space.routine import Descent
 
 NUMPY = {torch.float32: np.float32, torch.float64: np.float64, torch.int64: np.int64, torch.int32: np.int32}
@@ -44,6 +46,7 @@ class Block:
 
     def __init__(self, program: Compiled, population: Population, noise: list[int]) -> None:
         self.program, self.students, self.lanes = program, len(noise), program.source.lanes
+        self.network = population.network
         self.blocks = -(-self.students // self.lanes)
         self.state = _aligned(self.blocks * program.source.state).reshape(self.blocks, program.source.state)
         self._works = [_aligned(program.source.work) for _ in range(max(1, min(program.threads, self.blocks)))]
@@ -54,7 +57,7 @@ class Block:
     def put(self, name: str, values: Tensor) -> None:
         """Set a tensor of every student, shape (R, …); lanes without a student get the last one's."""
         slot = self._slot(name)
-        values = torch.view_as_real(values.resolve_conj()) if values.is_complex() else values
+        values = torch.view_as_real(values.resolve_conj()) if values.is_complex() else widened(values)
         values = values.to(torch.int32).neg() if values.dtype == torch.bool else values
         padded = torch.cat([values, values[-1:].expand(self.blocks * self.lanes - len(values), *values.shape[1:])])
         slot[...] = padded.detach().numpy().reshape(self.blocks, self.lanes, -1).transpose(0, 2, 1)
@@ -72,10 +75,13 @@ class Block:
 
     def answers(self, inputs: Tensor, like: Tensor) -> Tensor:
         """Outputs in evaluation mode, of the shape and type of `like`; each student on inputs of its own."""
-        found = torch.empty(self.blocks * self.lanes, *like.shape[1:], dtype=like.dtype)
-        given = inputs.to(like.dtype) if inputs.is_floating_point() else inputs
-        self.call("answer", torch.arange(self.students), given.contiguous(), inputs.shape[1], found)
-        return found[: self.students]
+        found = widened(torch.empty(self.blocks * self.lanes, *like.shape[1:], dtype=like.dtype))
+        self.call("answer", torch.arange(self.students), self.given(inputs), inputs.shape[1], found)
+        return found[: self.students].to(like.dtype)
+
+    def given(self, inputs: Tensor) -> Tensor:
+        """Inputs as the students take them, as the program holds them."""
+        return widened(fitting(self.network, inputs)).contiguous()
 
     def _slot(self, name: str) -> np.ndarray:
         return _window(self.state, self.program.source.slots[name], self.lanes)
@@ -150,7 +156,7 @@ def fit(cohort: Cohort, program: Compiled, population: Population) -> Block:
     """
     block = Block(program, population, cohort.noise)
     routine = cast(Descent, cohort.routine)
-    inputs, outputs = (fitting(population.network, t).contiguous() for t in (cohort.inputs, cohort.outputs))
+    inputs, outputs = block.given(cohort.inputs), widened(learnt(population.network, cohort.outputs)).contiguous()
     targets = torch.arange(block.students) // cohort.restarts
     samples = inputs.shape[1]
     epoch = samples // cohort.minibatch
@@ -183,9 +189,17 @@ def write(network: nn.Module, routine: Descent, inputs: Tensor, outputs: Tensor,
     try:
         traced, errors = trace(copy.deepcopy(network), inputs, outputs, loss), scored(loss, outputs)
         probe = _numbers(routine, 1)
-        dtype = next(iter(network.parameters())).dtype.to_real()
+        dtypes = {network.get_parameter(name).dtype.to_real() for name in traced.learnable}
+        if len(dtypes) != 1:
+            raise NoRule(f"learnable numbers of type {', '.join(sorted(map(str, dtypes)))}")
+        [dtype] = dtypes
         norm = routine.clip_norm is not None
-        graph = elementwise(routine.update, dtype, routine.moments, probe.shape[1] - norm)
+        graph = elementwise(routine.update, wide(dtype), routine.moments, probe.shape[1] - norm)
+        for one in (traced.step, traced.predict):
+            widen(one)
+        if wide(dtype) != dtype:
+            round_outputs(graph, dtype)
+        inputs, outputs = widened(inputs), widened(outputs)
     except (RuntimeError, TypeError, ValueError, AttributeError) as reason:
         raise Untraceable(explain(reason)) from reason
     return generate(traced, Update(graph, routine.moments, probe.shape[1], norm), errors, inputs, outputs)
@@ -236,9 +250,8 @@ def _accuracy(block: Block, cohort: Cohort) -> np.ndarray:
 def _scored(block: Block, targets: Tensor, inputs: Tensor, outputs: Tensor, which: int) -> Tensor:
     """The sum of errors (0) or hits (1) of every student."""
     dtype = block.program.source.dtype
-    given = (inputs.to(dtype) if inputs.is_floating_point() else inputs).contiguous()
     total = torch.zeros(block.blocks * block.lanes, dtype=torch.float64)
-    block.call("score", targets, given, outputs.to(dtype).contiguous(), inputs.shape[1], which, total)
+    block.call("score", targets, block.given(inputs), outputs.to(dtype).contiguous(), inputs.shape[1], which, total)
     return total[: block.students]
 
 

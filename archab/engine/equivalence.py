@@ -20,7 +20,7 @@ from archab.networks import population
 from archab.networks.batching import batching
 from archab.networks.noise import Counter, Drawn, unfused
 from archab.networks.population import copied, other_generators
-from archab.networks.probe import fitting
+from archab.networks.probe import fitting, learnt
 from archab.networks.signature import signature
 from archab.networks.streams import Stage, forked, generator, stream
 from archab.space.inputs import Inputs
@@ -153,17 +153,22 @@ def _extreme(sample: Sample, cohort: Cohort) -> Tensor:
     return torch.stack([noise[0], known.to(noise.dtype) + 0.01 * noise[1], 100 * noise[2]])
 
 
+# How near a step, and four, must be; and of the steepest gradient the share at which others are rounding alone, as that
+# of a bias before a norm is. In half precision sums that are taken in another order are soon another number.
+_NEAR = {torch.float64: (1e-9, 1e-7, 1e-3), torch.float32: (1e-4, 1e-3, 0.1)}
+_HALVES = [torch.bfloat16, torch.float16]
+_NEAR |= {half: (8 * torch.finfo(half).eps, 32 * torch.finfo(half).eps, 1.0) for half in _HALVES}
+
+
 def why_not_compiled(sample: Sample, program: Compiled, known: bool = False) -> str | None:
     """Why a program must not be used, or None where it gives the loop's results.
 
     Compared are, in the network's own precision, predictions, gradients and buffers of a step and, where the program is
     not `known` to have passed before, the losses of four.
     """
-    double = program.source.dtype == torch.float64
-    exact, near = (1e-9, 1e-7) if double else (1e-4, 1e-3)
+    exact, near, share = _NEAR[next(sample.networks[0].parameters()).dtype.to_real()]
     gradients, buffers = _first_step(sample, program)
-    # The gradient of a bias before a norm is rounding alone.
-    negligible = (1e-3 if double else 0.1) * max(largest(wanted) for _, wanted in gradients.values())
+    negligible = share * max(largest(wanted) for _, wanted in gradients.values())
     return (
         _wrong(_predictions(sample, program), exact)
         or _wrong(gradients, exact, max(negligible, 1e-3))
@@ -258,7 +263,7 @@ def _first_step(sample: Sample, program: Compiled) -> tuple[Found, Found]:
         counter = Counter(torch.tensor(noise))
         counter.next_step()
         with forked(SeedSequence(noise)), counter:
-            cohort.loss.each(network(fitting(network, x)), fitting(network, y)).mean().backward()
+            cohort.loss.each(network(fitting(network, x)), learnt(network, y)).mean().backward()
     block = compiled.fit(cohort, replace(program, threads=STUDENTS), cohort.students())
     parameters = [dict(n.named_parameters()) for n in networks]
     held = set(program.source.slots) - set(program.source.learnable)

@@ -30,7 +30,7 @@ from archab.engine.equivalence import Sample, why_not_batched, why_not_compiled
 from archab.engine.replay import why_torchs_own
 from archab.errors import ArchabError, explain
 from archab.networks.population import Population
-from archab.networks.probe import Shape, fitting
+from archab.networks.probe import Shape, fitting, learnt
 from archab.space.routine import Descent, kind
 
 AT_ONCE = 512  # students whose rows are written together: what an interrupted run loses
@@ -284,7 +284,7 @@ def _source(candidate: Candidate) -> tuple[Source, bool]:
 def _written(candidate: Candidate) -> Source:
     sample = candidate.sample
     network, cohort = sample.networks[0], sample.cohort(1)
-    x, y = (fitting(network, t[0]) for t in (cohort.inputs, cohort.outputs))
+    x, y = fitting(network, cohort.inputs[0]), learnt(network, cohort.outputs[0])
     try:
         return compiled.write(network, cast(Descent, sample.routine), x, y, cohort.loss)
     except Exception as reason:  # whatever a user's network makes of tracing: another engine trains it

@@ -124,7 +124,7 @@ class Program:
                 raise NoRule(f"numbers of type {value.dtype}")
         if operation in RULES:
             return RULES[operation](self, node, *arguments, **named)
-        if _is_view(operation):
+        if is_view(operation):
             return self.seen(node, arguments[0])
         raise NoRule(f"{operation}")
 
@@ -132,7 +132,7 @@ class Program:
         """An operation of complex numbers; a window on one is a window on each of its parts."""
         if node.target in COMPLEX:
             return COMPLEX[node.target](self, node, *arguments, **named)
-        if _is_view(node.target):
+        if is_view(node.target):
             return Pair(self.seen(node, arguments[0].re), self.seen(node, arguments[0].im))
         raise NoRule(f"{node.target} of complex numbers")
 
@@ -332,7 +332,10 @@ def _varies(argument: Any) -> bool:
     return any(isinstance(a, View | Apply | Local | Pair) for a in _flat([argument]))
 
 
-def _is_view(operation: Any) -> bool:
+def is_view(operation: Any) -> bool:
+    """Whether an operation gives a window on what it was given."""
+    if not hasattr(operation, "_schema"):
+        return False
     returned = operation._schema.returns
     return bool(returned) and returned[0].alias_info is not None and not returned[0].alias_info.is_write
 

@@ -179,6 +179,24 @@ template <class X> static inline X modulo_(X a, X b) {  // with the sign of b, a
   return sel(mask(r != X{}) & mask((r < X{}) != (b < X{})), r + b, r);
 }
 
+// In half precision, of which float32 holds every number: the nearest, or that with an even last bit.
+template <class X, class U> static inline X but_bits(X x, U, int bits) {
+  U u = __builtin_bit_cast(U, x);
+  u = (u + (((u >> bits) & 1u) + ((1u << (bits - 1)) - 1u))) & ~((1u << bits) - 1u);
+  return __builtin_bit_cast(X, u);
+}
+static inline float but_bits(float x, int bits) { return but_bits(x, 0u, bits); }
+#if LANES > 1
+static inline Vec<float> but_bits(Vec<float> x, int bits) { return but_bits(x, Vec<unsigned>{}, bits); }
+#endif
+template <class X> static inline X bf16_(X x) { return sel(mask(x == x), but_bits(x, 16), x); }
+template <class X> static inline X f16_(X x) {
+  X size = abs_(x), half = up<X>(0.5f);
+  X near = sel(mask(size < up<X>(0x1p-14f)), size + half - half, but_bits(size, 13));  // steps of 2^-24 at the least
+  near = sel(mask(near > up<X>(65504)), up<X>(INFINITY), near);
+  return sel(mask(x != x), x, sel(mask(x < X{}), -near, sel(mask(x == X{}), x, near)));
+}
+
 // Dropout's hash of student, step, site and element, as in archab/engine/noise.py.
 template <class X> static inline X mix(X x) {
   x = (x ^ (x >> 16)) * 0x7FEB352Du;

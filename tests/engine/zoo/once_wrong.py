@@ -167,7 +167,7 @@ class SharedDefault(nn.Module):
         return self.activation(self.linear(x))
 
 
-@of(3, by="vmap", dtype=torch.float32, tolerance=2e-2)
+@of(3, dtype=torch.float32, tolerance=2e-2)
 class BrainFloat(nn.Module):
     """Sixteen bits throughout."""
 
@@ -179,7 +179,7 @@ class BrainFloat(nn.Module):
         return self.layers(x)
 
 
-@of(3, by="vmap", dtype=torch.float32, tolerance=2e-2)
+@of(3, dtype=torch.float32, tolerance=2e-2)
 class HalfFloat(nn.Module):
     """The other sixteen bits."""
 

@@ -1,0 +1,73 @@
+"""Half precision in programs: numbers are float32, rounded after every operation as torch rounds what it gives."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from archab.engine.cpp.kernels import A, P, Program, is_view, rule
+from archab.engine.cpp.lanes import Value
+
+_ROUNDED = {torch.bfloat16: "bf16_({0})", torch.float16: "f16_({0})"}
+# What gives numbers that it was given, or zeros.
+_EXACT: set[Any] = {
+    *(A.neg.default, P.neg.default, A.abs.default, P.abs.default, A.relu.default, A.threshold_backward.default),
+    *(A.where.self, P.where.default, A.maximum.default, A.minimum.default),
+    *(A.clone.default, A.detach.default, A.alias.default, A.copy_.default),
+}
+
+
+def wide(dtype: torch.dtype) -> torch.dtype:
+    """The type in which a program holds numbers of this one."""
+    return torch.float32 if dtype in _ROUNDED else dtype
+
+
+def widened(tensor: Tensor) -> Tensor:
+    """A tensor as a program holds it."""
+    return tensor.to(wide(tensor.dtype))
+
+
+def rounded(x: Tensor, to: torch.dtype) -> Tensor:
+    """Rounded to half precision."""
+    return x.to(to).float()
+
+
+@rule(rounded)
+def _rounded(program: Program, node: fx.Node, x: Any, to: torch.dtype) -> Value:
+    return program.pointwise(node, _ROUNDED[to], torch.float32, program.value(x, torch.float32))
+
+
+def widen(graph: fx.GraphModule) -> None:
+    """Let a graph compute in float32, rounded, what it computes in half precision."""
+    for node in list(graph.graph.nodes):
+        seen = node.meta.get("val")
+        if isinstance(seen, list | tuple):
+            node.meta["val"] = [_wide(one) for one in seen]
+        elif isinstance(seen, Tensor) and seen.dtype in _ROUNDED:
+            node.meta["val"] = _wide(seen)
+            if node.op == "get_attr":
+                setattr(graph, node.target, getattr(graph, node.target).float())
+            elif node.op == "call_function" and not (node.target in _EXACT or is_view(node.target)):
+                _round(graph, node, seen.dtype)
+
+
+def round_outputs(graph: fx.GraphModule, dtype: torch.dtype) -> None:
+    """Let what a graph of float32 gives be rounded."""
+    [output] = [node for node in graph.graph.nodes if node.op == "output"]
+    for node in set(output.all_input_nodes):
+        _round(graph, node, dtype, output)
+
+
+def _round(graph: fx.GraphModule, node: fx.Node, dtype: torch.dtype, reader: fx.Node | None = None) -> None:
+    """Let all readers of a node, or one, read it rounded."""
+    with graph.graph.inserting_after(node):
+        found = graph.graph.call_function(rounded, (node, dtype))
+    found.meta["val"] = node.meta["val"]
+    node.replace_all_uses_with(found, lambda user: user is not found and reader in (None, user))
+
+
+def _wide(seen: Any) -> Any:
+    if not isinstance(seen, Tensor):
+        return seen
+    memory = torch.empty(0, dtype=wide(seen.dtype), device="meta")
+    return memory.as_strided(seen.shape, seen.stride(), seen.storage_offset())
