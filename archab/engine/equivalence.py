@@ -166,7 +166,8 @@ def why_not_compiled(sample: Sample, program: Compiled, known: bool = False) -> 
     Compared are, in the network's own precision, predictions, gradients and buffers of a step and, where the program is
     not `known` to have passed before, the losses of four.
     """
-    exact, near, share = _NEAR[next(sample.networks[0].parameters()).dtype.to_real()]
+    learnt_in = sample.networks[0].get_parameter(program.source.learnable[0]).dtype.to_real()
+    exact, near, share = _NEAR[learnt_in]
     gradients, buffers = _first_step(sample, program)
     negligible = share * max(largest(wanted) for _, wanted in gradients.values())
     return (

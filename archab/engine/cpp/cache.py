@@ -54,7 +54,9 @@ def _key(network: nn.Module, rest: Any) -> str | None:
         if not isinstance(thing, Tensor):
             return None
         shape = tuple(thing.shape), str(thing.dtype), thing.requires_grad
-        return shape if id(thing) in registered else (*shape, thing.detach().numpy().tobytes())
+        return (
+            shape if id(thing) in registered else (*shape, thing.detach().flatten().view(torch.uint8).numpy().tobytes())
+        )
 
     pickler.persistent_id = described_as  # type: ignore[method-assign]
     try:
