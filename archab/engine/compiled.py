@@ -195,10 +195,9 @@ def write(network: nn.Module, routine: Descent, inputs: Tensor, outputs: Tensor,
         [dtype] = dtypes
         norm = routine.clip_norm is not None
         graph = elementwise(routine.update, wide(dtype), routine.moments, probe.shape[1] - norm)
-        for one in (traced.step, traced.predict):
-            widen(one)
-        if wide(dtype) != dtype:
-            round_outputs(graph, dtype)
+        widen(traced.step)
+        widen(traced.predict)
+        round_outputs(graph, dtype)
         inputs, outputs = widened(inputs), widened(outputs)
     except (RuntimeError, TypeError, ValueError, AttributeError) as reason:
         raise Untraceable(explain(reason)) from reason

@@ -54,9 +54,9 @@ def _key(network: nn.Module, rest: Any) -> str | None:
         if not isinstance(thing, Tensor):
             return None
         shape = tuple(thing.shape), str(thing.dtype), thing.requires_grad
-        return (
-            shape if id(thing) in registered else (*shape, thing.detach().flatten().view(torch.uint8).numpy().tobytes())
-        )
+        if id(thing) in registered:
+            return shape
+        return *shape, thing.detach().flatten().view(torch.uint8).numpy().tobytes()  # numpy knows no bfloat16
 
     pickler.persistent_id = described_as  # type: ignore[method-assign]
     try:

@@ -52,7 +52,9 @@ def widen(graph: fx.GraphModule) -> None:
 
 
 def round_outputs(graph: fx.GraphModule, dtype: torch.dtype) -> None:
-    """Let what a graph of float32 gives be rounded."""
+    """Let what a graph of float32 gives be rounded, where this type is of half precision."""
+    if dtype not in _ROUNDED:
+        return
     [output] = [node for node in graph.graph.nodes if node.op == "output"]
     for node in set(output.all_input_nodes):
         _round(graph, node, dtype, output)
