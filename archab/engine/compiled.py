@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from archab.engine.cohort import Cohort, Outcome
-from archab.engine.cpp.halves import round_outputs, wide, widen, widened
+from archab.engine.cpp.halves import round_update, wide, widen, widened
 from archab.engine.cpp.kernels import NoRule
 from archab.engine.cpp.record import Untraceable
 from archab.engine.cpp.source import ALIGNED, Slot, Source, Update, generate
@@ -197,7 +197,7 @@ def write(network: nn.Module, routine: Descent, inputs: Tensor, outputs: Tensor,
         graph = elementwise(routine.update, wide(dtype), routine.moments, probe.shape[1] - norm)
         widen(traced.step)
         widen(traced.predict)
-        round_outputs(graph, dtype)
+        round_update(graph, dtype)
         inputs, outputs = widened(inputs), widened(outputs)
     except (RuntimeError, TypeError, ValueError, AttributeError) as reason:
         raise Untraceable(explain(reason)) from reason

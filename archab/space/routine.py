@@ -287,7 +287,9 @@ def _clip(network: nn.Module, value: float | None, norm: float | Tensor | None) 
     ]
     if norm is not None:
         replicated = getattr(network, "replicated", False)
-        squares = sum(g.square().reshape(len(g), -1).sum(1) if replicated else g.square().sum() for g in gradients)
+        # Float16 ends at 65,504.
+        each = [g.to(torch.promote_types(g.dtype, torch.float32)).square() for g in gradients]
+        squares = sum(g.reshape(len(g), -1).sum(1) if replicated else g.sum() for g in each)
         norms = torch.as_tensor(squares).sqrt()
         scale = (torch.as_tensor(norm).to(norms) / (norms + 1e-6)).clamp(max=1.0)
         for gradient in gradients:

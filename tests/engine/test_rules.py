@@ -147,7 +147,7 @@ def test_more_ways_through_a_network_than_are_worth_a_program_are_named():
         write(Use(halved, linear), AdamW(), x, x, SquaredError())
 
 
-@pytest.mark.parametrize("show", [print, "{}".format, lambda t: f"{t}", repr])
+@pytest.mark.parametrize("show", [print, "{}".format, lambda t: f"{t}", repr, logging.getLogger("mine").warning])
 def test_a_network_that_prints_is_told_so(show):
     def shown(x, layer):
         show(layer(x))
@@ -157,3 +157,13 @@ def test_a_network_that_prints_is_told_so(show):
     with pytest.raises(Untraceable, match="it prints a tensor, or puts one into a text"):
         write(Use(shown, linear), AdamW(), x, x, SquaredError())
     assert repr(torch.ones(2)) == "tensor([1., 1.])"
+
+
+def test_a_reason_to_refuse_data_may_name_them():
+    def bounded(x, layer):
+        h = layer(x)
+        assert (h.abs() < 100).all(), f"too large: {h}"
+        return h
+
+    x = torch.randn(8, 4, dtype=torch.float64)
+    assert write(Use(bounded, linear), AdamW(), x, x, SquaredError()).ways == ([(True,)], [(True,)])

@@ -13,26 +13,24 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
+from archab.engine.cpp.record import Untraceable
+
 _TRUTH, _TEXT = Tensor.__bool__, Tensor.__repr__
 MOST = 16  # ways through a network, and conditions on one
 
 Way = tuple[bool, ...]
 
 
-class TooMany(Exception):
-    """More ways than are worth a program."""
-
-
-class Shown(Exception):
-    """A tensor was printed, or put into a text, which a program does not do."""
-
-
 class Asked(list[Tensor]):
-    """The conditions that were asked on one way, in turn; behind its answers the answer is no."""
+    """The conditions that were asked on one way, in turn; behind its answers the answer is no.
+
+    Attributes:
+        shown: whether a tensor was printed, or put into a text, which a program does not do.
+    """
 
     def __init__(self, way: Way) -> None:
         super().__init__()
-        self.way = way
+        self.way, self.shown = way, False
 
     @property
     def whole(self) -> Way:
@@ -43,13 +41,17 @@ class Asked(list[Tensor]):
         """Whether a condition holds on this way."""
         self.append(condition.reshape(()) != 0)
         if len(self) > MOST:
-            raise TooMany(f"more than {MOST} conditions on data")
+            raise Untraceable(f"more than {MOST} conditions on data")
         return len(self) <= len(self.way) and self.way[len(self) - 1]
 
 
 @contextmanager
 def on(way: Way) -> Iterator[Asked]:
-    """Within it, the truth of this thread's tensors is that of a way, and none of them can be shown."""
+    """Within it, the truth of this thread's tensors is that of a way.
+
+    Raises:
+        Untraceable: at its end, where a tensor was shown.
+    """
     asked, here = Asked(way), get_ident()
 
     def truth(tensor: Tensor) -> bool:
@@ -58,10 +60,13 @@ def on(way: Way) -> Iterator[Asked]:
     def text(tensor: Tensor, **contents: Any) -> str:
         if get_ident() != here:
             return _TEXT(tensor, **contents)
-        raise Shown("it prints a tensor, or puts one into a text")
+        asked.shown = True  # an exception would be lost in a logger
+        return f"tensor of shape {tuple(tensor.shape)}"
 
     with patch.object(Tensor, "__bool__", truth), patch.object(Tensor, "__repr__", text):
         yield asked
+    if asked.shown:
+        raise Untraceable("it prints a tensor, or puts one into a text")
 
 
 @contextmanager
@@ -110,7 +115,7 @@ def every(run: Callable[[Way], tuple[Any, list[Tensor]]]) -> tuple[Any, list[Way
         way = (*start, *[False] * (len(conditions) - len(start)))
         ways.append(way)
         if len(ways) > MOST:
-            raise TooMany(f"more than {MOST} ways through conditions on data")
+            raise Untraceable(f"more than {MOST} ways through conditions on data")
         for i in reversed(range(len(start), len(way))):
             holds = conditions[i]
             result = tree_map(lambda *both, holds=holds: torch.where(holds, *both), explored((*way[:i], True)), result)

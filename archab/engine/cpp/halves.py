@@ -9,11 +9,10 @@ from archab.engine.cpp.kernels import A, P, Program, is_view, rule
 from archab.engine.cpp.lanes import Value
 
 _ROUNDED = {torch.bfloat16: "bf16_({0})", torch.float16: "f16_({0})"}
-# What gives numbers that it was given, or zeros.
+# What gives numbers that it was given, but for their signs, or zeros.
 _EXACT: set[Any] = {
     *(A.neg.default, P.neg.default, A.abs.default, P.abs.default, A.relu.default, A.threshold_backward.default),
-    *(A.where.self, P.where.default, A.maximum.default, A.minimum.default),
-    *(A.clone.default, A.detach.default, A.alias.default, A.copy_.default),
+    *(A.clone.default, A.detach.default, A.alias.default),
 }
 
 
@@ -47,14 +46,21 @@ def widen(graph: fx.GraphModule) -> None:
             node.meta["val"] = _wide(seen)
             if node.op == "get_attr":
                 setattr(graph, node.target, getattr(graph, node.target).float())
+            elif node.target is A.copy_.default:
+                _round(graph, node.args[1], seen.dtype, node)
             elif node.op == "call_function" and not (node.target in _EXACT or is_view(node.target)):
                 _round(graph, node, seen.dtype)
 
 
-def round_outputs(graph: fx.GraphModule, dtype: torch.dtype) -> None:
-    """Let what a graph of float32 gives be rounded, where this type is of half precision."""
+def round_update(graph: fx.GraphModule, dtype: torch.dtype) -> None:
+    """Let an update in float32 take a rounded gradient, which was scaled, and give rounded numbers.
+
+    Nothing is done where this type is not of half precision.
+    """
     if dtype not in _ROUNDED:
         return
+    _, gradient, *_ = (node for node in graph.graph.nodes if node.op == "placeholder")
+    _round(graph, gradient, dtype)
     [output] = [node for node in graph.graph.nodes if node.op == "output"]
     for node in set(output.all_input_nodes):
         _round(graph, node, dtype, output)
@@ -62,7 +68,7 @@ def round_outputs(graph: fx.GraphModule, dtype: torch.dtype) -> None:
 
 def _round(graph: fx.GraphModule, node: fx.Node, dtype: torch.dtype, reader: fx.Node | None = None) -> None:
     """Let all readers of a node, or one, read it rounded."""
-    with graph.graph.inserting_after(node):
+    with graph.graph.inserting_before(reader) if reader else graph.graph.inserting_after(node):
         found = graph.graph.call_function(rounded, (node, dtype))
     found.meta["val"] = node.meta["val"]
     node.replace_all_uses_with(found, lambda user: user is not found and reader in (None, user))

@@ -17,10 +17,11 @@ from torch import Tensor, fx
 from torch._decomp import decomposition_table
 from torch._functorch import eager_transforms
 from torch.func import functionalize
-from torch.utils._pytree import tree_flatten, tree_map
+from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 from torch.utils.weak import WeakIdKeyDictionary
 
-from archab.engine.cpp.kernels import A
+from archab.engine.cpp.halves import wide, widened
+from archab.engine.cpp.kernels import A, is_view
 from archab.engine.cpp.opened import opened
 from archab.engine.cpp.rules import RULES
 from archab.errors import explain
@@ -82,8 +83,9 @@ class _Recording(Watching):
             raise Untraceable(f"{func.overloadpacket} draws random numbers that no counter reaches")
         larger = None if func in RULES else _opened(func)
         if larger is not None:
+            rounded = _rounded(func, args, kwargs)
             with self:
-                found = larger(*args, **kwargs)
+                found = larger(*args, **kwargs) if rounded is None else rounded(larger)
             if found is not NotImplemented:
                 return found
         return self._recorded(func, args, kwargs)
@@ -147,13 +149,53 @@ def _chooses(operation: Any, args: Any) -> bool:
 @cache
 def _opened(operation: Any) -> Callable[..., Any] | None:
     """What runs an operation as smaller ones, by torch's decompositions, where it has one."""
-    composite = torch._C._dispatch_has_kernel_for_dispatch_key(operation.name(), "CompositeImplicitAutograd")
-    if composite:
+    if _composite(operation):
         return operation.decompose
     if operation in (A.complex.default, A.polar.default):  # which torch's writes part by part
         return None
     found: Callable[..., Any] | None = decomposition_table.get(operation)
     return found
+
+
+def _composite(operation: Any) -> bool:
+    """Whether torch itself runs smaller operations for it, and has no kernel."""
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(operation.name(), "CompositeImplicitAutograd"))
+
+
+def _rounded(operation: Any, args: Any, kwargs: dict[str, Any]) -> Callable[[Callable[..., Any]], Any] | None:
+    """What calls a decomposition in float32 and rounds what it gives, as torch's kernels do in half precision.
+
+    None where no number is in half precision, or torch has no kernel that could do so.
+    """
+    flat, nest = tree_flatten((args, kwargs))
+    tensors = [(i, value) for i, value in enumerate(flat) if isinstance(value, Tensor)]
+    if not any(wide(t.dtype) != t.dtype for _, t in tensors) or _composite(operation) or is_view(operation):
+        return None
+    tried = flat.copy()
+    for i, tensor in tensors:
+        tried[i] = tensor.clone()
+    try:
+        again, named = tree_unflatten(tried, nest)
+        given = tree_flatten(operation(*again, **named))[0]
+    except Exception:  # of these numbers it knows none
+        return None
+    written = [i for i, tensor in tensors if not torch.equal(tensor, tried[i])]  # such as running means
+
+    def of_type(x: Any, y: Any) -> Any:
+        return x.to(y.dtype) if isinstance(x, Tensor) and isinstance(y, Tensor) else x
+
+    def called(larger: Callable[..., Any]) -> Any:
+        held = [widened(value) if isinstance(value, Tensor) else value for value in flat]
+        wider, named = tree_unflatten(held, nest)
+        found = larger(*wider, **named)
+        for i in written:
+            flat[i].copy_(held[i])
+        if found is NotImplemented:
+            return found
+        several, each = tree_flatten(found)
+        return tree_unflatten(list(map(of_type, several, given)), each)
+
+    return called
 
 
 @contextmanager

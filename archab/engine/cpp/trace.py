@@ -79,6 +79,7 @@ def trace(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss) -> Tr
                         if not asked:
                             raise
                         refused.add(asked.whole)
+                        asked.shown = False  # the reason that it gives
                         value = torch.stack([p.sum() for p in learnable.values()]).sum() * torch.nan
                 return value, (list(after.values()), list(asked))
 
@@ -100,6 +101,7 @@ def trace(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss) -> Tr
                         if not asked:
                             raise
                         refused.add(asked.whole)
+                        asked.shown = False  # the reason that it gives
                         found = torch.full_like(outputs, torch.nan)
                 return zero, (found, list(asked))
 
@@ -144,15 +146,15 @@ def _reached(network: nn.Module, inputs: Tensor, outputs: Tensor, loss: Loss, wa
     """The parameters that a training step gives a gradient, be it zero; on a way that is refused, none."""
     step = copy.deepcopy(network).train()
     with torch.random.fork_rng(devices=()), Counter(torch.zeros((), dtype=torch.int64)), ExitStack() as taken:
-        if way is not None:
-            taken.enter_context(on(way))
+        asked = None if way is None else taken.enter_context(on(way))
         held = dict(step.named_buffers())
         writing = taken.enter_context(_Writing(dict(step.named_parameters())))
         try:
             value = loss.each(step(inputs), outputs).mean()
         except REFUSALS:
-            if way is None:
+            if asked is None:
                 raise
+            asked.shown = False
             return []
         now = dict(step.named_buffers())
         if replaced := [name for name, buffer in held.items() if now.get(name) is not buffer]:
