@@ -11,7 +11,8 @@ from scipy.optimize import minimize_scalar
 from torch import nn
 
 from archab import ArchitecturalSpace, Comparison
-from archab.engine.loss import AbsoluteError, Huber, Own, SquaredError
+from archab.engine import loss as losses
+from archab.engine.loss import AbsoluteError, Huber, Own, SquaredError, constants
 from archab.engine.plan import Compiled, Loop, Vmap
 from archab.errors import ArchabError
 from archab.space.routine import AdamW
@@ -40,6 +41,15 @@ def test_the_best_constant_is_the_one_that_scipy_finds(loss):
         ]
         assert float(found) == pytest.approx(np.mean(best), rel=1e-8)
         assert float(loss.constant(target, 0)) == pytest.approx(float(found), rel=1e-12)
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+@pytest.mark.parametrize("targets", [1, 2, 3, 17])
+def test_constants_are_the_same_to_the_bit_however_many_are_found_together(loss, targets, monkeypatch):
+    outputs = torch.randn(17, 40, 3, generator=torch.Generator().manual_seed(0))
+    whole = loss.constant(outputs)[:targets]
+    monkeypatch.setattr(losses, "AT_ONCE", 40 * 3 * 5)
+    assert torch.equal(constants(loss, outputs[:targets]), whole)
 
 
 @pytest.mark.parametrize("name", ["mae", "huber", "own"])
