@@ -76,6 +76,11 @@ class Pictures(nn.Sequential):
         super().__init__(*parts, nn.Linear(4, 2), nn.Softmax(-1))
 
 
+class Perceptron(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(nn.Linear(3, 8), nn.LayerNorm(8), nn.GELU(), nn.Linear(8, 2), nn.Softmax(-1))
+
+
 class Averages(nn.Module):
     """A running mean of its own."""
 
@@ -88,7 +93,7 @@ class Averages(nn.Module):
         h = self.layer(x)
         if self.training:
             with torch.no_grad():
-                self.mean.mul_(0.99).add_(0.01 * h.float().mean(0))
+                self.mean.copy_(0.99 * self.mean.float() + 0.01 * h.float().mean(0))
         return h - self.mean
 
 
@@ -126,7 +131,7 @@ class Mixed(nn.Module):
 
 
 NETWORKS = {"encoder": (Encoder, [3, 4]), "recurrent": (Recurrent, [3, 4]), "pictures": (Pictures, [1, 3, 3])}
-NETWORKS |= {"averages": (Averages, [3]), "clamped": (Clamped, [3])}
+NETWORKS |= {"averages": (Averages, [3]), "clamped": (Clamped, [3]), "perceptron": (Perceptron, [3])}
 MOMENTUM = SGD(lr=0.05, momentum=0.9, epochs=4)
 ROUTINES = {torch.bfloat16: MOMENTUM, torch.float16: AdamW(lr=1e-3, eps=1e-4, weight_decay=0.1, epochs=4)}
 
@@ -149,6 +154,15 @@ def test_students_are_those_of_the_loop_to_the_precision_of_the_dtype(name, dtyp
     np.testing.assert_allclose(found, wanted, rtol=4 * torch.finfo(dtype).eps, atol=2e-3)
 
 
+@pytest.mark.parametrize("dtype", HALVES, ids=str)
+@pytest.mark.parametrize("name", ["recurrent", "averages", "clamped", "perceptron"])
+def test_what_a_network_answers_and_keeps_is_rounded_where_torch_rounds_it(name, dtype):
+    make, shape = NETWORKS[name]
+    routine = SGD(lr=0.0, momentum=0.9, epochs=8)
+    space = ArchitecturalSpace(make, {}, shape, routine=routine, dtype=dtype, name=name)
+    np.testing.assert_allclose(trained(space, Compiled())[1], trained(space, Loop())[1], rtol=1e-5)
+
+
 def test_parts_in_half_precision_are_rounded_and_learnable_numbers_of_two_types_are_not_compiled():
     cast = ArchitecturalSpace(Autocast, {}, [3], routine=MOMENTUM, name="cast")
     engines, found = trained(cast, Compiled())
@@ -168,7 +182,8 @@ def test_what_a_network_keeps_is_rounded_as_torch_rounds_it_or_not_compiled():
     for dtype, near in {torch.bfloat16: 0.05, torch.float16: 5e-3}.items():  # in bfloat16 torch rounds a momentum, too
         space = ArchitecturalSpace(make, {}, [3], routine=routine, dtype=dtype, name="norm")
         with warnings.catch_warnings(category=UserWarning, action="ignore"):  # of what is not compiled
-            _, found = trained(space, Compiled())
+            engines, found = trained(space, Compiled())
+        assert engines == {"vmap" if dtype == torch.bfloat16 else "compiled"}
         np.testing.assert_allclose(found, trained(space, Loop())[1], rtol=near)
 
 
