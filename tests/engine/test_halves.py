@@ -178,13 +178,15 @@ def test_what_a_network_keeps_is_rounded_as_torch_rounds_it_or_not_compiled():
     def make():
         return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4, momentum=0.01), nn.ReLU(), nn.Linear(4, 2))
 
-    routine = SGD(lr=0.02, epochs=50)
-    for dtype, near in {torch.bfloat16: 0.05, torch.float16: 5e-3}.items():  # in bfloat16 torch rounds a momentum, too
-        space = ArchitecturalSpace(make, {}, [3], routine=routine, dtype=dtype, name="norm")
+    used = set()
+    # Where a processor has instructions for a type, torch rounds a momentum in it, too.
+    for dtype, near in {torch.bfloat16: 0.05, torch.float16: 5e-3}.items():
+        space = ArchitecturalSpace(make, {}, [3], routine=SGD(lr=0.02, epochs=50), dtype=dtype, name="norm")
         with warnings.catch_warnings(category=UserWarning, action="ignore"):  # of what is not compiled
             engines, found = trained(space, Compiled())
-        assert engines == {"vmap" if dtype == torch.bfloat16 else "compiled"}
         np.testing.assert_allclose(found, trained(space, Loop())[1], rtol=near)
+        used |= engines
+    assert "compiled" in used
 
 
 class Steep(nn.Sequential):
