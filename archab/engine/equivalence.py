@@ -14,6 +14,7 @@ from archab.engine import vmap as batched
 from archab.engine.cohort import Cohort
 from archab.engine.compiled import Block, Compiled
 from archab.engine.cpp.branches import watched
+from archab.engine.cpp.halves import HALVES
 from archab.engine.loss import Loss, SquaredError, constants, kind, plausible
 from archab.errors import ArchabError, explain
 from archab.networks import population
@@ -156,8 +157,7 @@ def _extreme(sample: Sample, cohort: Cohort) -> Tensor:
 # How near a step, and four, must be; and of the steepest gradient the share at which others are rounding alone, as that
 # of a bias before a norm is. In half precision sums that are taken in another order are soon another number.
 _NEAR = {torch.float64: (1e-9, 1e-7, 1e-3), torch.float32: (1e-4, 1e-3, 0.1)}
-_HALVES = [torch.bfloat16, torch.float16]
-_NEAR |= {half: (8 * torch.finfo(half).eps, 32 * torch.finfo(half).eps, 1.0) for half in _HALVES}
+_NEAR |= {half: (8 * torch.finfo(half).eps, 32 * torch.finfo(half).eps, 1.0) for half in HALVES}
 
 
 def why_not_compiled(sample: Sample, program: Compiled, known: bool = False) -> str | None:
@@ -172,8 +172,8 @@ def why_not_compiled(sample: Sample, program: Compiled, known: bool = False) -> 
     return (
         _wrong(_predictions(sample, program), exact)
         or _wrong(gradients, exact, max(negligible, 1e-3))
-        or _wrong({name: both for name, both in buffers.items() if both[1].dtype not in _HALVES}, exact)
-        or _wrong({name: both for name, both in buffers.items() if both[1].dtype in _HALVES}, 0)  # it adds up
+        or _wrong({name: both for name, both in buffers.items() if both[1].dtype not in HALVES}, exact)
+        or _wrong({name: both for name, both in buffers.items() if both[1].dtype in HALVES}, 0)  # it adds up
         or (None if known else _wrong_later(sample, program, near))
     )
 

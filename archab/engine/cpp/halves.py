@@ -5,10 +5,11 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from archab.engine.cpp.kernels import A, P, Program, is_view, rule
+from archab.engine.cpp.kernels import A, P, Program, is_view, rule, shaped
 from archab.engine.cpp.lanes import Value
 
 _ROUNDED = {torch.bfloat16: "bf16_({0})", torch.float16: "f16_({0})"}
+HALVES = tuple(_ROUNDED)
 # What gives numbers that it was given, but for their signs, or zeros.
 _EXACT: set[Any] = {
     *(A.neg.default, P.neg.default, A.abs.default, P.abs.default, A.relu.default, A.threshold_backward.default),
@@ -41,7 +42,7 @@ def widen(graph: fx.GraphModule) -> None:
     for node in list(graph.graph.nodes):
         seen = node.meta.get("val")
         if isinstance(seen, list | tuple):
-            node.meta["val"] = [_wide(one) for one in seen]
+            node.meta["val"] = [_wide(one) if isinstance(one, Tensor) else one for one in seen]
         elif isinstance(seen, Tensor) and seen.dtype in _ROUNDED:
             node.meta["val"] = _wide(seen)
             if node.op == "get_attr":
@@ -74,8 +75,5 @@ def _round(graph: fx.GraphModule, node: fx.Node, dtype: torch.dtype, reader: fx.
     node.replace_all_uses_with(found, lambda user: user is not found and reader in (None, user))
 
 
-def _wide(seen: Any) -> Any:
-    if not isinstance(seen, Tensor):
-        return seen
-    memory = torch.empty(0, dtype=wide(seen.dtype), device="meta")
-    return memory.as_strided(seen.shape, seen.stride(), seen.storage_offset())
+def _wide(seen: Tensor) -> Tensor:
+    return shaped(seen, wide(seen.dtype))

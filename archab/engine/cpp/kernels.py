@@ -332,6 +332,12 @@ def _varies(argument: Any) -> bool:
     return any(isinstance(a, View | Apply | Local | Pair) for a in _flat([argument]))
 
 
+def shaped(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """A tensor of this type, laid out as another, without values."""
+    memory = torch.empty(0, dtype=dtype, device="meta")
+    return memory.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
+
+
 def is_view(operation: Any) -> bool:
     """Whether an operation gives a window on what it was given."""
     if not hasattr(operation, "_schema"):

@@ -20,8 +20,8 @@ from torch.func import functionalize
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 from torch.utils.weak import WeakIdKeyDictionary
 
-from archab.engine.cpp.halves import wide, widened
-from archab.engine.cpp.kernels import A, is_view
+from archab.engine.cpp.halves import HALVES, widened
+from archab.engine.cpp.kernels import A, is_view, shaped
 from archab.engine.cpp.opened import opened
 from archab.engine.cpp.rules import RULES
 from archab.errors import explain
@@ -135,8 +135,7 @@ def _shaped(tensor: Any) -> Any:
     """A tensor as it, without values."""
     if not isinstance(tensor, Tensor):
         return tensor
-    memory = torch.empty(0, dtype=tensor.dtype, device="meta")
-    return memory.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
+    return shaped(tensor, tensor.dtype)
 
 
 def _chooses(operation: Any, args: Any) -> bool:
@@ -169,7 +168,7 @@ def _rounded(operation: Any, args: Any, kwargs: dict[str, Any]) -> Callable[[Cal
     """
     flat, nest = tree_flatten((args, kwargs))
     tensors = [(i, value) for i, value in enumerate(flat) if isinstance(value, Tensor)]
-    if not any(wide(t.dtype) != t.dtype for _, t in tensors) or _composite(operation) or is_view(operation):
+    if not any(t.dtype in HALVES for _, t in tensors) or _composite(operation) or is_view(operation):
         return None
     tried = flat.copy()
     for i, tensor in tensors:
